@@ -1,0 +1,179 @@
+//! The rule language as a tree: what the parser makes, the checker reads, the printer writes back and the plan compiles.
+//!
+//! **Invariant:** two trees are equal when they mean the same text; where it stood ([`Place`]) takes no part in
+//! equality or hashing, so that shared aggregates are found by comparing trees.
+
+use std::hash::{Hash, Hasher};
+
+use rust_decimal::Decimal;
+use smol_str::SmolStr;
+
+use crate::time::{CalendarDate, CalendarUnit, Span};
+
+/// Bytes `start..end` of the rule's text. Equal to every other place, by design.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Place) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// A name and where it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    pub text: SmolStr,
+    pub place: Place,
+}
+
+/// An expression: logic, comparison, arithmetic and atoms are one type, since parentheses mix them freely.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Expr {
+    pub kind: ExprKind,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ExprKind {
+    /// Two or more.
+    Or(Vec<Expr>),
+    /// Two or more.
+    And(Vec<Expr>),
+    Not(Box<Expr>),
+    Compare { op: CompareOp, left: Box<Expr>, right: Box<Expr> },
+    /// Both ends included.
+    Between { value: Box<Expr>, low: Box<Expr>, high: Box<Expr> },
+    /// `in [low, high)`: `low_included` for `[`, `high_included` for `]`.
+    InRange { value: Box<Expr>, low: Box<Expr>, low_included: bool, high: Box<Expr>, high_included: bool },
+    /// One or more literals, as written.
+    InSet { value: Box<Expr>, set: Vec<Literal> },
+    Contains { value: Box<Expr>, element: Literal },
+    IsNull { value: Box<Expr>, negated: bool },
+    Arithmetic { op: ArithmeticOp, left: Box<Expr>, right: Box<Expr> },
+    Negate(Box<Expr>),
+    Literal(Literal),
+    /// A field of the event; only inside a filter. Dotted as rules write it: `products.category`.
+    Field(Name),
+    /// `trait.NAME`
+    Trait(Name),
+    Aggregate(Box<Aggregate>),
+    /// `every|any|none (stream: condition)`
+    Quantified { quantifier: Quantifier, over: Box<Selection>, condition: Box<Expr> },
+    /// `segment("x")` or `segment("x" last W)`
+    Segment { key: Name, last: Option<Span> },
+    /// `list("x")`
+    List(Name),
+    /// `returned(stream after GAP within WITHIN)`
+    Returned { stream: Name, after: Span, within: Span },
+    Sequence(Box<Sequence>),
+    /// `top PERCENT% by aggregate`
+    Top { percent: Decimal, by: Box<Aggregate> },
+}
+
+/// `fn(selection)`
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Aggregate {
+    pub function: Function,
+    pub over: Selection,
+}
+
+/// `stream[.field] window [where filter]`
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Selection {
+    pub stream: Name,
+    /// The dotted rest: `total`, `products.category`.
+    pub field: Option<Name>,
+    pub window: Window,
+    pub window_place: Place,
+    pub filter: Option<Box<Expr>>,
+}
+
+/// Which events of a stream an aggregate sees (semantics, "Windows").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Window {
+    /// `last W`: `t − W < time ≤ t`
+    Last(Span),
+    /// `older than W`: `time ≤ t − W`
+    OlderThan(Span),
+    /// `from A to B ago`, A > B: `t − A < time ≤ t − B`
+    FromTo { from: Span, to: Span },
+    Since(CalendarDate),
+    This(CalendarUnit),
+    Previous(CalendarUnit),
+    Lifetime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    /// Two or more.
+    pub steps: Vec<Step>,
+    pub last: Option<Span>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// `no STREAM`
+    pub absent: bool,
+    pub stream: Name,
+    pub filter: Option<Box<Expr>>,
+    pub same: Option<Name>,
+    /// Never on the first step.
+    pub within: Option<Span>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Literal {
+    /// Compared by value: 10 equals 10.00; printed as written.
+    Number(Decimal),
+    Text(SmolStr),
+    Bool(bool),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArithmeticOp {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Quantifier {
+    Every,
+    Any,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Distinct,
+    First,
+    Latest,
+    DaysSince,
+    DaysSinceFirst,
+}
