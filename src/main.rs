@@ -1,1 +1,3 @@
+//! The `segmentd` binary: everything is in the library, so that tests reach it too.
+
 fn main() {}
