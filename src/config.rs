@@ -12,6 +12,7 @@ pub mod document;
 pub mod file;
 pub mod lists;
 pub mod meaning;
+pub mod ruleset;
 mod shape;
 
 use std::path::Path;
@@ -23,6 +24,9 @@ use document::Node;
 pub use file::ConfigFile;
 pub use meaning::{Config, Start};
 use meaning::Meaning;
+
+/// The default of `limits.id_bytes`, for commands without a configuration.
+pub const ID_BYTES: usize = 512;
 
 /// Settings at the top of the file that a variable without `__` may set.
 const TOP_LEVEL: [&str; 3] = ["deployment", "streams", "lists"];
@@ -54,6 +58,14 @@ pub fn parse(name: &str, text: String, variables: impl IntoIterator<Item = (Stri
     let file = serde_json::from_value(written).unwrap_or_default();
     let config = Meaning { document: &document, diagnostics: &mut diagnostics }.config(file);
     if diagnostics.is_empty() { Ok(config) } else { Err(diagnostics) }
+}
+
+/// Whether a file is a configuration, told by its keys; definitions and streams have none of them.
+pub fn is_configuration(path: &Path) -> bool {
+    const KEYS: [&str; 9] = ["deployment", "kafka", "input", "output", "state", "commit", "clock", "limits", "http"];
+    let Ok(text) = std::fs::read_to_string(path) else { return false };
+    let (document, _) = Node::parse(&Source::new("", text));
+    KEYS.iter().any(|key| document.get(&[key]).is_some()) || path.file_name().is_some_and(|name| name == "segmentd.yaml")
 }
 
 /// JSON Schema (draft 2020-12) of the file.

@@ -191,7 +191,7 @@ impl Default for ClockFile {
 
 impl Default for LimitsFile {
     fn default() -> LimitsFile {
-        LimitsFile { record_bytes: "1MiB".into(), id_bytes: 512 }
+        LimitsFile { record_bytes: "1MiB".into(), id_bytes: super::ID_BYTES as u32 }
     }
 }
 
