@@ -8,9 +8,11 @@
 pub mod consumer;
 pub mod error;
 pub mod ffi;
+pub mod partitioner;
 pub mod producer;
 pub mod settings;
 pub mod topics;
+pub mod wire;
 
 pub use consumer::{GroupConsumer, Reader, Rebalance};
 pub use error::{Call, Failure, Verdict, verdict};
