@@ -14,7 +14,9 @@ pub enum StoreError {
     #[error("state folder {path} is in use by {}; stop that process, or give this one its own state.dir", holder(*pid))]
     InUse { path: PathBuf, pid: Option<u32> },
     /// Written by a newer version: stop, never guess.
-    #[error("state in {path} has format {found}, this version reads up to {known}; upgrade, or restore from the changelog into an empty folder")]
+    #[error(
+        "state in {path} has format {found}, this version reads up to {known}; upgrade, or restore from the changelog into an empty folder"
+    )]
     Newer { path: PathBuf, found: u8, known: u8 },
     /// The state of something else: stop. Its offset means nothing in our changelog.
     #[error("state in {path} belongs to `{found}`, not to `{expected}`; give this deployment its own state.dir, or an empty one")]

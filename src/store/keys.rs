@@ -55,6 +55,12 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_the_bytes_that_the_format_page_says() {
+        let due = EventTime::parse("2017-01-27T21:30:07Z").unwrap();
+        assert_eq!(timer_key(due, b"hh-1"), *b"\x80\x00\x01\x59\xe1\xd5\xdf\x18hh-1");
+    }
+
+    #[test]
     fn a_key_too_short_for_an_instant_is_no_timer() {
         assert_eq!(read_timer_key(b"1234567"), None);
     }

@@ -73,7 +73,10 @@ impl Store {
 /// Sums `total-delays` and `total-stops` of RocksDB's text `Write Stall (count): name: n, name: n, …`.
 fn read_stalls(text: &str) -> u64 {
     let counts = text.split(", ").filter_map(|part| part.trim().rsplit_once(": "));
-    counts.filter(|(name, _)| name.ends_with("total-delays") || name.ends_with("total-stops")).filter_map(|(_, n)| n.parse::<u64>().ok()).sum()
+    counts
+        .filter(|(name, _)| name.ends_with("total-delays") || name.ends_with("total-stops"))
+        .filter_map(|(_, n)| n.parse::<u64>().ok())
+        .sum()
 }
 
 #[cfg(test)]

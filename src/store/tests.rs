@@ -1,7 +1,9 @@
 //! The law of [`Batch`] under crashes, and every refusal of a folder.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rstest::rstest;
 use tempfile::TempDir;
@@ -221,7 +223,10 @@ fn a_folder_that_cannot_be_made_is_refused_with_its_path_and_a_way_out() {
 
 #[rstest]
 #[case("IO error: No space left on device: While appending to file: /s/0/000004.log: No space left on device", "no space is left")]
-#[case("IO error: lock hold by current process, acquire time 1 acquiring thread 2: /s/0/LOCK: No locks available", "is in use by another process")]
+#[case(
+    "IO error: lock hold by current process, acquire time 1 acquiring thread 2: /s/0/LOCK: No locks available",
+    "is in use by another process"
+)]
 #[case("IO error: While lock file: /s/0/LOCK: Resource temporarily unavailable", "is in use by another process")]
 #[case("IO error: While open a file for appending: /s/0/LOG: Permission denied", "let this process's account write there")]
 #[case("IO error: While open a file for appending: /s/0/LOG: Read-only file system", "the file system is read-only")]
@@ -239,7 +244,7 @@ fn a_state_folder_is_lent_to_one_at_a_time_and_keeps_its_instance() {
     let path = dir.path().join("state");
     let first = StateDir::lock(&path, None).unwrap();
     let refused = StateDir::lock(&path, None).err().unwrap();
-    assert_eq!(refused.to_string().contains(&format!("in use by process {};", std::process::id())), true, "{refused}");
+    assert!(refused.to_string().contains(&format!("in use by process {};", std::process::id())), "{refused}");
 
     let instance = first.instance().to_string();
     assert_eq!(instance.len(), 16);
@@ -289,7 +294,7 @@ fn stats_grow_with_what_is_stored() {
 #[test]
 #[ignore = "run by the crash tests, in a process of its own"]
 fn crash_child() {
-    let path = std::env::var("SEGMENTD_TEST_STATE").unwrap();
+    let Ok(path) = std::env::var("SEGMENTD_TEST_STATE") else { return };
     let last: i64 = std::env::var("SEGMENTD_TEST_ABORT_AFTER").unwrap().parse().unwrap();
     let store = open(Path::new(&path));
     let first = store.position().unwrap().map_or(0, |next| next.0);
@@ -316,8 +321,8 @@ fn crash_child_command(path: &Path, abort_after: u32) -> Command {
 }
 
 /// What the store must look like whenever the child died: one batch, whole, and at least the last that it spoke of.
-fn check_whole(path: &Path, child_output: &[u8]) -> i64 {
-    let spoken = String::from_utf8_lossy(child_output).lines().filter_map(|l| l.strip_prefix("wrote ")?.parse().ok()).max().unwrap_or(0);
+fn check_whole(path: &Path, child_output: &str) -> i64 {
+    let spoken = child_output.lines().filter_map(|line| line.split_once("wrote ")?.1.parse().ok()).max().unwrap_or(0);
     let store = open(path);
     let n = store.position().unwrap().map_or(0, |next| next.0);
     assert!(n >= spoken, "{spoken} was acknowledged, {n} is stored");
@@ -341,20 +346,27 @@ fn an_abort_after_any_batch_leaves_that_batch_whole() {
         let output = crash_child_command(dir.path(), batches).output().unwrap();
         assert!(!output.status.success());
         stored += i64::from(batches);
-        assert_eq!(check_whole(dir.path(), &output.stdout), stored);
+        assert_eq!(check_whole(dir.path(), &String::from_utf8_lossy(&output.stdout)), stored);
     }
 }
 
 #[test]
 fn a_kill_at_any_moment_leaves_one_batch_whole() {
     let dir = TempDir::new().unwrap();
-    let mut furthest = 0;
-    for pause_millis in [40, 60, 75, 90, 120] {
+    let mut stored = 0;
+    for pause_micros in [0, 300, 2_000, 7_000, 20_000] {
         let mut child = crash_child_command(dir.path(), u32::MAX).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(pause_millis));
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut spoken = String::new();
+        while !spoken.contains("wrote") {
+            assert!(output.read_line(&mut spoken).unwrap() > 0, "the child ended before its first batch: {spoken}");
+        }
+        std::thread::sleep(Duration::from_micros(pause_micros));
         child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
-        furthest = check_whole(dir.path(), &output.stdout).max(furthest);
+        child.wait().unwrap();
+        output.read_to_string(&mut spoken).unwrap();
+        let found = check_whole(dir.path(), &spoken);
+        assert!(found > stored, "{found} follows {stored}");
+        stored = found;
     }
-    assert!(furthest > 0, "no child came to its first batch: the pauses are too short");
 }
