@@ -1,0 +1,207 @@
+//! The law, the slow way: every rule evaluated from scratch over the whole accepted history, at every instant at which
+//! anything could change. Written from the contract (docs/semantics.md) and from nothing else; with the engine it
+//! shares the rule tree, the decoded values and the form of a page.
+//!
+//! **Invariant:** no state but the accepted inputs, the clock and the memberships (which `exit_when` and
+//! `segment("x" last W)` need, since they depend on the path).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use segmentd::event::Catalogue;
+use segmentd::event::streams::StreamRole;
+use segmentd::id::CustomerId;
+use segmentd::rule::ast::Expr;
+use segmentd::scenario::{Outcome, Page, PageEvent};
+use segmentd::time::EventTime;
+use segmentd::transition::{Cause, Direction};
+
+use super::eval::{Memberships, View};
+use super::history::History;
+use super::survey::Survey;
+
+const DAY: i64 = 86_400_000;
+
+/// A segment as the contract defines it.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub key: String,
+    pub zone: TimeZone,
+    pub when: Expr,
+    pub exit_when: Option<Expr>,
+}
+
+/// What is the same for every customer.
+pub struct World<'a> {
+    catalogue: &'a Catalogue,
+    /// In order of evaluation.
+    rules: Vec<Rule>,
+    survey: Survey,
+    page: &'a Page,
+}
+
+#[derive(Clone)]
+struct Customer {
+    id: CustomerId,
+    lists: BTreeSet<String>,
+    history: History,
+    memberships: Memberships,
+    /// Everything up to and including this instant has been decided.
+    decided_to: i64,
+}
+
+struct Partition {
+    clock: i64,
+    customers: BTreeMap<CustomerId, Customer>,
+}
+
+/// The transitions of a page, each partition's in order; `valid_until` is found by letting time run on.
+pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue) -> Vec<Outcome> {
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page };
+    let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
+    let mut out = Vec::new();
+    for event in &page.events {
+        let partition = partitions.entry(event.partition.0).or_insert(Partition { clock: i64::MIN, customers: BTreeMap::new() });
+        partition.take(event, &world, &mut out);
+    }
+    for partition in partitions.values_mut() {
+        let end = page.until.map_or(partition.clock, |until| until.millis().max(partition.clock));
+        partition.advance(end + 1, &world, &mut out);
+    }
+    out
+}
+
+/// Dependencies before dependents, by depth; on one depth in order of definition.
+fn in_order(rules: &[Rule]) -> Vec<Rule> {
+    let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
+    while depths.len() < rules.len() {
+        for rule in rules {
+            let needs = super::survey::segments_used(rule);
+            if let Some(depth) = needs.iter().map(|key| depths.get(key.as_str()).map(|d| d + 1)).try_fold(0, |a, d| Some(a.max(d?))) {
+                depths.insert(&rule.key, depth);
+            }
+        }
+    }
+    let mut ordered: Vec<&Rule> = rules.iter().collect();
+    ordered.sort_by_key(|rule| depths[rule.key.as_str()]);
+    ordered.into_iter().cloned().collect()
+}
+
+impl Partition {
+    fn take(&mut self, event: &PageEvent, world: &World, out: &mut Vec<Outcome>) {
+        let at = event.at.millis();
+        let late = at < self.clock;
+        if at > self.clock {
+            self.advance(at, world, out);
+            self.clock = at;
+        }
+        let customer = self.customers.entry(event.customer.clone()).or_insert_with(|| Customer::new(&event.customer, world, self.clock));
+        if customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention) {
+            let cause = if late { Cause::LateEvent } else { cause_of(world.catalogue.stream(event.stream).role) };
+            customer.decide(self.clock, cause, world, out);
+        }
+    }
+
+    /// Fires what is due before `to`.
+    fn advance(&mut self, to: i64, world: &World, out: &mut Vec<Outcome>) {
+        for customer in self.customers.values_mut() {
+            while let Some(due) = customer.next_due(world).filter(|due| *due < to) {
+                customer.decide(due, Cause::Time, world, out);
+            }
+        }
+    }
+}
+
+fn cause_of(role: StreamRole) -> Cause {
+    match role {
+        StreamRole::Refunds => Cause::Refund,
+        StreamRole::Cancellations => Cause::Cancellation,
+        StreamRole::Traits => Cause::Trait,
+        StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
+    }
+}
+
+impl Customer {
+    fn new(id: &CustomerId, world: &World, clock: i64) -> Customer {
+        let lists = world.page.lists.iter().filter(|(_, ids)| ids.contains(id)).map(|(key, _)| key.to_string()).collect();
+        Customer { id: id.clone(), lists, history: History::default(), memberships: Memberships::new(), decided_to: clock }
+    }
+
+    /// Evaluates every rule at `now` and writes down what changed.
+    fn decide(&mut self, now: i64, cause: Cause, world: &World, out: &mut Vec<Outcome>) {
+        let first = out.len();
+        for rule in &world.rules {
+            let is = self.belongs(rule, now, world);
+            let membership = self.memberships.entry(rule.key.clone()).or_default();
+            if is == membership.member {
+                continue;
+            }
+            membership.member = is;
+            membership.sequence += 1;
+            let direction = if is { Direction::Entered } else { Direction::Exited };
+            match direction {
+                Direction::Entered => membership.entry += 1,
+                Direction::Exited => membership.left.push(now),
+            }
+            out.push(Outcome {
+                customer: self.id.clone(),
+                segment: rule.key.as_str().into(),
+                direction,
+                at: EventTime::from_millis(now),
+                sequence: membership.sequence,
+                entry: membership.entry,
+                cause,
+                valid_until: None,
+            });
+        }
+        self.decided_to = now;
+        if world.page.until.is_some() {
+            out[first..].iter_mut().filter(|o| o.direction == Direction::Entered).for_each(|o| o.valid_until = self.end_of(o, world));
+        }
+    }
+
+    fn belongs(&self, rule: &Rule, now: i64, world: &World) -> bool {
+        let was = self.memberships.get(&rule.key).is_some_and(|m| m.member);
+        let view = View {
+            catalogue: world.catalogue,
+            calendars: &world.survey.calendars,
+            zone: &rule.zone,
+            history: &self.history,
+            memberships: &self.memberships,
+            lists: &self.lists,
+            now,
+        };
+        match &rule.exit_when {
+            Some(exit_when) => !view.holds(exit_when) && (was || view.holds(&rule.when)),
+            None => view.holds(&rule.when),
+        }
+    }
+
+    /// The next instant after `decided_to` at which any rule could change by time alone.
+    fn next_due(&self, world: &World) -> Option<i64> {
+        let survey = &world.survey;
+        if !self.history.exists() {
+            return None;
+        }
+        let leaves = self.history.times().flat_map(|time| survey.spans.iter().map(move |span| time + span));
+        let days = self.history.times().filter(|_| survey.days_since).map(|time| time + ((self.decided_to - time).div_euclid(DAY) + 1) * DAY);
+        let left = self.memberships.values().flat_map(|m| &m.left);
+        let forgotten = left.flat_map(|left| survey.last_spans.iter().map(move |span| left + span));
+        let boundaries = survey.calendars.iter().map(|calendar| calendar.bounds(self.decided_to).1);
+        leaves.chain(days).chain(forgotten).chain(boundaries).filter(|due| *due > self.decided_to).min()
+    }
+
+    /// When the membership that has just begun ends, if nothing more happens.
+    fn end_of(&self, entry: &Outcome, world: &World) -> Option<EventTime> {
+        let mut future = self.clone();
+        let mut ignored = Vec::new();
+        let quiet = World { page: &Page { until: None, ..world.page.clone() }, catalogue: world.catalogue, rules: world.rules.clone(), survey: Survey::of(&world.rules) };
+        while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
+            future.decide(due, Cause::Time, &quiet, &mut ignored);
+            if !future.memberships[entry.segment.as_str()].member {
+                return Some(EventTime::from_millis(due));
+            }
+        }
+        None
+    }
+}
