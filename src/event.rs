@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** an event that exists is acceptable: its types are right, its numbers exact, its id present.
 
+pub mod segment_spec;
 pub mod streams;
 
 use rust_decimal::Decimal;
