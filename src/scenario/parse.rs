@@ -53,7 +53,9 @@ struct SegmentText {
 
 /// Reads every page of a text; pages are YAML documents, separated by `---`.
 pub fn parse(text: &str, catalogue: &Catalogue) -> Result<Vec<Page>, PageError> {
-    let pages: Vec<PageText> = serde_saphyr::from_multiple(text).map_err(|e| PageError::Yaml(e.to_string()))?;
+    // `y` and `no` are ids and names, as in YAML 1.2, and not booleans.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let pages: Vec<PageText> = serde_saphyr::from_multiple_with_options(text, options).map_err(|e| PageError::Yaml(e.to_string()))?;
     pages.into_iter().map(|page| page_of(page, catalogue)).collect()
 }
 

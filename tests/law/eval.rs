@@ -1,6 +1,7 @@
 //! An expression against a whole history at one instant, by the definitions of the contract, from scratch each time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 use num_rational::BigRational;
@@ -73,9 +74,10 @@ impl View<'_> {
     }
 
     fn aggregate(&self, aggregate: &Aggregate) -> Scalar {
-        let rows = self.selected(&aggregate.over);
+        let all = self.rows(&aggregate.over.stream);
+        let rows = self.selected(&all, &aggregate.over);
         let field = aggregate.over.field.as_ref().map(|name| name.text.as_str());
-        let rows: Vec<&Row> = rows.iter().filter(|row| field.is_none_or(|name| !elements(row, name).is_empty())).collect();
+        let rows: Vec<&Row> = rows.iter().copied().filter(|row| field.is_none_or(|name| !elements(row, name).is_empty())).collect();
         let values: Vec<Scalar> = field.map_or(Vec::new(), |name| rows.iter().flat_map(|row| elements(row, name)).collect());
         let numbers = || values.iter().filter_map(Scalar::number);
         let number = |n: Option<BigRational>| n.map_or(Scalar::Null, Scalar::Number);
@@ -98,8 +100,8 @@ impl View<'_> {
     }
 
     fn quantified(&self, quantifier: Quantifier, over: &Selection, condition: &Expr) -> Scalar {
-        let rows = self.selected(over);
-        let mut rows = rows.iter().filter(|row| over.field.as_ref().is_none_or(|name| !elements(row, &name.text).is_empty()));
+        let all = self.rows(&over.stream);
+        let mut rows = self.selected(&all, over).into_iter().filter(|row| over.field.as_ref().is_none_or(|name| !elements(row, &name.text).is_empty()));
         let satisfies = |row: &Row| self.value(condition, Some(row)).is_true();
         Scalar::Bool(match quantifier {
             Quantifier::Every => rows.all(satisfies),
@@ -109,14 +111,12 @@ impl View<'_> {
     }
 
     /// The rows that are in the window and pass the filter.
-    fn selected(&self, selection: &Selection) -> Vec<Row> {
-        let mut rows = self.rows(&selection.stream);
-        rows.retain(|row| self.in_window(&selection.window, row.time));
-        rows.retain(|row| selection.filter.as_ref().is_none_or(|filter| self.value(filter, Some(row)).is_true()));
-        rows
+    fn selected<'r>(&self, rows: &'r [Row], selection: &Selection) -> Vec<&'r Row> {
+        let passes = |row: &Row| selection.filter.as_ref().is_none_or(|filter| self.value(filter, Some(row)).is_true());
+        rows.iter().filter(|row| self.in_window(&selection.window, row.time) && passes(row)).collect()
     }
 
-    fn rows(&self, stream: &Name) -> Vec<Row> {
+    fn rows(&self, stream: &Name) -> Rc<Vec<Row>> {
         self.history.rows(self.catalogue.find(&stream.text).unwrap(), self.catalogue)
     }
 

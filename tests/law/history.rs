@@ -1,9 +1,11 @@
 //! One customer's accepted history, kept whole and in order of arrival, and what it amounts to: rows of a stream with
 //! cancelled orders gone, refunds subtracted and redeemed orders marked.
 //!
-//! **Invariant:** nothing is derived ahead; every question walks the whole history.
+//! **Invariant:** nothing is kept up to date: rows are made from the whole history, and made anew when it grows.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use num_rational::BigRational;
 use num_traits::Zero;
@@ -24,6 +26,8 @@ pub struct History {
     facts: Vec<PageEvent>,
     /// (order, its refund, cancellation or mark), as positions in `facts`: those that were in time to count.
     references: Vec<(usize, usize)>,
+    /// The rows of each stream, since the last event; they do not depend on the instant of the question.
+    made: RefCell<BTreeMap<StreamIndex, Rc<Vec<Row>>>>,
 }
 
 impl History {
@@ -32,6 +36,7 @@ impl History {
         if self.facts.iter().any(|fact| fact.stream == event.stream && fact.id == event.id) {
             return false;
         }
+        self.made.get_mut().clear();
         let new = self.facts.len();
         self.facts.push(event.clone());
         for old in 0..new {
@@ -60,7 +65,12 @@ impl History {
     }
 
     /// The rows of a stream by (event time, arrival).
-    pub fn rows(&self, stream: StreamIndex, catalogue: &Catalogue) -> Vec<Row> {
+    pub fn rows(&self, stream: StreamIndex, catalogue: &Catalogue) -> Rc<Vec<Row>> {
+        let mut made = self.made.borrow_mut();
+        made.entry(stream).or_insert_with(|| Rc::new(self.make_rows(stream, catalogue))).clone()
+    }
+
+    fn make_rows(&self, stream: StreamIndex, catalogue: &Catalogue) -> Vec<Row> {
         let definition = catalogue.stream(stream);
         let mut places: Vec<usize> = (0..self.facts.len()).filter(|i| self.facts[*i].stream == stream).collect();
         places.sort_by_key(|i| self.facts[*i].at);

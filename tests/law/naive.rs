@@ -12,7 +12,7 @@ use segmentd::event::Catalogue;
 use segmentd::event::streams::StreamRole;
 use segmentd::id::CustomerId;
 use segmentd::rule::ast::Expr;
-use segmentd::scenario::{Outcome, Page, PageEvent};
+use segmentd::scenario::{Outcome, Page, PageEvent, PageSegment};
 use segmentd::time::EventTime;
 use segmentd::transition::{Cause, Direction};
 
@@ -31,6 +31,14 @@ pub struct Rule {
     pub exit_when: Option<Expr>,
 }
 
+/// A segment of a page, parsed.
+pub fn rule_of(segment: &PageSegment) -> Rule {
+    let parse = |text: &str| segmentd::rule::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
+    let zone = segment.timezone.as_deref().map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
+    let exit_when = segment.exit_when.as_deref().map(parse);
+    Rule { key: segment.key.to_string(), zone, when: parse(&segment.when), exit_when }
+}
+
 /// What is the same for every customer.
 pub struct World<'a> {
     catalogue: &'a Catalogue,
@@ -38,6 +46,7 @@ pub struct World<'a> {
     rules: Vec<Rule>,
     survey: Survey,
     page: &'a Page,
+    ends: Ends,
 }
 
 #[derive(Clone)]
@@ -55,9 +64,16 @@ struct Partition {
     customers: BTreeMap<CustomerId, Customer>,
 }
 
-/// The transitions of a page, each partition's in order; `valid_until` is found by letting time run on.
-pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue) -> Vec<Outcome> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page };
+/// Whether to find out, for every entry, when it ends by itself: that means to let time run on each time.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Ends {
+    Found,
+    Ignored,
+}
+
+/// The transitions of a page, each partition's in order.
+pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends };
     let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
     let mut out = Vec::new();
     for event in &page.events {
@@ -155,7 +171,7 @@ impl Customer {
             });
         }
         self.decided_to = now;
-        if world.page.until.is_some() {
+        if world.ends == Ends::Found {
             out[first..].iter_mut().filter(|o| o.direction == Direction::Entered).for_each(|o| o.valid_until = self.end_of(o, world));
         }
     }
@@ -195,7 +211,7 @@ impl Customer {
     fn end_of(&self, entry: &Outcome, world: &World) -> Option<EventTime> {
         let mut future = self.clone();
         let mut ignored = Vec::new();
-        let quiet = World { page: &Page { until: None, ..world.page.clone() }, catalogue: world.catalogue, rules: world.rules.clone(), survey: Survey::of(&world.rules) };
+        let quiet = World { ends: Ends::Ignored, survey: Survey::of(&world.rules), rules: world.rules.clone(), ..*world };
         while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
             if !future.memberships[entry.segment.as_str()].member {
