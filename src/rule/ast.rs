@@ -115,7 +115,7 @@ pub enum Window {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sequence {
-    /// Two or more.
+    /// One or more.
     pub steps: Vec<Step>,
     pub last: Option<Span>,
 }
