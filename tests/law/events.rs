@@ -23,22 +23,23 @@ const HOURS: [i64; 9] = [0, 0, 6, 12, 12, 18, 22, 23, 3];
 
 type Fields = Vec<(SmolStr, Value)>;
 
-/// An event and how much later than it happened it arrives.
-pub fn history(beginning: EventTime, customers: usize) -> impl Strategy<Value = Vec<PageEvent>> {
-    let arrivals = prop::collection::vec((event(beginning, customers), delay()), 3..24);
-    arrivals.prop_map(|mut arrivals| {
-        arrivals.sort_by_key(|(event, delay)| event.at.millis() + delay);
+/// Events of twelve days, `stretch` days apart each.
+pub fn history(beginning: EventTime, stretch: i64, customers: usize) -> impl Strategy<Value = Vec<PageEvent>> {
+    let arrivals = prop::collection::vec((event(beginning, stretch, customers), delay()), 3..24);
+    arrivals.prop_map(move |mut arrivals| {
+        arrivals.sort_by_key(|(event, delay)| event.at.millis() + delay * stretch);
         arrivals.into_iter().map(|(event, _)| event).collect()
     })
 }
 
+/// How much later than it happened an event arrives.
 fn delay() -> impl Strategy<Value = i64> {
     prop_oneof![8 => Just(0), 1 => Just(DAY), 1 => Just(4 * DAY)]
 }
 
-fn event(beginning: EventTime, customers: usize) -> impl Strategy<Value = PageEvent> {
+fn event(beginning: EventTime, stretch: i64, customers: usize) -> impl Strategy<Value = PageEvent> {
     let at = (0..12i64, prop::sample::select(&HOURS[..]), prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)]);
-    let at = at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * DAY + hour * HOUR + off));
+    let at = at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * stretch * DAY + hour * HOUR + off));
     (at, 0..customers, what()).prop_map(|(at, customer, (stream, id, fields))| PageEvent {
         at,
         customer: ["c", "d", "e"][customer].into(),

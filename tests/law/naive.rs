@@ -87,20 +87,15 @@ pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: End
     out
 }
 
-/// Dependencies before dependents, by depth; on one depth in order of definition.
+/// Of the rules whose segments are decided, always the first defined.
 fn in_order(rules: &[Rule]) -> Vec<Rule> {
-    let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
-    while depths.len() < rules.len() {
-        for rule in rules {
-            let needs = super::survey::segments_used(rule);
-            if let Some(depth) = needs.iter().map(|key| depths.get(key.as_str()).map(|d| d + 1)).try_fold(0, |a, d| Some(a.max(d?))) {
-                depths.insert(&rule.key, depth);
-            }
-        }
+    let mut ordered: Vec<Rule> = Vec::new();
+    while ordered.len() < rules.len() {
+        let decided = |key: &String| ordered.iter().any(|rule| rule.key == *key);
+        let next = rules.iter().find(|rule| !decided(&rule.key) && super::survey::segments_used(rule).iter().all(decided));
+        ordered.push(next.unwrap_or_else(|| panic!("a cycle, or a segment that is not defined")).clone());
     }
-    let mut ordered: Vec<&Rule> = rules.iter().collect();
-    ordered.sort_by_key(|rule| depths[rule.key.as_str()]);
-    ordered.into_iter().cloned().collect()
+    ordered
 }
 
 impl Partition {
