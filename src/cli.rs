@@ -6,14 +6,10 @@
 
 mod check;
 mod completions;
-mod demo;
 mod input;
 mod load;
 mod logging;
-mod output;
-mod replay;
 mod report;
-mod run;
 mod schema;
 mod topics;
 
@@ -21,6 +17,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::metrics::Build;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,9 +40,6 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(run::Args),
-    Demo(demo::Args),
-    Replay(replay::Args),
     Check(check::Args),
     Load(load::Args),
     Topics(topics::Args),
@@ -62,30 +57,20 @@ pub enum Outcome {
     Refused,
 }
 
-/// What this program is: its version and the revision it was built from.
-#[derive(Clone, Copy, Debug)]
-pub struct Build {
-    pub version: &'static str,
-    pub revision: &'static str,
-}
-
 /// Runs the command line of this process.
-pub fn main(revision: &'static str) -> ExitCode {
-    let build = Build { version: env!("CARGO_PKG_VERSION"), revision };
-    let version: &'static str = Box::leak(format!("{} ({revision})", build.version).into_boxed_str());
+pub fn main() -> ExitCode {
+    let Build { version, revision } = Build::CURRENT;
+    let version: &'static str = format!("{version} ({revision})").leak();
     let matches = Cli::command().version(version).get_matches();
     match Cli::from_arg_matches(&matches) {
-        Ok(cli) => exit_code(cli.command.run(build)),
+        Ok(cli) => exit_code(cli.command.run()),
         Err(error) => error.exit(),
     }
 }
 
 impl Command {
-    fn run(self, build: Build) -> anyhow::Result<Outcome> {
+    fn run(self) -> anyhow::Result<Outcome> {
         match self {
-            Command::Run(args) => run::run(&args, build),
-            Command::Demo(args) => demo::run(&args, build),
-            Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),

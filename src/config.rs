@@ -46,6 +46,18 @@ pub fn load(path: &Path, variables: impl IntoIterator<Item = (String, String)>) 
     }
 }
 
+/// Where a configuration is looked for when none is named.
+pub const DEFAULT_PATH: &str = "config/segmentd.yaml";
+
+/// The file that is named; else the default one, if it exists; else the defaults, with the environment over them.
+pub fn load_or_default(path: Option<&Path>, variables: impl IntoIterator<Item = (String, String)>) -> Result<Config, Vec<Diagnostic>> {
+    let default = Path::new(DEFAULT_PATH);
+    match path.or_else(|| default.exists().then_some(default)) {
+        Some(path) => load(path, variables),
+        None => parse(DEFAULT_PATH, String::new(), variables),
+    }
+}
+
 /// The same for a text; `name` is what messages call it.
 pub fn parse(name: &str, text: String, variables: impl IntoIterator<Item = (String, String)>) -> Result<Config, Vec<Diagnostic>> {
     let (mut document, mut diagnostics) = Node::parse(&Source::new(name, text));

@@ -6,6 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Set by the Makefile, the image and CI; a build from a source archive has none, and must not fail for it.
-    segmentd::cli::main(option_env!("SEGMENTD_REVISION").unwrap_or("unknown revision"))
+    segmentd::cli::main()
 }

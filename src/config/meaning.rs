@@ -14,7 +14,8 @@ use super::amount;
 use super::document::Node;
 use super::file::ConfigFile;
 use crate::id::TopicName;
-use crate::kafka::settings::OWNED;
+use crate::kafka::settings::{OWNED, Settings};
+use crate::kafka::topics::{Purpose, Wanted};
 use crate::rule::diagnostic::{Diagnostic, Location};
 
 /// What a configuration means.
@@ -98,6 +99,32 @@ pub struct Secret(pub String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+impl Config {
+    /// How to reach Kafka, secrets included.
+    pub fn kafka_settings(&self) -> Settings {
+        Settings {
+            bootstrap: self.kafka.bootstrap.clone(),
+            deployment: self.deployment.clone(),
+            group_instance_id: self.kafka.group_instance_id.clone(),
+            properties: self.kafka.properties.iter().map(|(name, Secret(value))| (name.clone(), value.clone())).collect(),
+            embedded: false,
+        }
+    }
+
+    /// The topics that are created when they are missing.
+    pub fn wanted_topics(&self) -> Vec<Wanted> {
+        let Output { transitions, entries, membership, dead_letters } = &self.output;
+        let purposes = [
+            (transitions, Purpose::Log),
+            (entries, Purpose::Log),
+            (membership, Purpose::Latest),
+            (dead_letters, Purpose::Log),
+            (&self.state.changelog, Purpose::Changelog),
+        ];
+        purposes.map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).into()
     }
 }
 
