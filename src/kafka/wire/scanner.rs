@@ -383,3 +383,7 @@ fn unescape_one(escape: &str) -> (char, usize) {
         None => (char::REPLACEMENT_CHARACTER, 0),
     }
 }
+
+#[cfg(test)]
+#[path = "scanner_tests.rs"]
+mod tests;
