@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::*;
 
-fn scan(text: &str) -> Scanned<Token> {
+fn scan(text: &str) -> Result<Token, JsonError> {
     let mut scanner = Scanner::new(text);
-    let token = scanner.value()?;
-    scanner.finish().map(|()| token)
+    let token = scanner.value().and_then(|token| scanner.finish().map(|()| token));
+    token.map_err(|Malformed| scanner.fault())
 }
 
 /// What a well-formed value holds, rebuilt from tokens alone.
