@@ -7,6 +7,7 @@
 
 pub mod segment_spec;
 pub mod streams;
+pub mod streams_file;
 
 use rust_decimal::Decimal;
 use smol_str::SmolStr;
