@@ -60,7 +60,7 @@ fn verdict(config: &Config, wanted: &[Wanted], existing: &Existing) -> Outcome {
 
 fn table(config: &Config, wanted: &[Wanted], existing: &Existing) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["TOPIC", "PURPOSE", "PARTITIONS"]);
+    table.load_style(presets::NOTHING).set_header(["TOPIC", "PURPOSE", "PARTITIONS"]);
     let partitions = |topic: &str| existing.partitions.get(topic).map_or("missing".to_owned(), ToString::to_string);
     for topic in &config.input.topics {
         table.add_row([topic.to_string(), "input".to_owned(), partitions(&topic.0)]);
