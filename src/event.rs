@@ -5,7 +5,9 @@
 //!
 //! **Invariant:** an event that exists is acceptable: its types are right, its numbers exact, its id present.
 
+pub mod segment_spec;
 pub mod streams;
+pub mod streams_file;
 
 use rust_decimal::Decimal;
 use smol_str::SmolStr;

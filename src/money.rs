@@ -3,6 +3,8 @@
 //! **Invariant:** nothing here rounds or overflows. A [`Number`] is a rational; it is held in 128-bit integers as long
 //! as it fits, and in big integers from there on, so that no sum, product or quotient is ever wrong, only slower.
 
+pub mod decimal;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
