@@ -49,6 +49,10 @@ const OTHER: &str = "other";
 /// What a shutdown grants to requests that are being answered; the whole process has five seconds.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a thread may stand still before the process is better restarted: well beyond any bounded call, and short
+/// enough that its partitions are not silent for long.
+pub const PROGRESS_LIMIT: Duration = Duration::from_secs(30);
+
 /// Why the server cannot run: stop, a person has to act.
 #[derive(thiserror::Error, Debug)]
 pub enum HttpError {
@@ -63,7 +67,7 @@ pub enum HttpError {
 pub struct Site {
     pub metrics: Metrics,
     pub status: Status,
-    /// A thread that has not come round for this long is stuck.
+    /// A thread that has not come round for this long is stuck; [`PROGRESS_LIMIT`] in service.
     pub progress_limit: Duration,
 }
 
