@@ -32,9 +32,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::metrics::{Build, CONTENT_TYPE, Metrics};
+use crate::runtime::clock;
 use crate::runtime::status::Status;
 use health::Progress;
 use listener::{Bounded, Bounds};
@@ -154,7 +154,7 @@ async fn version() -> impl IntoResponse {
 /// Records how long a request took.
 async fn observe(State(shown): State<Shown>, request: Request, next: Next) -> Response {
     let route = ROUTES.into_iter().find(|route| *route == request.uri().path()).unwrap_or(OTHER);
-    let started = Instant::now();
+    let started = clock::now();
     let response = next.run(request).await;
     shown.metrics.requests.observe(route, response.status().as_u16(), started.elapsed().as_secs_f64());
     response

@@ -1,4 +1,5 @@
 //! (to be written)
 
+pub mod clock;
 pub mod footprint;
 pub mod status;
