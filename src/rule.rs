@@ -14,6 +14,8 @@ pub mod ast;
 pub mod check;
 pub mod definition;
 pub mod diagnostic;
+#[cfg(test)]
+mod fixture;
 pub mod json;
 pub mod lexer;
 pub mod order;

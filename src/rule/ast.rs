@@ -50,16 +50,43 @@ pub enum ExprKind {
     /// Two or more.
     And(Vec<Expr>),
     Not(Box<Expr>),
-    Compare { op: CompareOp, left: Box<Expr>, right: Box<Expr> },
+    Compare {
+        op: CompareOp,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     /// Both ends included.
-    Between { value: Box<Expr>, low: Box<Expr>, high: Box<Expr> },
+    Between {
+        value: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+    },
     /// `in [low, high)`: `low_included` for `[`, `high_included` for `]`.
-    InRange { value: Box<Expr>, low: Box<Expr>, low_included: bool, high: Box<Expr>, high_included: bool },
+    InRange {
+        value: Box<Expr>,
+        low: Box<Expr>,
+        low_included: bool,
+        high: Box<Expr>,
+        high_included: bool,
+    },
     /// One or more literals, as written.
-    InSet { value: Box<Expr>, set: Vec<Literal> },
-    Contains { value: Box<Expr>, element: Literal },
-    IsNull { value: Box<Expr>, negated: bool },
-    Arithmetic { op: ArithmeticOp, left: Box<Expr>, right: Box<Expr> },
+    InSet {
+        value: Box<Expr>,
+        set: Vec<Literal>,
+    },
+    Contains {
+        value: Box<Expr>,
+        element: Literal,
+    },
+    IsNull {
+        value: Box<Expr>,
+        negated: bool,
+    },
+    Arithmetic {
+        op: ArithmeticOp,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     Negate(Box<Expr>),
     Literal(Literal),
     /// A field of the event; only inside a filter. Dotted as rules write it: `products.category`.
@@ -68,16 +95,30 @@ pub enum ExprKind {
     Trait(Name),
     Aggregate(Box<Aggregate>),
     /// `every|any|none (stream: condition)`
-    Quantified { quantifier: Quantifier, over: Box<Selection>, condition: Box<Expr> },
+    Quantified {
+        quantifier: Quantifier,
+        over: Box<Selection>,
+        condition: Box<Expr>,
+    },
     /// `segment("x")` or `segment("x" last W)`
-    Segment { key: Name, last: Option<Span> },
+    Segment {
+        key: Name,
+        last: Option<Span>,
+    },
     /// `list("x")`
     List(Name),
     /// `returned(stream after GAP within WITHIN)`
-    Returned { stream: Name, after: Span, within: Span },
+    Returned {
+        stream: Name,
+        after: Span,
+        within: Span,
+    },
     Sequence(Box<Sequence>),
     /// `top PERCENT% by aggregate`
-    Top { percent: Decimal, by: Box<Aggregate> },
+    Top {
+        percent: Decimal,
+        by: Box<Aggregate>,
+    },
 }
 
 /// `fn(selection)`
@@ -106,7 +147,10 @@ pub enum Window {
     /// `older than W`: `time ≤ t − W`
     OlderThan(Span),
     /// `from A to B ago`, A > B: `t − A < time ≤ t − B`
-    FromTo { from: Span, to: Span },
+    FromTo {
+        from: Span,
+        to: Span,
+    },
     Since(CalendarDate),
     This(CalendarUnit),
     Previous(CalendarUnit),

@@ -30,21 +30,11 @@ pub struct Token {
 }
 
 /// Longer ones before those that they begin with.
-const SYMBOLS: [&str; 20] =
-    ["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".", ":", "+", "-", "*", "/", "%"];
+const SYMBOLS: [&str; 20] = ["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".", ":", "+", "-", "*", "/", "%"];
 
 /// What other languages write, and what this one does.
-const FOREIGN: [(&str, &str); 9] = [
-    ("&&", "and"),
-    ("||", "or"),
-    ("=", "=="),
-    ("!", "not"),
-    ("≥", ">="),
-    ("≤", "<="),
-    ("≠", "!="),
-    ("'", "\""),
-    ("\u{201c}", "\""),
-];
+const FOREIGN: [(&str, &str); 9] =
+    [("&&", "and"), ("||", "or"), ("=", "=="), ("!", "not"), ("≥", ">="), ("≤", "<="), ("≠", "!="), ("'", "\""), ("\u{201c}", "\"")];
 
 /// Cuts a text into tokens.
 pub fn tokens(text: &str) -> Result<Vec<Token>, Finding> {
@@ -198,10 +188,8 @@ fn bad_duration(written: &str, place: Place) -> Finding {
     match unit {
         "s" | "m" | "h" | "d" | "w" => Finding::error("bad-duration", place, format!("`{shown}` is not a possible duration"))
             .help("a duration is more than 0 and at most a thousand years"),
-        _ => Finding::error("bad-duration", place, format!("`{shown}` is neither a number nor a duration")).help(format!(
-            "durations are digits and one of s, m, h, d, w: `{}d`",
-            if digits.len() > 6 { "30" } else { digits }
-        )),
+        _ => Finding::error("bad-duration", place, format!("`{shown}` is neither a number nor a duration"))
+            .help(format!("durations are digits and one of s, m, h, d, w: `{}d`", if digits.len() > 6 { "30" } else { digits })),
     }
 }
 

@@ -94,27 +94,32 @@ impl Parser<'_> {
 
     fn predicate(&mut self) -> Parsed<Expr> {
         let start = self.place();
-        if let Some(kind) = self.condition()? {
-            return Ok(Expr { kind, place: self.since(start) });
-        }
-        let left = self.sum()?;
-        match self.comparison(left)? {
-            (expr, false) => Ok(expr),
-            (kind_of, true) => self.not_chained(kind_of),
-        }
-    }
-
-    /// `a < b < c` would be read by a person as a range: say how to write one.
-    fn not_chained(&mut self, expr: Expr) -> Parsed<Expr> {
+        let condition = self.condition()?;
+        let stands_alone = condition.is_some();
+        let expr = match condition {
+            Some(kind) => Expr { kind, place: self.since(start) },
+            None => {
+                let left = self.sum()?;
+                self.comparison(left)?
+            }
+        };
         if self.peek_compare_op().is_some() {
-            let finding = Finding::error("syntax", self.place(), "comparisons do not chain");
-            return Err(Box::new(finding.help("write `x between a and b`, `x in [a, b)`, or two comparisons with `and`")));
+            return Err(self.chained(stands_alone));
         }
         Ok(expr)
     }
 
-    /// What may follow a sum; false: nothing did.
-    fn comparison(&mut self, left: Expr) -> Parsed<(Expr, bool)> {
+    /// `a < b < c` would be read by a person as a range: say how to write one.
+    fn chained(&self, after_condition: bool) -> Box<Finding> {
+        Box::new(match after_condition {
+            true => Finding::error("syntax", self.place(), "a condition is not compared as it stands").help("put it in parentheses"),
+            false => Finding::error("syntax", self.place(), "comparisons do not chain")
+                .help("write `x between a and b`, `x in [a, b)`, or two comparisons with `and`"),
+        })
+    }
+
+    /// A comparison, if one follows the sum.
+    fn comparison(&mut self, left: Expr) -> Parsed<Expr> {
         let start = left.place;
         let value = Box::new(left);
         let kind = if let Some(op) = self.peek_compare_op() {
@@ -133,9 +138,9 @@ impl Parser<'_> {
             self.expect_word("null")?;
             ExprKind::IsNull { value, negated }
         } else {
-            return Ok((*value, false));
+            return Ok(*value);
         };
-        Ok((Expr { kind, place: self.since(start) }, true))
+        Ok(Expr { kind, place: self.since(start) })
     }
 
     fn peek_compare_op(&self) -> Option<CompareOp> {

@@ -73,9 +73,5 @@ words!(
     ]
 );
 words!(Quantifier, 3, [("every", Every), ("any", Any), ("none", None)]);
-words!(
-    CompareOp,
-    6,
-    [("==", Equal), ("!=", NotEqual), ("<", Less), ("<=", LessOrEqual), (">", Greater), (">=", GreaterOrEqual)]
-);
+words!(CompareOp, 6, [("==", Equal), ("!=", NotEqual), ("<", Less), ("<=", LessOrEqual), (">", Greater), (">=", GreaterOrEqual)]);
 words!(ArithmeticOp, 4, [("+", Add), ("-", Subtract), ("*", Multiply), ("/", Divide)]);

@@ -61,7 +61,8 @@ impl<'a> Loader<'a> {
         self.diagnostics.extend(problems);
         let Some(root) = root.filter(|root| !root.is_null()) else {
             if !broken {
-                let diagnostic = Diagnostic::error("empty-file", Location { source: source.clone(), bytes: None }, "the file defines nothing");
+                let diagnostic =
+                    Diagnostic::error("empty-file", Location { source: source.clone(), bytes: None }, "the file defines nothing");
                 self.diagnostics.push(diagnostic.help("a file of definitions begins with `segments:`"));
             }
             return;
@@ -232,4 +233,3 @@ fn in_file(source: &Arc<Source>, node: &Node, place: Place) -> Location {
     let bytes = TextMap::new(node, &source.text).bytes(place);
     Location { source: source.clone(), bytes: Some(bytes) }
 }
-

@@ -96,8 +96,9 @@ impl Parser<'_> {
 
     fn sequence(&mut self) -> Parsed<ExprKind> {
         let mut steps = vec![self.step()?];
-        if steps.iter().any(|first| first.absent) {
-            self.findings.push(Finding::error("sequence-start", self.place(), "the first step of a sequence cannot be `no`"));
+        if let [Step { absent: true, stream, .. }] = steps.as_slice() {
+            let finding = Finding::error("sequence-start", stream.place, "the first step of a sequence cannot be `no`");
+            self.findings.push(finding);
         }
         while self.eat_word("then") {
             let mut step = self.step()?;

@@ -152,7 +152,9 @@ impl<'a> Parser<'a> {
 
     pub fn too_deep(&self) -> Box<Finding> {
         let message = format!("the rule nests more than {MAX_DEPTH} levels deep");
-        Box::new(Finding::error("too-deep", self.place(), message).help("give parts of it their own keys and refer to them with segment(\"…\")"))
+        Box::new(
+            Finding::error("too-deep", self.place(), message).help("give parts of it their own keys and refer to them with segment(\"…\")"),
+        )
     }
 
     pub fn expected(&self, what: &str) -> Box<Finding> {

@@ -47,12 +47,15 @@ impl Parser<'_> {
 
     /// Where the selection ends without a window, reading can go on; anything else that stands there stops it.
     fn no_window(&mut self, stream: &Name) -> Parsed<Window> {
-        let finding = Finding::error("missing-window", self.since(stream.place), format!("which {}? the window must be written", stream.text))
+        let message = format!("`{}` has no window, and there is none by default", stream.text);
+        let finding = Finding::error("missing-window", self.since(stream.place), message)
             .help("for example `last 30d`, `this month`, `since 2026-01-31` or `lifetime`");
         match self.peek().clone() {
             TokenKind::Symbol(")" | ":") => self.findings.push(finding.label("a window is missing after this")),
             TokenKind::Word(word) if word == "where" => self.findings.push(finding.label("a window is missing after this")),
-            TokenKind::Duration(span) => return Err(Box::new(Finding { place: self.place(), ..finding }.label(format!("did you mean `last {span}`?")))),
+            TokenKind::Duration(span) => {
+                return Err(Box::new(Finding { place: self.place(), ..finding }.label(format!("did you mean `last {span}`?"))));
+            }
             TokenKind::Word(word) => return Err(self.unknown_window(&word)),
             _ => return Err(self.expected("a window, such as `last 30d` or `lifetime`")),
         }

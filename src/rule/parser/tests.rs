@@ -107,44 +107,206 @@ fn texts_know_two_escapes() {
 #[test]
 fn a_number_that_cannot_be_held_exactly_is_refused() {
     same("trait.a == 79228162514264337593543950335");
-    insta::assert_snapshot!(messages("trait.a == 79228162514264337593543950336"), @"");
-    insta::assert_snapshot!(messages("trait.a == 0.00000000000000000000000000001"), @"");
+    insta::assert_snapshot!(messages("trait.a == 79228162514264337593543950336"), @r"
+    error[bad-number]: `79228162514264337593543950336` cannot be held exactly
+     --> rule:1:12
+      |
+    1 | trait.a == 79228162514264337593543950336
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: numbers have at most 28 digits, the fraction included
+    ");
+    insta::assert_snapshot!(messages("trait.a == 0.00000000000000000000000000001"), @r"
+    error[bad-number]: `0.00000000000000000000000000001` cannot be held exactly
+     --> rule:1:12
+      |
+    1 | trait.a == 0.00000000000000000000000000001
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: numbers have at most 28 digits, the fraction included
+    ");
 }
 
 #[test]
 fn malformed_numbers_and_durations_say_what_they_should_be() {
-    insta::assert_snapshot!(messages("trait.a == 1.5.2"), @"");
-    insta::assert_snapshot!(messages("trait.a == 1__000"), @"");
-    insta::assert_snapshot!(messages("count(orders last 30x) > 2"), @"");
-    insta::assert_snapshot!(messages("count(orders last 0d) > 2"), @"");
-    insta::assert_snapshot!(messages("count(orders since 2026-02-30) > 2"), @"");
+    insta::assert_snapshot!(messages("trait.a == 1.5.2"), @r"
+    error[bad-number]: `1.5.2` is not a number
+     --> rule:1:12
+      |
+    1 | trait.a == 1.5.2
+      |            ^^^^^
+      |
+      = help: numbers look like 20, 5_000 or 0.25
+    ");
+    insta::assert_snapshot!(messages("trait.a == 1__000"), @r"
+    error[bad-number]: `1__000` is not a number
+     --> rule:1:12
+      |
+    1 | trait.a == 1__000
+      |            ^^^^^^
+      |
+      = help: numbers look like 20, 5_000 or 0.25
+    ");
+    insta::assert_snapshot!(messages("count(orders last 30x) > 2"), @r"
+    error[bad-duration]: `30x` is neither a number nor a duration
+     --> rule:1:19
+      |
+    1 | count(orders last 30x) > 2
+      |                   ^^^
+      |
+      = help: durations are digits and one of s, m, h, d, w: `30d`
+    ");
+    insta::assert_snapshot!(messages("count(orders last 0d) > 2"), @r"
+    error[bad-duration]: `0d` is not a possible duration
+     --> rule:1:19
+      |
+    1 | count(orders last 0d) > 2
+      |                   ^^
+      |
+      = help: a duration is more than 0 and at most a thousand years
+    ");
+    insta::assert_snapshot!(messages("count(orders since 2026-02-30) > 2"), @r"
+    error[bad-date]: `2026-02-30` is not a date
+     --> rule:1:20
+      |
+    1 | count(orders since 2026-02-30) > 2
+      |                    ^^^^^^^^^^
+      |
+      = help: dates are written YYYY-MM-DD: `since 2026-01-31`
+    ");
 }
 
 #[test]
 fn every_missing_window_is_reported() {
-    insta::assert_snapshot!(messages("count(orders) > 2 and sum(orders.total where total > 2) > 5"), @"");
-    insta::assert_snapshot!(messages("count(orders 30d) > 2"), @"");
-    insta::assert_snapshot!(messages("count(orders lats 30d) > 2"), @"");
+    insta::assert_snapshot!(messages("count(orders) > 2 and sum(orders.total where total > 2) > 5"), @r"
+    error[missing-window]: `orders` has no window, and there is none by default
+     --> rule:1:7
+      |
+    1 | count(orders) > 2 and sum(orders.total where total > 2) > 5
+      |       ^^^^^^ a window is missing after this
+      |
+      = help: for example `last 30d`, `this month`, `since 2026-01-31` or `lifetime`
+
+    error[missing-window]: `orders` has no window, and there is none by default
+     --> rule:1:27
+      |
+    1 | count(orders) > 2 and sum(orders.total where total > 2) > 5
+      |                           ^^^^^^^^^^^^ a window is missing after this
+      |
+      = help: for example `last 30d`, `this month`, `since 2026-01-31` or `lifetime`
+    ");
+    insta::assert_snapshot!(messages("count(orders 30d) > 2"), @r"
+    error[missing-window]: `orders` has no window, and there is none by default
+     --> rule:1:14
+      |
+    1 | count(orders 30d) > 2
+      |              ^^^ did you mean `last 30d`?
+      |
+      = help: for example `last 30d`, `this month`, `since 2026-01-31` or `lifetime`
+    ");
+    insta::assert_snapshot!(messages("count(orders lats 30d) > 2"), @r"
+    error[syntax]: expected a window, such as `last 30d` or `lifetime`, found `lats`
+     --> rule:1:14
+      |
+    1 | count(orders lats 30d) > 2
+      |              ^^^^ did you mean `last`?
+    ");
 }
 
 #[test]
 fn signs_of_other_languages_are_translated() {
-    insta::assert_snapshot!(messages("trait.a = 1"), @"");
-    insta::assert_snapshot!(messages("trait.a == 1 && trait.b"), @"");
-    insta::assert_snapshot!(messages("trait.a == 'x'"), @"");
-    insta::assert_snapshot!(messages("1 < trait.a < 5"), @"");
+    insta::assert_snapshot!(messages("trait.a = 1"), @r"
+    error[syntax]: `=` is not part of the rule language
+     --> rule:1:9
+      |
+    1 | trait.a = 1
+      |         ^ did you mean `==`?
+    ");
+    insta::assert_snapshot!(messages("trait.a == 1 && trait.b"), @r"
+    error[syntax]: `&&` is not part of the rule language
+     --> rule:1:14
+      |
+    1 | trait.a == 1 && trait.b
+      |              ^^ did you mean `and`?
+    ");
+    insta::assert_snapshot!(messages("trait.a == 'x'"), @r#"
+    error[syntax]: `'` is not part of the rule language
+     --> rule:1:12
+      |
+    1 | trait.a == 'x'
+      |            ^ did you mean `"`?
+    "#);
+    insta::assert_snapshot!(messages("1 < trait.a < 5"), @r"
+    error[syntax]: comparisons do not chain
+     --> rule:1:13
+      |
+    1 | 1 < trait.a < 5
+      |             ^
+      |
+      = help: write `x between a and b`, `x in [a, b)`, or two comparisons with `and`
+    ");
 }
 
 #[test]
 fn what_breaks_off_says_what_was_expected() {
-    insta::assert_snapshot!(messages(""), @"");
-    insta::assert_snapshot!(messages("count(orders last 30d) >"), @"");
-    insta::assert_snapshot!(messages("count(orders last 30d"), @"");
-    insta::assert_snapshot!(messages("trait.a == \"x"), @"");
-    insta::assert_snapshot!(messages("trait.a == 1 trait.b"), @"");
-    insta::assert_snapshot!(messages("cuont(orders last 30d) > 2"), @"");
-    insta::assert_snapshot!(messages("every(orders last 30d: total > 2) == true"), @"");
-    insta::assert_snapshot!(messages("sequence(no orders then coupons)"), @"");
+    insta::assert_snapshot!(messages(""), @r"
+    error[empty-rule]: the rule is empty
+     --> rule:1:1
+      |
+    1 |
+      | ^
+    ");
+    insta::assert_snapshot!(messages("count(orders last 30d) >"), @r"
+    error[syntax]: expected a value, found the end of the rule
+     --> rule:1:25
+      |
+    1 | count(orders last 30d) >
+      |                         ^
+    ");
+    insta::assert_snapshot!(messages("count(orders last 30d"), @r"
+    error[syntax]: expected `)`, found the end of the rule
+     --> rule:1:22
+      |
+    1 | count(orders last 30d
+      |                      ^
+    ");
+    insta::assert_snapshot!(messages("trait.a == \"x"), @r#"
+    error[bad-string]: this string is not closed
+     --> rule:1:12
+      |
+    1 | trait.a == "x
+      |            ^ a closing `"` is missing
+    "#);
+    insta::assert_snapshot!(messages("trait.a == 1 trait.b"), @r"
+    error[syntax]: expected the end of the rule, found `trait`
+     --> rule:1:14
+      |
+    1 | trait.a == 1 trait.b
+      |              ^^^^^
+    ");
+    insta::assert_snapshot!(messages("cuont(orders last 30d) > 2"), @r"
+    error[unknown-function]: there is no function `cuont`
+     --> rule:1:1
+      |
+    1 | cuont(orders last 30d) > 2
+      | ^^^^^ did you mean `count`?
+    ");
+    insta::assert_snapshot!(messages("every(orders last 30d: total > 2) == true"), @r"
+    error[syntax]: a condition is not compared as it stands
+     --> rule:1:35
+      |
+    1 | every(orders last 30d: total > 2) == true
+      |                                   ^^
+      |
+      = help: put it in parentheses
+    ");
+    insta::assert_snapshot!(messages("sequence(no orders then coupons)"), @r"
+    error[sequence-start]: the first step of a sequence cannot be `no`
+     --> rule:1:13
+      |
+    1 | sequence(no orders then coupons)
+      |             ^^^^^^
+    ");
 }
 
 #[test]
