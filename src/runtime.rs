@@ -1,1 +1,5 @@
 //! (to be written)
+
+pub mod clock;
+pub mod footprint;
+pub mod status;

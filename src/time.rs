@@ -174,6 +174,10 @@ impl Span {
         self.0
     }
 
+    pub fn sum(a: Span, b: Span) -> Span {
+        Span(a.0.saturating_add(b.0))
+    }
+
     /// `digits ("s"|"m"|"h"|"d"|"w")`, greater than 0 and at most [`Span::LONGEST`].
     pub fn parse(text: &str) -> Option<Span> {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -215,8 +219,7 @@ impl fmt::Display for Span {
 impl CalendarDate {
     /// `YYYY-MM-DD`, a day that exists.
     pub fn parse(text: &str) -> Option<CalendarDate> {
-        let well_formed =
-            text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
+        let well_formed = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
         well_formed.then(|| text.parse().ok().map(CalendarDate)).flatten()
     }
 }

@@ -6,10 +6,13 @@
 //! dropped in silence.
 
 pub mod decode;
+pub mod encode;
+mod json;
 mod paths;
 pub mod reject;
 mod routes;
 pub mod scanner;
+pub mod schemas;
 mod values;
 mod walk;
 

@@ -13,6 +13,8 @@ mod entry;
 mod file;
 mod loader;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -20,8 +20,8 @@ use super::{lexer, walk, word};
 use cursor::{Parsed, Parser};
 use lexer::TokenKind;
 
-/// How deep a rule may nest. Each level is at most two of JSON's, of which `serde_json` reads 128.
-pub const MAX_DEPTH: usize = 60;
+/// How deep a rule may nest. Each level is at most three of JSON's, of which `serde_json` reads 128.
+pub const MAX_DEPTH: usize = 40;
 
 /// The longest rule, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;

@@ -1,0 +1,218 @@
+//! What goes out, byte by byte, and each record against its own schema.
+
+use serde_json::Value;
+
+use super::super::reject::RejectCode;
+use super::super::schemas::schemas;
+use super::*;
+use crate::id::{EventId, Offset, Partition, TopicName};
+use crate::transition::Cause;
+
+fn at(text: &str) -> EventTime {
+    EventTime::parse(text).expect("an instant")
+}
+
+fn entered() -> Transition {
+    Transition {
+        customer: "hh-1".into(),
+        segment: "coupon_loyalty".into(),
+        direction: Direction::Entered,
+        at: at("2017-01-27T21:30:07Z"),
+        decided_at: at("2017-01-27T21:30:08Z"),
+        sequence: 1,
+        entry: 1,
+        cause: Cause::Event,
+        trigger: Some(Trigger {
+            stream: "orders".into(),
+            event_id: EventId::new("o\"1"),
+            position: Some(SourcePosition { topic: TopicName("shop.events".into()), partition: Partition(0), offset: Offset(17) }),
+        }),
+        evidence: vec![Evidence {
+            aggregate: "count(orders last 30d)".into(),
+            value: Some("3".into()),
+            op: ">",
+            threshold: Some("2".into()),
+            met: true,
+        }],
+        valid_until: Some(at("2017-02-26T21:30:07Z")),
+        version: "abc".into(),
+        since: None,
+    }
+}
+
+fn exited() -> Transition {
+    Transition {
+        direction: Direction::Exited,
+        at: at("2017-02-26T21:30:07Z"),
+        sequence: 2,
+        cause: Cause::Time,
+        trigger: None,
+        evidence: vec![Evidence { aggregate: "avg(orders.total last 30d)".into(), value: None, op: ">", threshold: None, met: false }],
+        valid_until: None,
+        since: Some(at("2017-01-27T21:30:07Z")),
+        ..entered()
+    }
+}
+
+fn line(transition: &Transition) -> String {
+    let mut out = Vec::new();
+    transition_line(transition, &mut out);
+    String::from_utf8(out).expect("UTF-8")
+}
+
+fn value(transition: &Transition) -> Value {
+    let mut out = Vec::new();
+    TransitionRecord::new(transition, "segmentd").write_value(&mut out);
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+#[test]
+fn a_line_has_the_members_of_the_contract_in_its_order() {
+    let expected = r#"{"customer":"hh-1","segment":"coupon_loyalty","transition":"entered","at":"2017-01-27T21:30:07.000Z","sequence":1,"entry":1,"decided_at":"2017-01-27T21:30:08.000Z","cause":"event","trigger":{"stream":"orders","event_id":"o\"1","topic":"shop.events","partition":0,"offset":17},"evidence":[{"aggregate":"count(orders last 30d)","value":"3","op":">","threshold":"2","met":true}],"valid_until":"2017-02-26T21:30:07.000Z","version":"abc"}"#;
+    assert_eq!(line(&entered()), format!("{expected}\n"));
+}
+
+#[test]
+fn an_exit_by_time_has_no_trigger_and_says_what_it_ends() {
+    let expected = r#"{"customer":"hh-1","segment":"coupon_loyalty","transition":"exited","at":"2017-02-26T21:30:07.000Z","sequence":2,"entry":1,"decided_at":"2017-01-27T21:30:08.000Z","cause":"time","trigger":null,"evidence":[{"aggregate":"avg(orders.total last 30d)","value":null,"op":">","threshold":null,"met":false}],"version":"abc","previous":{"since":"2017-01-27T21:30:07.000Z"}}"#;
+    assert_eq!(line(&exited()), format!("{expected}\n"));
+}
+
+#[test]
+fn ids_of_any_text_survive_escaping() {
+    for id in ["\"\\\n\u{1}", "naïve 🎉", "</script>"] {
+        let transition = Transition { customer: id.into(), ..entered() };
+        let parsed: Value = serde_json::from_str(&line(&transition)).expect("JSON");
+        assert_eq!(parsed["customer"], id);
+        assert_eq!(value(&transition)["userId"], id);
+    }
+}
+
+#[test]
+fn a_record_is_a_track_call_with_all_members_in_its_properties() {
+    let transition = entered();
+    let record = value(&transition);
+    assert_eq!(record["event"], "Audience Entered");
+    assert_eq!(record["messageId"], transition.id("segmentd"));
+    assert_eq!(record["properties"]["coupon_loyalty"], true);
+    assert_eq!(record["properties"]["audience_key"], "coupon_loyalty");
+    assert_eq!(value(&exited())["properties"]["coupon_loyalty"], false);
+    let Value::Object(members) = serde_json::from_str(&line(&transition)).expect("JSON") else { panic!("an object") };
+    for (name, member) in members {
+        assert_eq!(record["properties"][&name], member, "{name}");
+    }
+}
+
+#[test]
+fn a_segment_named_like_a_member_does_not_make_it_twice() {
+    for name in TRANSITION_FIELDS.into_iter().chain([AUDIENCE_KEY]) {
+        let mut out = Vec::new();
+        TransitionRecord::new(&Transition { segment: name.into(), ..exited() }, "d").write_value(&mut out);
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(!text.contains(&format!("\"{name}\":false")), "{name}: {text}");
+    }
+}
+
+#[test]
+fn headers_make_it_a_cloud_event_of_the_same_id() {
+    let transition = entered();
+    let record = TransitionRecord::new(&transition, "segmentd");
+    let shown: Vec<String> = record.headers().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let id = transition.id("segmentd");
+    let expected = format!(
+        "ce_specversion=1.0 ce_id={id} ce_source=segmentd ce_type=segmentd.audience.entered ce_subject=hh-1 \
+         ce_time=2017-01-27T21:30:07.000Z segment=coupon_loyalty transition=entered content-type=application/json"
+    );
+    assert_eq!(shown.join(" "), expected);
+    assert_eq!(record.key(), b"hh-1");
+}
+
+fn membership(segment: &SegmentKey) -> Membership<'_> {
+    Membership { segment, since: at("2017-01-27T21:30:07Z"), entry: 1, sequence: 1, valid_until: None, version: "abc" }
+}
+
+#[test]
+fn memberships_are_listed_and_none_is_a_tombstone() {
+    let (a, b) = (SegmentKey::new("a"), SegmentKey::new("b"));
+    let customer = CustomerId::new("hh-1");
+    let bytes = membership_value(&customer, [membership(&a), membership(&b)], at("2017-01-28T00:00:00Z")).expect("something holds");
+    let one = r#"{"since":"2017-01-27T21:30:07.000Z","entry":1,"sequence":1,"valid_until":null,"version":"abc"}"#;
+    let expected = format!(r#"{{"customer":"hh-1","segments":{{"a":{one},"b":{one}}},"updated_at":"2017-01-28T00:00:00.000Z"}}"#);
+    assert_eq!(String::from_utf8(bytes).expect("UTF-8"), expected);
+    assert_eq!(membership_value(&customer, [], at("2017-01-28T00:00:00Z")), None);
+}
+
+#[test]
+fn a_dead_letter_says_why_and_whence() {
+    let reject = Reject::new(RejectCode::BadJson, "not JSON");
+    let source = SourcePosition { topic: TopicName("shop.events".into()), partition: Partition(3), offset: Offset(9) };
+    let shown: Vec<String> = dead_letter_headers(&reject, &source).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(shown.join(" "), "error_code=bad_json error_message=not JSON source_topic=shop.events source_partition=3 source_offset=9");
+}
+
+#[test]
+fn what_goes_out_is_valid_under_its_schema_and_the_schema_refuses_less() {
+    let (a, customer) = (SegmentKey::new("a"), CustomerId::new("hh-1"));
+    let held = membership_value(&customer, [membership(&a)], at("2017-01-28T00:00:00Z")).expect("something holds");
+    let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("JSON");
+    let replayed = Trigger { position: None, ..entered().trigger.expect("a trigger") };
+    let replayed = Transition { trigger: Some(replayed), ..entered() };
+    for (name, schema) in schemas() {
+        let outputs = match name {
+            "transition" => [entered(), exited(), replayed.clone()].iter().map(|t| parse(line(t).as_bytes())).collect(),
+            "transition-record" => [entered(), exited(), replayed.clone()].iter().map(value).collect(),
+            "membership-record" => vec![parse(&held)],
+            other => panic!("no output for the schema {other}"),
+        };
+        for output in outputs {
+            assert_eq!(violation(&schema, &output), None, "{name}: {output}");
+            for required in schema["required"].as_array().expect("required members") {
+                let mut less = output.clone();
+                less.as_object_mut().expect("an object").remove(required.as_str().expect("a name"));
+                assert!(violation(&schema, &less).is_some(), "{name} does not miss {required}");
+            }
+        }
+    }
+}
+
+/// The first thing about a value that a schema forbids. Knows the keywords that our schemas use.
+fn violation(schema: &Value, value: &Value) -> Option<String> {
+    if let Some(expected) = schema.get("const") {
+        return (expected != value).then(|| format!("{value} is not {expected}"));
+    }
+    if let Some(Value::Array(allowed)) = schema.get("enum") {
+        return (!allowed.contains(value)).then(|| format!("{value} is none of {allowed:?}"));
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        name => name.as_str().into_iter().collect(),
+    };
+    if !types.contains(&type_of(value)) {
+        return Some(format!("{value} is no {types:?}"));
+    }
+    match value {
+        Value::Array(elements) => elements.iter().find_map(|element| violation(&schema["items"], element)),
+        Value::Object(members) => {
+            let missing = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).find(|name| !members.contains_key(*name));
+            missing.map(|name| format!("{name} is missing")).or_else(|| {
+                members.iter().find_map(|(name, member)| match schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]) {
+                    Value::Object(inner) => violation(&Value::Object(inner.clone()), member),
+                    _ => Some(format!("{name} is not declared")),
+                })
+            })
+        }
+        Value::Number(number) => (number.as_i64() < schema["minimum"].as_i64()).then(|| format!("{number} is too small")),
+        _ => None,
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}

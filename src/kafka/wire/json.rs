@@ -1,0 +1,116 @@
+//! A JSON object written member by member into a buffer.
+//!
+//! **Invariant:** commas and braces are placed here and nowhere else; text is escaped by `serde_json`.
+
+use std::io::Write;
+
+use crate::time::EventTime;
+
+/// An object that has been begun and not yet ended.
+pub(super) struct ObjectWriter<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> ObjectWriter<'a> {
+    pub fn begin(out: &'a mut Vec<u8>) -> ObjectWriter<'a> {
+        out.push(b'{');
+        ObjectWriter { out, first: true }
+    }
+
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+
+    fn name(&mut self, name: &str) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.string(name);
+        self.out.push(b':');
+    }
+
+    pub fn text(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.string(text);
+    }
+
+    pub fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+        self.name(name);
+        match text {
+            Some(text) => self.string(text),
+            None => self.raw("null"),
+        }
+    }
+
+    pub fn boolean(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.raw(if value { "true" } else { "false" });
+    }
+
+    pub fn number(&mut self, name: &str, number: impl std::fmt::Display) {
+        self.name(name);
+        self.display(number);
+    }
+
+    pub fn instant(&mut self, name: &str, instant: EventTime) {
+        self.name(name);
+        self.quoted(instant);
+    }
+
+    pub fn instant_or_null(&mut self, name: &str, instant: Option<EventTime>) {
+        self.name(name);
+        match instant {
+            Some(instant) => self.quoted(instant),
+            None => self.raw("null"),
+        }
+    }
+
+    pub fn object(&mut self, name: &str, members: impl FnOnce(&mut ObjectWriter<'_>)) {
+        self.name(name);
+        let mut object = ObjectWriter::begin(self.out);
+        members(&mut object);
+        object.end();
+    }
+
+    pub fn object_or_null<T>(&mut self, name: &str, value: Option<&T>, members: impl FnOnce(&T, &mut ObjectWriter<'_>)) {
+        match value {
+            Some(value) => self.object(name, |object| members(value, object)),
+            None => self.text_or_null(name, None),
+        }
+    }
+
+    pub fn objects<T>(&mut self, name: &str, values: &[T], members: impl Fn(&T, &mut ObjectWriter<'_>)) {
+        self.name(name);
+        self.raw("[");
+        for (i, value) in values.iter().enumerate() {
+            if i > 0 {
+                self.raw(",");
+            }
+            let mut object = ObjectWriter::begin(self.out);
+            members(value, &mut object);
+            object.end();
+        }
+        self.raw("]");
+    }
+
+    fn string(&mut self, text: &str) {
+        // Cannot fail: a buffer takes every byte, and text is always JSON.
+        let _written = serde_json::to_writer(&mut *self.out, text);
+    }
+
+    fn quoted(&mut self, instant: EventTime) {
+        self.raw("\"");
+        self.display(instant);
+        self.raw("\"");
+    }
+
+    fn display(&mut self, value: impl std::fmt::Display) {
+        // Cannot fail: a buffer takes every byte.
+        let _written = write!(self.out, "{value}");
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+}

@@ -1,0 +1,154 @@
+//! JSON Schemas (draft 2020-12) of the records that go out, for whoever reads them.
+//!
+//! **Invariant:** what `encode` writes is valid under them; a test holds each to real output.
+
+use serde_json::{Value, json};
+
+/// Every schema by its name, as `segmentd schema NAME` prints it.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    vec![("transition", transition()), ("transition-record", transition_record()), ("membership-record", membership_record())]
+}
+
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+fn transition() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Transition",
+        "description": "A membership that began or ended. A member that is absent is not applicable; null means none.",
+        "type": "object",
+        "properties": transition_properties(),
+        "required": transition_required(),
+        "additionalProperties": false
+    })
+}
+
+fn transition_properties() -> Value {
+    json!({
+        "customer": {"type": "string", "minLength": 1},
+        "segment": {"type": "string", "minLength": 1},
+        "transition": {"enum": ["entered", "exited"]},
+        "at": instant("The effective instant."),
+        "sequence": {"type": "integer", "minimum": 1, "description": "Counts the customer's transitions of this segment."},
+        "entry": {"type": "integer", "minimum": 1, "description": "Counts the entries; an exit has that of the entry it ends."},
+        "decided_at": instant("When it was decided."),
+        "cause": {"enum": crate::transition::Cause::ALL.map(crate::transition::Cause::as_str)},
+        "trigger": trigger(),
+        "evidence": {"type": "array", "items": evidence()},
+        "valid_until": instant_or_null("Of an entry: when it ends if nothing more happens; null: never."),
+        "version": {"type": "string", "description": "Fingerprint of the segment's definition."},
+        "previous": {
+            "description": "Of an exit: the membership that it ends.",
+            "type": "object",
+            "properties": {"since": instant("When it began.")},
+            "required": ["since"],
+            "additionalProperties": false
+        }
+    })
+}
+
+fn transition_required() -> Value {
+    json!(["customer", "segment", "transition", "at", "sequence", "entry", "decided_at", "cause", "trigger", "evidence", "version"])
+}
+
+fn trigger() -> Value {
+    json!({
+        "description": "The record that led to it; null when time alone did. Without a position in a replay from files.",
+        "type": ["object", "null"],
+        "properties": {
+            "stream": {"type": "string"},
+            "event_id": {"type": "string"},
+            "topic": {"type": "string"},
+            "partition": {"type": "integer", "minimum": 0},
+            "offset": {"type": "integer", "minimum": 0}
+        },
+        "required": ["stream", "event_id"],
+        "additionalProperties": false
+    })
+}
+
+fn evidence() -> Value {
+    json!({
+        "description": "One predicate of the rule as it stood. Decimals are strings.",
+        "type": "object",
+        "properties": {
+            "aggregate": {"type": "string"},
+            "value": {"type": ["string", "null"]},
+            "op": {"type": "string"},
+            "threshold": {"type": ["string", "null"]},
+            "met": {"type": "boolean"}
+        },
+        "required": ["aggregate", "value", "op", "threshold", "met"],
+        "additionalProperties": false
+    })
+}
+
+/// Beside the members of a transition stands one named like the segment, hence the additional boolean.
+fn transition_record() -> Value {
+    let mut properties = transition_properties();
+    properties["audience_key"] = json!({"type": "string", "minLength": 1});
+    let mut required = transition_required();
+    if let Value::Array(names) = &mut required {
+        names.push("audience_key".into());
+    }
+    json!({
+        "$schema": DIALECT,
+        "title": "Transition record",
+        "description": "The value of a record of the transitions and entries topics: a Segment track call.",
+        "type": "object",
+        "properties": {
+            "type": {"const": "track"},
+            "event": {"enum": ["Audience Entered", "Audience Exited"]},
+            "messageId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "userId": {"type": "string", "minLength": 1},
+            "timestamp": instant("The effective instant."),
+            "properties": {
+                "type": "object",
+                "properties": properties,
+                "required": required,
+                "additionalProperties": {"type": "boolean", "description": "Named by audience_key: whether it was entered."}
+            }
+        },
+        "required": ["type", "event", "messageId", "userId", "timestamp", "properties"],
+        "additionalProperties": false
+    })
+}
+
+fn membership_record() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Membership record",
+        "description": "The value of a customer's record in the membership topic; a tombstone once no membership holds.",
+        "type": "object",
+        "properties": {
+            "customer": {"type": "string", "minLength": 1},
+            "segments": {"type": "object", "additionalProperties": membership()},
+            "updated_at": instant("The effective instant of the last change.")
+        },
+        "required": ["customer", "segments", "updated_at"],
+        "additionalProperties": false
+    })
+}
+
+fn membership() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "since": instant("When it began."),
+            "entry": {"type": "integer", "minimum": 1},
+            "sequence": {"type": "integer", "minimum": 1},
+            "valid_until": instant_or_null("When it ends if nothing more happens; null: never."),
+            "version": {"type": "string"}
+        },
+        "required": ["since", "entry", "sequence", "valid_until", "version"],
+        "additionalProperties": false
+    })
+}
+
+fn instant(description: &str) -> Value {
+    json!({"type": "string", "format": "date-time", "description": description})
+}
+
+fn instant_or_null(description: &str) -> Value {
+    json!({"type": ["string", "null"], "format": "date-time", "description": description})
+}
