@@ -23,6 +23,7 @@
 //! **Invariant:** `expect` is complete for the segments it names, and says nothing about the others.
 
 mod compare;
+mod definitions;
 mod parse;
 mod print;
 

@@ -93,3 +93,56 @@ fn first(mut low: i64, mut high: i64, holds: impl Fn(i64) -> bool) -> i64 {
     }
     low
 }
+
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use segmentd::time::{CalendarDate, EventTime, Zone};
+
+    const UNITS: [CalendarUnit; 5] =
+        [CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month, CalendarUnit::Quarter, CalendarUnit::Year];
+
+    /// Missing midnights (São Paulo, Cairo, Santiago, Havana), midnights that come twice (Havana, Azores), a day that
+    /// never was (Apia), half hours (Kolkata, Lord Howe), changes of the zone itself (Pyongyang, Casablanca).
+    const ZONES: [&str; 11] = [
+        "America/Sao_Paulo",
+        "Africa/Cairo",
+        "America/Santiago",
+        "America/Havana",
+        "Atlantic/Azores",
+        "Pacific/Apia",
+        "Asia/Kolkata",
+        "Australia/Lord_Howe",
+        "Asia/Pyongyang",
+        "Africa/Casablanca",
+        "Europe/Berlin",
+    ];
+
+    /// An instant at most three days from a change of clocks, or anywhere.
+    fn instant(zone: &'static str) -> impl Strategy<Value = i64> {
+        let year = |y: i16| jiff::civil::date(y, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let changes: Vec<i64> = TimeZone::get(zone).unwrap().following(year(1995)).map(|t| t.timestamp().as_millisecond()).take_while(|t| *t < 1_900_000_000_000).collect();
+        let quarter_hours = (-288..288i64).prop_map(|n| n * HOUR / 4);
+        prop_oneof![
+            1 => 800_000_000_000..1_900_000_000_000i64,
+            4 => (prop::sample::select(if changes.is_empty() { vec![1_500_000_000_000] } else { changes }), quarter_hours, -1..=1i64).prop_map(|(t, off, ms)| t + off + ms),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_calendar_of_the_engine_is_the_one_by_definition(
+            (zone, at) in prop::sample::select(&ZONES[..]).prop_flat_map(|zone| (Just(zone), instant(zone))),
+            unit in prop::sample::select(&UNITS[..]),
+        ) {
+            let calendar = Calendar::new(TimeZone::get(zone).unwrap(), unit);
+            let (engine, t) = (Zone::parse(zone).unwrap(), EventTime::from_millis(at));
+            prop_assert_eq!(engine.start_of(unit, t).millis(), calendar.bounds(at).0);
+            prop_assert_eq!(engine.start_of_next(unit, t).millis(), calendar.bounds(at).1);
+            let date = day_at(&TimeZone::get(zone).unwrap(), at);
+            prop_assert_eq!(engine.start_of_day(CalendarDate(date)).millis(), start_of_date(&TimeZone::get(zone).unwrap(), date));
+        }
+    }
+}

@@ -1,9 +1,13 @@
 //! A random case is a page, so that a failing one can be read, kept and run like any other.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use segmentd::event::Catalogue;
 use segmentd::scenario::Page;
 use segmentd::time::EventTime;
 
+use super::naive::{Ends, rule_of, transitions};
 use super::{events, rules};
 
 const DAY: i64 = 86_400_000;
@@ -23,22 +27,25 @@ pub fn page(stretch: i64) -> impl Strategy<Value = Page> {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::naive::{Ends, rule_of, transitions};
-    use proptest::strategy::{Strategy, ValueTree};
-    use proptest::test_runner::TestRunner;
-    use segmentd::event::Catalogue;
+/// A generator whose rules nothing ever satisfies would let every engine pass.
+#[test]
+fn most_cases_lead_to_transitions() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    let productive = (0..200).filter(|_| {
+        let page = page(1).new_tree(&mut runner).unwrap().current();
+        let rules: Vec<_> = page.segments.iter().map(rule_of).collect();
+        transitions(&rules, &page, &catalogue, Ends::Ignored).len() > 3
+    });
+    assert!(productive.count() > 100);
+}
 
-    /// A generator whose rules nothing ever satisfies would let every engine pass.
-    #[test]
-    fn most_cases_lead_to_transitions() {
-        let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
-        let productive = (0..200).filter(|_| {
-            let page = super::page(1).new_tree(&mut runner).unwrap().current();
-            let rules: Vec<_> = page.segments.iter().map(rule_of).collect();
-            transitions(&rules, &page, &catalogue, Ends::Ignored).len() > 3
-        });
-        assert!(productive.count() > 100);
+/// A rule that the checker refuses would never reach the engine.
+#[test]
+fn every_case_passes_the_checker() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    for _ in 0..300 {
+        let page = page(1).new_tree(&mut runner).unwrap().current();
+        let loaded = page.definitions(&catalogue);
+        assert!(loaded.definitions.is_some(), "{}\n{:?}", page.to_yaml(&catalogue), loaded.diagnostics);
     }
 }
