@@ -28,8 +28,10 @@ pub struct Wanted {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Transitions, entries, dead letters: a log.
+    /// Transitions, entries: a log.
     Log,
+    /// Refused records with their original bytes, which may be larger than a broker takes by default.
+    DeadLetters,
     /// Membership: the last value of each customer.
     Latest,
     /// State: the last value of each key, with time enough for every reader to see a tombstone.
@@ -145,6 +147,7 @@ impl Purpose {
     pub fn config(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Purpose::Log => &[("cleanup.policy", "delete")],
+            Purpose::DeadLetters => &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608")],
             Purpose::Latest => &[("cleanup.policy", "compact")],
             // An hour for a reader that is behind; a week before a tombstone may vanish.
             Purpose::Changelog => {
