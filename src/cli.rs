@@ -9,6 +9,7 @@ mod completions;
 mod input;
 mod load;
 mod logging;
+mod replay;
 mod report;
 mod schema;
 mod topics;
@@ -40,6 +41,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Replay(replay::Args),
     Check(check::Args),
     Load(load::Args),
     Topics(topics::Args),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<Outcome> {
         match self {
+            Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),

@@ -22,7 +22,7 @@ use schemars::generate::SchemaSettings;
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
 use document::Node;
 pub use file::ConfigFile;
-pub use meaning::{Config, Start};
+pub use meaning::Config;
 use meaning::Meaning;
 
 /// The default of `limits.id_bytes`, for commands without a configuration.

@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     let cluster = Topics::connect(&config.kafka_settings())?;
     let mut existing = cluster.existing()?;
-    let wanted = config.wanted_topics();
+    let wanted = config.service_settings().wanted_topics();
     if args.create {
         let partitions = topics::input_partitions(&existing, &config.input.topics)?;
         let missing = topics::missing(&existing, &wanted, partitions)?;
@@ -74,6 +74,7 @@ fn table(config: &Config, wanted: &[Wanted], existing: &Existing) -> Table {
 fn described(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Log => "output",
+        Purpose::DeadLetters => "records that could not be read",
         Purpose::Latest => "output, compacted",
         Purpose::Changelog => "state, compacted",
         Purpose::Repartition => "records on their way to another partition",

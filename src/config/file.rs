@@ -24,6 +24,9 @@ pub struct ConfigFile {
     pub clock: ClockFile,
     pub limits: LimitsFile,
     pub http: HttpFile,
+    /// Threads that compute, each with one open transaction; 0: as many as there are cores.
+    #[schemars(range(max = 256))]
+    pub lanes: u32,
     /// The user's own streams; adds to the built-in mapping of the Segment Spec. The default may be absent.
     pub streams: String,
     /// Files and folders of segment definitions (`*.yaml`).
@@ -76,6 +79,8 @@ pub struct StateFile {
     pub dir: String,
     /// The compacted topic that state is rebuilt from.
     pub changelog: String,
+    /// Records that came in on another partition than their customer's pass through it once.
+    pub repartition: String,
     /// Memory for block cache and write buffers, all partitions together: `512MiB`.
     pub memory: String,
 }
@@ -130,6 +135,7 @@ impl Default for ConfigFile {
             clock: ClockFile::default(),
             limits: LimitsFile::default(),
             http: HttpFile::default(),
+            lanes: 0,
             streams: ConfigFile::STREAMS.into(),
             segments: vec!["config/segments/".into()],
             lists: ConfigFile::LISTS.into(),
@@ -173,7 +179,7 @@ impl Default for OutputFile {
 
 impl Default for StateFile {
     fn default() -> StateFile {
-        StateFile { dir: "./state".into(), changelog: "segmentd-changelog".into(), memory: "512MiB".into() }
+        StateFile { dir: "./state".into(), changelog: "segmentd-changelog".into(), repartition: "segmentd-repartition".into(), memory: "512MiB".into() }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::id::{CustomerId, ListKey};
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
@@ -36,7 +37,7 @@ pub fn load(folder: &Path, id_bytes: usize) -> (Lists, Vec<Diagnostic>) {
     (lists, diagnostics)
 }
 
-fn ids(source: &std::sync::Arc<Source>, id_bytes: usize, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<CustomerId> {
+fn ids(source: &Arc<Source>, id_bytes: usize, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<CustomerId> {
     let (mut ids, mut start) = (BTreeSet::new(), 0);
     for line in source.text.split_inclusive('\n') {
         let id = line.trim();

@@ -15,8 +15,9 @@ use super::document::Node;
 use super::file::ConfigFile;
 use crate::id::TopicName;
 use crate::kafka::settings::{OWNED, Settings};
-use crate::kafka::topics::{Purpose, Wanted};
+use crate::kafka::wire::DecodeLimits;
 use crate::rule::diagnostic::{Diagnostic, Location};
+use crate::runtime::{self, ClockSettings, Commit, Start};
 
 /// What a configuration means.
 #[derive(Clone, Debug)]
@@ -27,8 +28,10 @@ pub struct Config {
     pub output: Output,
     pub state: State,
     pub commit: Commit,
-    pub clock: Clock,
-    pub limits: Limits,
+    pub clock: ClockSettings,
+    pub limits: DecodeLimits,
+    /// Threads that compute.
+    pub lanes: usize,
     pub listen: SocketAddr,
     /// `None`: only the built-in streams.
     pub streams: Option<PathBuf>,
@@ -51,13 +54,6 @@ pub struct Input {
     pub start: Start,
 }
 
-/// Where a deployment without committed offsets begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    Earliest,
-    Latest,
-}
-
 #[derive(Clone, Debug)]
 pub struct Output {
     pub transitions: TopicName,
@@ -70,26 +66,8 @@ pub struct Output {
 pub struct State {
     pub dir: PathBuf,
     pub changelog: TopicName,
+    pub repartition: TopicName,
     pub memory_bytes: u64,
-}
-
-#[derive(Clone, Debug)]
-pub struct Commit {
-    pub interval: Duration,
-    pub max_events: usize,
-}
-
-#[derive(Clone, Debug)]
-pub struct Clock {
-    pub follow_wall: bool,
-    pub idle_delay: Duration,
-    pub max_future: Duration,
-}
-
-#[derive(Clone, Debug)]
-pub struct Limits {
-    pub record_bytes: usize,
-    pub id_bytes: usize,
 }
 
 /// A value that may be a secret: it does not show itself.
@@ -114,17 +92,30 @@ impl Config {
         }
     }
 
-    /// The topics that are created when they are missing.
-    pub fn wanted_topics(&self) -> Vec<Wanted> {
-        let Output { transitions, entries, membership, dead_letters } = &self.output;
-        let purposes = [
-            (transitions, Purpose::Log),
-            (entries, Purpose::Log),
-            (membership, Purpose::Latest),
-            (dead_letters, Purpose::Log),
-            (&self.state.changelog, Purpose::Changelog),
-        ];
-        purposes.map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).into()
+    /// Everything that the service is told.
+    pub fn service_settings(&self) -> runtime::Settings {
+        let output = |topic: &TopicName| runtime::Topic::named(&topic.0);
+        runtime::Settings {
+            kafka: self.kafka_settings(),
+            topics: runtime::Topics {
+                inputs: self.input.topics.clone(),
+                transitions: output(&self.output.transitions),
+                entries: output(&self.output.entries),
+                membership: output(&self.output.membership),
+                dead_letters: output(&self.output.dead_letters),
+                changelog: self.state.changelog.clone(),
+                repartition: self.state.repartition.clone(),
+                partitions: 0,
+            },
+            create_topics: self.kafka.create_topics,
+            start: self.input.start,
+            state_dir: self.state.dir.clone(),
+            state_memory: self.state.memory_bytes,
+            commit: self.commit,
+            clock: self.clock,
+            limits: self.limits,
+            lanes: self.lanes,
+        }
     }
 }
 
@@ -159,6 +150,7 @@ impl Meaning<'_> {
             commit: self.commit(file.commit),
             clock: self.clock(file.clock),
             limits: self.limits(file.limits),
+            lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
             listen: self.listen(&file.http.listen),
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
             segments: file.segments.into_iter().map(PathBuf::from).collect(),
@@ -233,7 +225,12 @@ impl Meaning<'_> {
 
     fn state(&mut self, file: super::file::StateFile) -> State {
         let memory_bytes = self.size("state.memory", &file.memory, 16 << 20, 1 << 40);
-        State { dir: file.dir.into(), changelog: self.topic("state.changelog", file.changelog), memory_bytes }
+        State {
+            dir: file.dir.into(),
+            changelog: self.topic("state.changelog", file.changelog),
+            repartition: self.topic("state.repartition", file.repartition),
+            memory_bytes,
+        }
     }
 
     fn commit(&mut self, file: super::file::CommitFile) -> Commit {
@@ -242,18 +239,18 @@ impl Meaning<'_> {
         Commit { interval, max_events: file.max_events as usize }
     }
 
-    fn clock(&mut self, file: super::file::ClockFile) -> Clock {
+    fn clock(&mut self, file: super::file::ClockFile) -> ClockSettings {
         let (day, year) = (Duration::from_hours(24), Duration::from_hours(24 * 366));
-        Clock {
+        ClockSettings {
             follow_wall: file.follow_wall,
             idle_delay: self.duration("clock.idle_delay", &file.idle_delay, Duration::ZERO, day),
             max_future: self.duration("clock.max_future", &file.max_future, Duration::ZERO, year),
         }
     }
 
-    fn limits(&mut self, file: super::file::LimitsFile) -> Limits {
+    fn limits(&mut self, file: super::file::LimitsFile) -> DecodeLimits {
         let record_bytes = self.size("limits.record_bytes", &file.record_bytes, 1 << 10, 64 << 20);
-        Limits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
+        DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
     }
 
     fn listen(&mut self, text: &str) -> SocketAddr {
@@ -296,6 +293,7 @@ impl Meaning<'_> {
             ("output.membership", &output.membership),
             ("output.dead_letters", &output.dead_letters),
             ("state.changelog", &config.state.changelog),
+            ("state.repartition", &config.state.repartition),
         ];
         let mut seen = BTreeSet::new();
         for (setting, topic) in inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic))) {
@@ -336,6 +334,10 @@ impl Meaning<'_> {
         }
         self.document.get(&path).unwrap_or(self.document).location.clone()
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Source: Apache Kafka, `Topic.validate`.

@@ -3,11 +3,13 @@
 //! **Invariant:** a [`Ruleset`] that exists has no error in any of its files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::lists::{self, Lists};
 use crate::event::Catalogue;
 use crate::event::streams_file::StreamProblem;
 use crate::id::ListKey;
+use crate::plan::{self, List, Plan};
 use crate::rule::definition::{self, Definitions, Names};
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
 
@@ -26,6 +28,15 @@ pub struct Ruleset {
     pub definitions: Definitions,
     /// Those of the folder; the definitions have their own.
     pub lists: Lists,
+}
+
+impl Ruleset {
+    /// All of it compiled together.
+    pub fn plan(&self) -> Plan {
+        let lists = self.lists.iter().chain(&self.definitions.lists);
+        let lists = lists.map(|(key, customers)| (key.clone(), customers.iter().cloned().collect::<List>()));
+        plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), lists.collect())
+    }
 }
 
 /// Loads and checks all of it. The diagnostics may hold warnings beside a ruleset, and hold an error without one.
@@ -63,7 +74,7 @@ fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
     }
 }
 
-fn diagnostic(problem: StreamProblem, source: &std::sync::Arc<Source>) -> Diagnostic {
+fn diagnostic(problem: StreamProblem, source: &Arc<Source>) -> Diagnostic {
     let bytes = byte_at(&source.text, problem.line, problem.column).map(|at| at..at + 1);
     let diagnostic = Diagnostic::error("streams", Location { source: source.clone(), bytes }, problem.message);
     match problem.help {
