@@ -32,9 +32,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::metrics::{Build, CONTENT_TYPE, Metrics};
+use crate::runtime::clock;
 use crate::runtime::status::Status;
 use health::Progress;
 use listener::{Bounded, Bounds};
@@ -48,6 +48,10 @@ const OTHER: &str = "other";
 
 /// What a shutdown grants to requests that are being answered; the whole process has five seconds.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a thread may stand still before the process is better restarted: well beyond any bounded call, and short
+/// enough that its partitions are not silent for long.
+pub const PROGRESS_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why the server cannot run: stop, a person has to act.
 #[derive(thiserror::Error, Debug)]
@@ -63,7 +67,7 @@ pub enum HttpError {
 pub struct Site {
     pub metrics: Metrics,
     pub status: Status,
-    /// A thread that has not come round for this long is stuck.
+    /// A thread that has not come round for this long is stuck; [`PROGRESS_LIMIT`] in service.
     pub progress_limit: Duration,
 }
 
@@ -150,7 +154,7 @@ async fn version() -> impl IntoResponse {
 /// Records how long a request took.
 async fn observe(State(shown): State<Shown>, request: Request, next: Next) -> Response {
     let route = ROUTES.into_iter().find(|route| *route == request.uri().path()).unwrap_or(OTHER);
-    let started = Instant::now();
+    let started = clock::now();
     let response = next.run(request).await;
     shown.metrics.requests.observe(route, response.status().as_u16(), started.elapsed().as_secs_f64());
     response

@@ -5,17 +5,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::Shown;
 use super::problem::Problem;
+use crate::runtime::clock;
 
 /// When each thread was first seen at the count that it has.
 pub struct Progress {
@@ -46,7 +46,7 @@ impl Progress {
 }
 
 pub async fn livez(State(shown): State<Shown>) -> Response {
-    let stuck = shown.progress.stuck(shown.status.beats(), Instant::now());
+    let stuck = shown.progress.stuck(shown.status.beats(), clock::now());
     if stuck.is_empty() {
         return Json(json!({"status": "alive"})).into_response();
     }
@@ -76,7 +76,7 @@ mod tests {
     /// Looks at given seconds find given counts of the thread `lane`; says at which seconds it is called stuck.
     fn check(looks: &[(u64, Option<u64>)], expected: &[u64]) {
         let progress = Progress::new(Duration::from_secs(30));
-        let start = Instant::now();
+        let start = clock::now();
         let stuck_at = looks.iter().filter(|(second, count)| {
             let beats = count.map(|count| ("lane".to_string(), count)).into_iter().collect();
             !progress.stuck(beats, start + Duration::from_secs(*second)).is_empty()

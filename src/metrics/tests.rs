@@ -1,5 +1,7 @@
 //! What a scrape shows.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::id::Partition;
 use crate::time::EventTime;
@@ -92,4 +94,24 @@ fn every_metric_of_ours_has_the_prefix() {
     let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     assert!(names.len() > 20, "{names:?}");
     assert!(names.iter().all(|name| name.starts_with("segmentd_") || name.starts_with("process_")), "{names:?}");
+}
+
+/// The names of our metrics in a text, without the suffixes that a histogram's series have.
+fn names_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("segmentd_"));
+    words.map(|word| word.trim_end_matches("_bucket").trim_end_matches("_count").trim_end_matches("_sum")).collect()
+}
+
+#[test]
+fn every_metric_is_explained_and_what_is_drawn_or_alerted_on_exists() {
+    let metrics = metrics();
+    metrics.tasks.task(Partition(0));
+    metrics.tasks.lag(&TopicName("shop.events".into()), Partition(0));
+    let text = metrics.encode().unwrap();
+    let declared = names_in(&text);
+    assert_eq!(names_in(include_str!("../../docs/operations.md")), declared);
+    for page in [include_str!("../../deploy/grafana/dashboards/segmentd.json"), include_str!("../../deploy/prometheus/alerts.yml")] {
+        let unknown: Vec<_> = names_in(page).difference(&declared).copied().collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
 }
