@@ -1,0 +1,7 @@
+//! Shared by the test binaries that need Kafka.
+
+#![allow(dead_code)]
+
+pub mod client;
+pub mod kafka;
+pub mod service;
