@@ -4,4 +4,5 @@
 
 pub mod client;
 pub mod kafka;
+pub mod scene;
 pub mod service;
