@@ -21,6 +21,7 @@ pub mod changelog;
 pub mod clock;
 pub mod crash;
 pub mod footprint;
+mod footprint;
 mod lane;
 mod ownership;
 mod poller;
@@ -41,9 +42,11 @@ use crate::id::TopicName;
 use crate::kafka::topics::{Purpose, TopicError, Wanted};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::kafka::{self, Failure};
+use crate::metrics::Metrics;
 use crate::store::StoreError;
 
-pub use supervisor::{Beat, Health, Shutdown, run};
+use status::Status;
+pub use supervisor::{Shutdown, run};
 
 /// Everything that the service is told.
 #[derive(Clone, Debug)]
@@ -124,6 +127,13 @@ pub struct Definitions {
     pub limits: DecodeLimits,
     /// Hexadecimal; recorded in every manifest.
     pub fingerprint: String,
+}
+
+/// Where the threads say what they do: figures and signs of life.
+#[derive(Clone)]
+pub struct Observed {
+    pub metrics: Metrics,
+    pub status: Status,
 }
 
 /// Why the service ended. Every message says what to do.

@@ -19,7 +19,6 @@ mod transaction;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -28,8 +27,8 @@ use super::clock;
 use super::ownership::Published;
 use super::poller::{Notice, Queued, Request};
 use super::restore::{RestoreError, Replayed, Restored};
-use super::supervisor::{Beat, Health};
-use super::{Definitions, RunError, Settings};
+use super::status::Heartbeat;
+use super::{Definitions, Observed, RunError, Settings};
 use crate::id::Partition;
 use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
@@ -55,7 +54,7 @@ pub struct Surroundings {
     pub stores: Shared,
     pub published: Published,
     pub requests: Sender<Request>,
-    pub health: Arc<Health>,
+    pub observed: Observed,
     /// `{deployment}-{instance}-`: what the transactional ids of this process begin with.
     pub own_ids: Arc<str>,
     pub instance: Arc<str>,
@@ -89,6 +88,7 @@ pub struct Lane {
     around: Surroundings,
     number: usize,
     producer: TransactionalProducer,
+    heartbeat: Heartbeat,
     inbox: Receiver<Mail>,
     /// For the threads that restore, which answer here.
     outbox: Sender<Mail>,
@@ -116,10 +116,12 @@ impl Lane {
     pub fn open(around: Surroundings, number: usize, inbox: Receiver<Mail>, outbox: Sender<Mail>, queued: Arc<Queued>) -> Result<Lane, RunError> {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
         let decoder = around.definitions.decoder();
+        let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
         Ok(Lane {
             around,
             number,
             producer,
+            heartbeat,
             inbox,
             outbox,
             queued,
@@ -141,7 +143,7 @@ impl Lane {
     pub fn run(mut self) -> Result<(), RunError> {
         self.init_producer()?;
         while !self.stopping {
-            self.beat().beat();
+            self.heartbeat.beat();
             self.wait_for_mail()?;
             if let Err(trouble) = self.step() {
                 self.handle(trouble)?;
@@ -222,7 +224,7 @@ impl Lane {
     /// Step 1 of the routine. Waits for Kafka as long as it takes.
     fn init_producer(&mut self) -> Result<(), RunError> {
         while let Err(failure) = self.producer.init(Duration::from_millis(500)) {
-            self.beat().beat();
+            self.heartbeat.beat();
             self.take_all_mail()?;
             if self.stopping {
                 return Ok(());
@@ -234,14 +236,5 @@ impl Lane {
             }
         }
         Ok(())
-    }
-
-    fn beat(&self) -> &Beat {
-        &self.around.health.lanes[self.number]
-    }
-
-    fn count_running(&self) {
-        let running = self.shares.values().filter(|share| matches!(share.stage, Stage::Running(_))).count();
-        self.around.health.running[self.number].store(running, Ordering::Relaxed);
     }
 }

@@ -18,8 +18,8 @@ use crossbeam_channel::{Receiver, Sender};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::ownership::{Published, Token};
-use super::supervisor::Health;
-use super::{RunError, Settings};
+use super::status::{Check, Condition, Heartbeat};
+use super::{Observed, RunError, Settings};
 use crate::id::{Offset, Partition, TopicName};
 use crate::kafka::consumer::{Change, Rebalance};
 use crate::kafka::{Failure, GroupConsumer, Message};
@@ -124,7 +124,8 @@ pub struct Poller {
     homes: BTreeMap<Partition, usize>,
     paused: Vec<bool>,
     last_token: u64,
-    health: Arc<Health>,
+    observed: Observed,
+    heartbeat: Heartbeat,
 }
 
 impl Poller {
@@ -133,12 +134,13 @@ impl Poller {
         published: Published,
         lanes: Vec<LaneEnd>,
         requests: Receiver<Request>,
-        health: Arc<Health>,
+        observed: Observed,
     ) -> Result<Poller, RunError> {
         let consumer = GroupConsumer::join(&settings.kafka, settings.inputs())?;
         let paused = vec![false; lanes.len()];
         let (shares, homes) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Poller { settings, consumer, published, lanes, requests, shares, homes, paused, last_token: 0, health })
+        let heartbeat = observed.status.heartbeat("poller");
+        Ok(Poller { settings, consumer, published, lanes, requests, shares, homes, paused, last_token: 0, observed, heartbeat })
     }
 
     /// Runs until it is told to leave; then leaves the group.
@@ -146,7 +148,7 @@ impl Poller {
         let mut records = Vec::new();
         let mut stopping = false;
         loop {
-            self.health.poller.beat();
+            self.heartbeat.beat();
             while let Ok(request) = self.requests.try_recv() {
                 match request {
                     Request::Feed { partition, token, feed, offsets } if !stopping => self.feed(partition, token, feed, &offsets)?,
@@ -179,10 +181,8 @@ impl Poller {
     }
 
     fn hold(&mut self, partition: Partition, token: Token) -> Result<(), Failure> {
-        match self.shares.get_mut(&partition) {
-            Some(share) if share.token == token && share.feed.take().is_some() => self.consumer.release(partition),
-            _ => Ok(()),
-        }
+        let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return Ok(()) };
+        if share.feed.take().is_some() { self.consumer.release(partition) } else { Ok(()) }
     }
 
     fn hand_on(&mut self, records: &mut Vec<Message>, stopping: bool) -> Result<(), RunError> {
@@ -232,6 +232,7 @@ impl Poller {
 
     fn rebalance(&mut self, Rebalance { change, metadata }: Rebalance) -> Result<(), Failure> {
         tracing::info!(?change, generation = metadata.as_ref().map(|m| m.generation()), "the group has rebalanced");
+        let metadata_held = metadata.is_some();
         match &change {
             Change::Assigned(partitions) => {
                 let fresh: Vec<_> = partitions.iter().copied().filter(|p| !self.shares.contains_key(p)).collect();
@@ -250,8 +251,15 @@ impl Poller {
                 self.consumer.answer(&change, &fetched)?;
             }
         }
-        self.health.assigned.store(self.shares.len(), Ordering::Relaxed);
+        self.show_assigned(metadata_held);
         Ok(())
+    }
+
+    fn show_assigned(&self, member: bool) {
+        let partitions: Vec<_> = self.shares.keys().map(|partition| partition.0.to_string()).collect();
+        let detail = if partitions.is_empty() { "no partition".into() } else { format!("partitions {}", partitions.join(", ")) };
+        let condition = if member { Condition::met(detail) } else { Condition::unmet("not a member of the group") };
+        self.observed.status.set(Check::Assigned, condition);
     }
 
     fn adopt(&mut self, partition: Partition) {

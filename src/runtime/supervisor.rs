@@ -11,17 +11,18 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
-use super::clock::{self, Deadline};
+use super::clock::Deadline;
 use super::lane::{Lane, Mail, Surroundings};
 use super::ownership::Published;
 use super::poller::{LaneEnd, Notice, Poller, Queued, Request};
-use super::{Definitions, RunError, Settings, watchdog};
+use super::status::{Check, Condition};
+use super::{Definitions, Observed, RunError, Settings, watchdog};
 use crate::kafka::TransactionalProducer;
 use crate::kafka::topics::{self, Topics};
 use crate::store::{Shared, StateDir, StoreError};
@@ -57,68 +58,8 @@ impl Shutdown {
     }
 }
 
-/// A thread's sign of life.
-#[derive(Default)]
-pub struct Beat(AtomicU64);
-
-impl Beat {
-    pub fn beat(&self) {
-        self.0.store(uptime_ms(), Ordering::Relaxed);
-    }
-
-    /// `None`: it has not begun.
-    fn silent_for(&self) -> Option<Duration> {
-        let at = self.0.load(Ordering::Relaxed);
-        (at > 0).then(|| Duration::from_millis(uptime_ms().saturating_sub(at)))
-    }
-}
-
-fn uptime_ms() -> u64 {
-    static BEGAN: OnceLock<Instant> = OnceLock::new();
-    // 0 is kept for "not begun".
-    1 + u64::try_from(clock::now().duration_since(*BEGAN.get_or_init(clock::now)).as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What `/livez` and `/readyz` look at; written by the threads.
-#[derive(Default)]
-pub struct Health {
-    pub poller: Beat,
-    pub lanes: Vec<Beat>,
-    /// Partitions that the group has given us.
-    pub assigned: AtomicUsize,
-    /// Running tasks, by lane.
-    pub running: Vec<AtomicUsize>,
-    pub stopping: AtomicBool,
-}
-
-impl Health {
-    pub fn new(lanes: usize) -> Health {
-        let mut health = Health::default();
-        health.lanes.resize_with(lanes, Beat::default);
-        health.running.resize_with(lanes, AtomicUsize::default);
-        health
-    }
-
-    /// A thread that has been silent for longer than `patience`.
-    pub fn silent_for(&self, patience: Duration) -> Option<String> {
-        let is_silent = |beat: &Beat| beat.silent_for().is_some_and(|silence| silence > patience);
-        let lane = self.lanes.iter().position(is_silent).map(|lane| format!("lane-{lane}"));
-        lane.or_else(|| is_silent(&self.poller).then(|| "poller".into()))
-    }
-
-    /// The group has given us partitions, and all of their tasks run.
-    pub fn is_ready(&self) -> bool {
-        let assigned = self.assigned.load(Ordering::Relaxed);
-        assigned > 0 && self.running_tasks() == assigned && !self.stopping.load(Ordering::Relaxed)
-    }
-
-    pub fn running_tasks(&self) -> usize {
-        self.running.iter().map(|running| running.load(Ordering::Relaxed)).sum()
-    }
-}
-
-/// Runs the service until it is asked to stop, or cannot go on. `health` was made for as many lanes as the settings say.
-pub fn run(mut settings: Settings, definitions: Definitions, health: Arc<Health>, shutdown: &Shutdown) -> Result<(), RunError> {
+/// Runs the service until it is asked to stop, or cannot go on.
+pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed, shutdown: &Shutdown) -> Result<(), RunError> {
     if let Some((property, reason)) = settings.kafka.refused().first() {
         return Err(RunError::OwnedProperty { property: property.to_string(), reason });
     }
@@ -133,7 +74,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, health: Arc<Health>
         definitions: Arc::new(definitions),
         published: Published::default(),
         requests,
-        health,
+        observed,
         own_ids,
         instance: folder.instance().into(),
     };
@@ -171,10 +112,10 @@ impl Service {
             ends.push(LaneEnd { inbox, queued });
         }
         let lanes = ends.iter().map(|end| end.inbox.clone()).collect();
-        let poller = Poller::join(around.settings.clone(), around.published.clone(), ends, asked, around.health.clone())?;
+        let poller = Poller::join(around.settings.clone(), around.published.clone(), ends, asked, around.observed.clone())?;
         spawn("poller", Who::Poller, report, move || poller.run())?;
-        let health = around.health.clone();
-        let watchdog = std::thread::Builder::new().name("watchdog".into()).spawn(move || watchdog::watch(&health));
+        let status = around.observed.status.clone();
+        let watchdog = std::thread::Builder::new().name("watchdog".into()).spawn(move || watchdog::watch(&status));
         watchdog.map_err(RunError::NoThread)?;
         Ok(Service { around, lanes, ended, lanes_left: count, poller_left: true })
     }
@@ -199,7 +140,7 @@ impl Service {
     }
 
     fn stop(&mut self) -> Result<(), RunError> {
-        self.around.health.stopping.store(true, Ordering::Relaxed);
+        self.around.observed.status.set(Check::Reading, Condition::unmet("stopping"));
         let deadline = Deadline::after(STOP);
         let _ = self.around.requests.send(Request::Stop);
         if !self.poller_left {

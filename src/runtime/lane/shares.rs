@@ -62,7 +62,6 @@ impl Lane {
         }
         // Dropping the share closes its store; what the open batch had of it is gone with it.
         self.shares.remove(&partition);
-        self.count_running();
     }
 
     /// Every share begins the routine again; nothing of an open batch is kept.
@@ -91,7 +90,6 @@ impl Lane {
             }
             Stage::Waiting => None,
         };
-        self.count_running();
         self.start(partition, store);
     }
 
@@ -197,7 +195,6 @@ impl Lane {
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
         share.stage = Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false }));
-        self.count_running();
         Ok(())
     }
 

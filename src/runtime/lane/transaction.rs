@@ -144,7 +144,7 @@ impl Lane {
     fn drain(&self) -> Result<(), Trouble> {
         let deadline = Deadline::after(PATIENCE);
         while !self.producer.drain()? {
-            self.beat().beat();
+            self.heartbeat.beat();
             if deadline.is_past() {
                 return Err(Trouble::Reset("records were not delivered in time".into()));
             }
@@ -171,7 +171,7 @@ impl Lane {
         let deadline = Deadline::after(PATIENCE);
         // A record that failed is no news any more; only that nothing is in flight.
         while !matches!(self.producer.drain(), Ok(true)) {
-            self.beat().beat();
+            self.heartbeat.beat();
             if deadline.is_past() || self.producer.is_fatal() {
                 return Err(Trouble::Reset("records were still in flight when the transaction had to be aborted".into()));
             }
@@ -187,7 +187,7 @@ impl Lane {
     fn until_done(&self, late: &str, call: impl Fn() -> Result<(), Failure>) -> Result<u32, Trouble> {
         let deadline = Deadline::after(PATIENCE);
         for calls in 1.. {
-            self.beat().beat();
+            self.heartbeat.beat();
             match call() {
                 Ok(()) => return Ok(calls),
                 Err(failure) if verdict(&failure) != Verdict::Resume => return Err(failure.into()),
