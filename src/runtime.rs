@@ -20,7 +20,6 @@
 pub mod changelog;
 pub mod clock;
 pub mod crash;
-pub mod footprint;
 mod footprint;
 mod lane;
 mod ownership;

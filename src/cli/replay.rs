@@ -23,7 +23,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use super::input::Lines;
 use super::{Outcome, report};
 use crate::config::{self, ruleset};
-use crate::engine::{Partition, Accepted};
+use crate::engine::Partition;
 use crate::event::Event;
 use crate::id::CustomerId;
 use crate::kafka::partitioner::partition;
