@@ -3,7 +3,7 @@
 //! **Invariant:** a key that was written counts as known even if its segment is broken, so that one mistake does not
 //! make every reference to it another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::ast::{Expr, Place};
@@ -45,14 +45,14 @@ pub struct Loader<'a> {
     beside: &'a [&'a str],
     pub drafts: Vec<Draft>,
     /// Every key that was written, also of segments that are broken.
-    pub keys: HashMap<SegmentKey, Location>,
+    pub keys: BTreeMap<SegmentKey, Location>,
     pub lists: BTreeMap<ListKey, BTreeSet<CustomerId>>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Loader<'a> {
     pub fn new(names: Names<'a>, beside: &'a [&'a str]) -> Loader<'a> {
-        Loader { names, beside, drafts: Vec::new(), keys: HashMap::new(), lists: BTreeMap::new(), diagnostics: Vec::new() }
+        Loader { names, beside, drafts: Vec::new(), keys: BTreeMap::new(), lists: BTreeMap::new(), diagnostics: Vec::new() }
     }
 
     pub fn file(&mut self, source: &Arc<Source>) {

@@ -342,7 +342,7 @@ fn a_circle_is_refused_with_its_path() {
       |
       = help: one of them must be decided without the others
 
-    error[cycle]: segments refer to each other in a circle: d -> d
+    error[cycle]: the segment `d` refers to itself
      --> a.yaml:5:29
       |
     5 |   - {key: d, when: 'segment("d")'}
