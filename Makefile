@@ -2,6 +2,8 @@
 # One profile everywhere (--release): RocksDB and librdkafka are compiled once.
 
 CARGO ?= cargo
+# What `segmentd --version` shows.
+export SEGMENTD_REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 .PHONY: help demo test lint fmt bench chaos
 
