@@ -1,5 +1,195 @@
-//! (to be written)
+//! The service: Kafka in, Kafka out, exactly once (docs/exactly-once.md).
+//!
+//! ```text
+//! poller ──records, by feed──▶ lane ──one transaction over its tasks──▶ Kafka
+//!   │  ▲                        │ ▲                                       │ committed
+//!   │  └── feed, hold ──────────┘ └── restore (a thread a partition)      ▼
+//!   └── ownership: assignment + group metadata, one pair             store of each task
+//! ```
+//!
+//! | thread | does | waits for |
+//! | --- | --- | --- |
+//! | poller | reads, answers rebalances | nothing but Kafka |
+//! | lane, one a core | computes, commits | its own producer |
+//! | restore, one a restoring partition | replays a changelog | the broker |
+//! | supervisor (the caller of [`run`]) | starts, stops | the first of the others to end, or the shutdown |
+//!
+//! **Invariant:** a state on disk never says more than the changelog does. Whatever goes wrong, the way back is one and
+//! the same: [`restore`].
 
+pub mod changelog;
 pub mod clock;
-pub mod footprint;
+pub mod crash;
+mod footprint;
+mod lane;
+mod ownership;
+mod poller;
+mod restore;
 pub mod status;
+mod supervisor;
+pub mod task;
+mod watchdog;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::event::{Catalogue, Projection};
+use crate::id::TopicName;
+use crate::kafka::topics::{Purpose, TopicError, Wanted};
+use crate::kafka::wire::{DecodeLimits, Decoder};
+use crate::kafka::{self, Failure};
+use crate::metrics::Metrics;
+use crate::store::StoreError;
+
+use status::Status;
+pub use supervisor::{Shutdown, run};
+
+/// Everything that the service is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub kafka: kafka::Settings,
+    pub topics: Topics,
+    /// Missing outputs and the changelog are created.
+    pub create_topics: bool,
+    pub start: Start,
+    pub state_dir: PathBuf,
+    /// Bound of blocks and memtables of all stores together, bytes.
+    pub state_memory: u64,
+    pub commit: Commit,
+    pub clock: ClockSettings,
+    pub limits: DecodeLimits,
+    /// Threads that compute; as many transactions are open at once.
+    pub lanes: usize,
+}
+
+/// Where a deployment that has never run begins to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Earliest,
+    Latest,
+}
+
+/// When a transaction is committed: whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    pub interval: Duration,
+    pub max_events: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ClockSettings {
+    pub follow_wall: bool,
+    /// How far the task clock stays behind the wall clock at the end of a partition.
+    pub idle_delay: Duration,
+    /// An event that is further ahead of the wall clock is rejected.
+    pub max_future: Duration,
+}
+
+/// The topics by name; [`run`] finds out how many partitions they have.
+#[derive(Clone, Debug)]
+pub struct Topics {
+    pub inputs: Vec<TopicName>,
+    pub transitions: Topic,
+    pub entries: Topic,
+    pub membership: Topic,
+    pub dead_letters: Topic,
+    pub changelog: TopicName,
+    /// Records that came in on another partition than their customer's pass through here once.
+    pub repartition: TopicName,
+    /// Of each input, the changelog and the repartition topic.
+    pub partitions: u32,
+}
+
+/// An output.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    pub name: TopicName,
+    pub partitions: u32,
+}
+
+impl Topic {
+    /// Before its partitions are known.
+    pub fn named(name: &str) -> Topic {
+        Topic { name: TopicName(name.into()), partitions: 0 }
+    }
+}
+
+/// What is evaluated.
+pub struct Definitions {
+    pub plan: Arc<task::Plan>,
+    pub options: task::TaskOptions,
+    pub catalogue: Catalogue,
+    pub projection: Projection,
+    pub limits: DecodeLimits,
+    /// Hexadecimal; recorded in every manifest.
+    pub fingerprint: String,
+}
+
+/// Where the threads say what they do: figures and signs of life.
+#[derive(Clone)]
+pub struct Observed {
+    pub metrics: Metrics,
+    pub status: Status,
+}
+
+/// Why the service ended. Every message says what to do.
+#[derive(thiserror::Error, Debug)]
+pub enum RunError {
+    #[error(transparent)]
+    Topics(#[from] TopicError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("Kafka refused: {0}")]
+    Kafka(#[from] Failure),
+    #[error("kafka.properties: `{property}` is set by segmentd itself: {reason}")]
+    OwnedProperty { property: String, reason: &'static str },
+    #[error(
+        "{place}: the offset to go on from does not exist any more (retention took the records before they were read); \
+         decide whether to start anew under another deployment, or to move the group's offsets"
+    )]
+    OffsetLost { place: String },
+    #[error("{place}: the input cannot be read ({code:?}); restore the topic or the permission")]
+    InputGone { place: String, code: RDKafkaErrorCode },
+    #[error("{0}")]
+    Halted(String),
+    #[error("the thread `{0}` panicked; this is a bug")]
+    Panicked(String),
+    #[error("no thread could be started: {0}")]
+    NoThread(std::io::Error),
+}
+
+impl Settings {
+    /// What the tasks read: the user's inputs and the repartition topic.
+    pub fn inputs(&self) -> Vec<TopicName> {
+        let own = std::iter::once(&self.topics.repartition);
+        self.topics.inputs.iter().chain(own).cloned().collect()
+    }
+
+    /// How many topics a task reads.
+    pub fn input_count(&self) -> usize {
+        self.topics.inputs.len() + 1
+    }
+
+    /// The topics that are created when they are missing.
+    pub fn wanted_topics(&self) -> Vec<Wanted> {
+        let topics = &self.topics;
+        let wanted = [
+            (&topics.transitions.name, Purpose::Log),
+            (&topics.entries.name, Purpose::Log),
+            (&topics.membership.name, Purpose::Latest),
+            (&topics.dead_letters.name, Purpose::DeadLetters),
+            (&topics.changelog, Purpose::Changelog),
+            (&topics.repartition, Purpose::Repartition),
+        ];
+        wanted.into_iter().map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).collect()
+    }
+}
+
+impl Definitions {
+    fn decoder(&self) -> Decoder {
+        Decoder::new(&self.catalogue, &self.projection, self.limits)
+    }
+}

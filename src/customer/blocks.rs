@@ -143,7 +143,7 @@ mod tests {
     fn a_long_tail_is_cut_and_the_new_block_is_dirty() {
         let mut blocks = Blocks::default();
         blocks.seal(31);
-        assert_eq!(lengths(&blocks), []);
+        assert_eq!(lengths(&blocks), Vec::<usize>::new());
         blocks.seal(32);
         assert_eq!(lengths(&blocks), [16]);
         assert!(blocks.iter().all(|block| block.dirty));

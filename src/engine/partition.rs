@@ -167,8 +167,15 @@ impl Partition {
         self.index.get(customer).copied()
     }
 
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.residents.len() as u32).map(Slot)
+    /// How many customers are known.
+    pub fn customers(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// Lets go of the state of the `nth` known customer; `false`: it is not in memory, or not stored yet.
+    pub fn release(&mut self, nth: usize) -> bool {
+        let resident = &mut self.residents[nth];
+        !resident.changed && resident.state.take().is_some()
     }
 
     /// The changes are kept elsewhere (or given up): the next batch begins.

@@ -1,0 +1,174 @@
+//! The transactional producer of one lane: each call of KIP-98 once, without a decision.
+//!
+//! The order that the lane keeps to, with the reason for each step:
+//!
+//! ```text
+//! begin → send … → drain → offsets → drain → commit
+//!                    │        │        └ commit waits in slices of 100 ms while records are in flight
+//!                    │        └ the fence: refused when the group has moved on, also if no offset moved
+//!                    └ offsets that are refused while records are in flight purge them; the next transaction fails
+//! ```
+//!
+//! **Invariant:** a record that was refused or not delivered is never forgotten: [`TransactionalProducer::drain`]
+//! reports it, because librdkafka's commit may return Ok without it.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::error::{Call, Failure};
+use super::ffi::{self, GroupMetadata};
+use super::settings::{Logged, Settings};
+use crate::id::{Offset, Partition};
+
+/// A record on its way out.
+#[derive(Clone, Copy, Default)]
+pub struct Record<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub key: Option<&'a [u8]>,
+    /// `None`: a tombstone.
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// Milliseconds since 1970; `None`: now.
+    pub timestamp: Option<i64>,
+    /// Remember at which offset it was delivered ([`TransactionalProducer::delivered`]).
+    pub tracked: bool,
+}
+
+/// One lane's producer.
+pub struct TransactionalProducer {
+    inner: BaseProducer<Deliveries>,
+    id: String,
+}
+
+/// Delivery reports of the open transaction.
+#[derive(Default)]
+struct Deliveries(Mutex<Reports>);
+
+#[derive(Default)]
+struct Reports {
+    failed: Option<Failure>,
+    tracked: HashMap<i32, i64>,
+}
+
+impl Deliveries {
+    fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        Logged.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Logged.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    /// 1: tracked.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, tracked: usize) {
+        match result {
+            Ok(record) if tracked == 1 => {
+                self.reports().tracked.insert(record.partition(), record.offset());
+            }
+            Ok(_) => {}
+            Err((error, _)) => {
+                self.reports().failed.get_or_insert_with(|| Failure::new(Call::Deliver, error));
+            }
+        }
+    }
+}
+
+impl TransactionalProducer {
+    /// Creates the client; nothing is fenced before [`Self::init`].
+    pub fn connect(settings: &Settings, transactional_id: &str) -> Result<TransactionalProducer, Failure> {
+        let config = settings.producer(transactional_id);
+        let inner = config.create_with_context(Deliveries::default()).map_err(|e| Failure::new(Call::Connect, &e))?;
+        Ok(TransactionalProducer { inner, id: transactional_id.into() })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Fences every older producer of this id and finishes what it left open. To be called again after a timeout.
+    pub fn init(&self, wait: Duration) -> Result<(), Failure> {
+        self.inner.init_transactions(wait).map_err(|e| Failure::new(Call::Init, &e))
+    }
+
+    pub fn begin(&self) -> Result<(), Failure> {
+        *self.inner.context().reports() = Reports::default();
+        self.inner.begin_transaction().map_err(|e| Failure::new(Call::Begin, &e))
+    }
+
+    /// Queues a record. A full queue is waited for; any other refusal has to abort the transaction.
+    pub fn send(&self, record: &Record<'_>) -> Result<(), Failure> {
+        loop {
+            match self.inner.send(native(record)) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => self.inner.poll(Duration::from_millis(1)),
+                Err((error, _)) => return Err(Failure::new(Call::Send, &error)),
+            }
+        }
+    }
+
+    /// Serves delivery reports for about a millisecond. `Ok(true)`: nothing is in flight any more.
+    pub fn drain(&self) -> Result<bool, Failure> {
+        if self.inner.in_flight_count() > 0 {
+            self.inner.poll(Duration::from_millis(1));
+        }
+        match self.inner.context().reports().failed.take() {
+            Some(failure) => Err(failure),
+            None => Ok(self.inner.in_flight_count() == 0),
+        }
+    }
+
+    /// The offset at which the tracked record of a partition was delivered in this transaction.
+    pub fn delivered(&self, partition: Partition) -> Option<Offset> {
+        self.inner.context().reports().tracked.get(&partition.0).copied().map(Offset)
+    }
+
+    /// Adds input offsets, fenced by member and generation.
+    pub fn send_offsets(&self, offsets: &TopicPartitionList, metadata: &GroupMetadata, wait: Duration) -> Result<(), Failure> {
+        ffi::send_offsets(&self.inner, offsets, metadata, wait)
+    }
+
+    pub fn commit(&self, wait: Duration) -> Result<(), Failure> {
+        self.inner.commit_transaction(wait).map_err(|e| Failure::new(Call::Commit, &e))
+    }
+
+    /// Only after a drain: on its own it waits for reports that nobody serves.
+    pub fn abort(&self, wait: Duration) -> Result<(), Failure> {
+        self.inner.abort_transaction(wait).map_err(|e| Failure::new(Call::Abort, &e))
+    }
+
+    /// The client is unusable, and says so.
+    pub fn is_fatal(&self) -> bool {
+        self.inner.client().fatal_error().is_some()
+    }
+}
+
+fn native<'a>(record: &Record<'a>) -> BaseRecord<'a, [u8], [u8], usize> {
+    let mut native = BaseRecord::with_opaque_to(record.topic, usize::from(record.tracked)).partition(record.partition);
+    native.key = record.key;
+    native.payload = record.value;
+    native.timestamp = record.timestamp;
+    if !record.headers.is_empty() {
+        let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        native.headers = Some(record.headers.iter().fold(headers, |all, (key, value)| all.insert(Header { key, value: Some(*value) })));
+    }
+    native
+}

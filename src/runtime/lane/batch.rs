@@ -1,0 +1,176 @@
+//! The open batch: records are decoded and applied, timers fire, until it is due.
+//!
+//! **Invariant:** every record of a running share moves its input offset, whatever became of it: applied, a repeat,
+//! skipped, re-routed or a dead letter. What moves an offset goes out in the same transaction as the offset.
+
+use std::time::Duration;
+
+use super::shares::{Running, Stage};
+use super::{Lane, Trouble};
+use crate::event::Event;
+use crate::id::{Offset, Partition, SourcePosition, TopicName};
+use crate::kafka::wire::{Decoded, RawRecord, Reject, RejectCode};
+use crate::kafka::{Message, partitioner};
+use crate::runtime::poller::{Fed, Feed, size};
+use crate::runtime::{RunError, Settings, clock};
+use crate::time::EventTime;
+
+/// How many records are applied between two looks at the clock.
+const STRETCH: usize = 64;
+
+/// Handed on by the poller, not yet applied.
+pub enum Pending {
+    Record(Fed),
+    End { partition: Partition, feed: Feed, topic: TopicName },
+}
+
+/// A record that goes to another topic, as it came.
+pub struct Letter {
+    pub message: Message,
+    pub fate: Fate,
+}
+
+pub enum Fate {
+    Dead(Reject),
+    /// Its customer belongs to this partition; it came in on another.
+    Rerouted(Partition),
+}
+
+/// What applying a record came to.
+enum Applied {
+    Done,
+    /// A slice of timers is full: commit, then apply the record again.
+    TimersRemain,
+    Letter(Fate),
+}
+
+impl Lane {
+    /// Applies what is pending until the batch is due; then lets the task clocks follow the wall.
+    pub(super) fn fill(&mut self) -> Result<(), Trouble> {
+        let wall = clock::wall();
+        while !self.is_due() {
+            for _ in 0..STRETCH {
+                if self.full || self.applied >= self.around.settings.commit.max_events {
+                    return Ok(());
+                }
+                let Some(pending) = self.pending.pop_front() else { return self.follow_wall(wall) };
+                self.take_up(pending, wall)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_up(&mut self, pending: Pending, wall: EventTime) -> Result<(), Trouble> {
+        match pending {
+            Pending::End { partition, feed, topic } => {
+                if let Some(running) = self.running_mut(partition).filter(|running| running.feed == feed) {
+                    running.ended.insert(topic);
+                }
+                Ok(())
+            }
+            Pending::Record(fed) => self.apply(fed, wall),
+        }
+    }
+
+    fn apply(&mut self, Fed { feed, message }: Fed, wall: EventTime) -> Result<(), Trouble> {
+        let partition = Partition(message.partition());
+        let bytes = size(&message);
+        let Some(Stage::Running(running)) = self.shares.get_mut(&partition).map(|share| &mut share.stage) else {
+            self.queued.taken(1, bytes);
+            return Ok(());
+        };
+        if running.feed != feed {
+            self.queued.taken(1, bytes);
+            return Ok(());
+        }
+        let headers = message.headers();
+        let raw = RawRecord { payload: message.payload(), headers: &headers, timestamp_ms: message.timestamp() };
+        let decoded = self.decoder.decode(&raw);
+        drop(headers);
+        let applied = running.apply(decoded, &message, &self.around.settings, wall).map_err(RunError::Store)?;
+        if let Applied::TimersRemain = applied {
+            self.full = true;
+            self.opened.get_or_insert_with(clock::now);
+            self.pending.push_front(Pending::Record(Fed { feed, message }));
+            return Ok(());
+        }
+        self.queued.taken(1, bytes);
+        self.applied += 1;
+        self.opened.get_or_insert_with(clock::now);
+        running.passed(&message);
+        if let Applied::Letter(fate) = applied {
+            running.letters.push(Letter { message, fate });
+        }
+        Ok(())
+    }
+
+    /// At the end of a partition, time goes on by the wall clock, less a delay for what is still on its way.
+    fn follow_wall(&mut self, wall: EventTime) -> Result<(), Trouble> {
+        let settings = &self.around.settings;
+        if !settings.clock.follow_wall {
+            return Ok(());
+        }
+        let to = EventTime::from_millis(wall.millis() - millis(settings.clock.idle_delay));
+        let inputs = settings.input_count();
+        for share in self.shares.values_mut() {
+            let Stage::Running(running) = &mut share.stage else { continue };
+            if running.ended.len() < inputs || running.task.clock() >= to {
+                continue;
+            }
+            self.full |= running.task.advance_clock(to, wall).map_err(RunError::Store)?;
+            if running.task.is_changed() {
+                running.open = true;
+                self.opened.get_or_insert_with(clock::now);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    fn apply(&mut self, decoded: Decoded, message: &Message, settings: &Settings, wall: EventTime) -> Result<Applied, crate::store::StoreError> {
+        let event = match decoded {
+            Decoded::Skipped(_) => return Ok(Applied::Done),
+            Decoded::Rejected(reject) => return Ok(Applied::Letter(Fate::Dead(reject))),
+            Decoded::Event(event) => event,
+        };
+        if let Some(fate) = refusal(&event, message, settings, wall) {
+            return Ok(Applied::Letter(fate));
+        }
+        if self.task.advance_clock(event.time, wall)? {
+            self.open = true;
+            return Ok(Applied::TimersRemain);
+        }
+        let topic = self.offsets.iter().map(|(topic, _)| topic).find(|topic| *topic.0 == *message.topic()).cloned();
+        let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
+        let position = SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) };
+        self.task.accept(event, position, wall)?;
+        Ok(Applied::Done)
+    }
+
+    /// The record has been dealt with: the next one is due.
+    fn passed(&mut self, message: &Message) {
+        self.open = true;
+        let topic = message.topic();
+        if let Some((_, offset)) = self.offsets.iter_mut().find(|(name, _)| *name.0 == *topic) {
+            *offset = Offset(message.offset() + 1);
+        }
+        if !self.ended.is_empty() {
+            self.ended.retain(|name| *name.0 != *topic);
+        }
+    }
+}
+
+/// Why a decoded event is not for this task, if it is not.
+fn refusal(event: &Event, message: &Message, settings: &Settings, wall: EventTime) -> Option<Fate> {
+    if event.time.millis().saturating_sub(wall.millis()) > millis(settings.clock.max_future) {
+        let text = format!("the event time {} is more than {:?} ahead of the clock", event.time, settings.clock.max_future);
+        return Some(Fate::Dead(Reject::new(RejectCode::FutureTime, text)));
+    }
+    let home = partitioner::partition(event.customer.as_str().as_bytes(), settings.topics.partitions);
+    (home != Partition(message.partition())).then_some(Fate::Rerouted(home))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,222 @@
+//! The partitions that a lane has, and how each gets from assigned to running.
+//!
+//! **Invariant:** at most one store of a partition is open: a share waits while the restore of an earlier share of the
+//! same partition still has it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::batch::Letter;
+use super::{Lane, Mail, Replayed, Restored, RunError, Store};
+use crate::id::{Offset, Partition, TopicName};
+use crate::runtime::ownership::Token;
+use crate::runtime::poller::{Feed, Request};
+use crate::runtime::restore::{self, RestoreError, Site, Ticket};
+use crate::runtime::task::Task;
+use crate::store::StoreError;
+
+/// A partition that was assigned to this lane.
+pub struct Share {
+    pub token: Token,
+    pub stage: Stage,
+}
+
+pub enum Stage {
+    Waiting,
+    /// A thread has the store.
+    Replaying,
+    Claiming(Box<Replayed>),
+    /// A thread has the store.
+    Confirming,
+    Running(Box<Running>),
+}
+
+/// A task at work, and what its open batch adds to the task's own.
+pub struct Running {
+    pub task: Task,
+    pub feed: Feed,
+    /// The next offset to read of each input; goes out with the open batch.
+    pub offsets: Vec<(TopicName, Offset)>,
+    /// Of the last committed transaction.
+    pub number: u64,
+    pub letters: Vec<Letter>,
+    /// Inputs that have been read to their ends.
+    pub ended: BTreeSet<TopicName>,
+    /// There is something to commit, if only offsets.
+    pub open: bool,
+}
+
+impl Lane {
+    pub(super) fn assigned(&mut self, partition: Partition, token: Token) {
+        self.shares.insert(partition, Share { token, stage: Stage::Waiting });
+        self.start_waiting();
+    }
+
+    pub(super) fn revoked(&mut self, partition: Partition, token: Token) {
+        if self.shares.get(&partition).is_none_or(|share| share.token != token) {
+            return;
+        }
+        if let Some(cancelled) = self.abroad.get(&partition) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+        // Dropping the share closes its store; what the open batch had of it is gone with it.
+        self.shares.remove(&partition);
+    }
+
+    /// Every share begins the routine again; nothing of an open batch is kept.
+    pub(super) fn restart_shares(&mut self) {
+        let partitions: Vec<_> = self.shares.keys().copied().collect();
+        for partition in partitions {
+            self.restart(partition);
+        }
+        (self.applied, self.opened, self.full) = (0, None, false);
+    }
+
+    fn restart(&mut self, partition: Partition) {
+        let Some(share) = self.shares.get_mut(&partition) else { return };
+        let store = match std::mem::replace(&mut share.stage, Stage::Waiting) {
+            Stage::Running(running) => {
+                let request = Request::Hold { partition, token: share.token };
+                // The poller outlives the lanes.
+                let _ = self.around.requests.send(request);
+                Some(running.task.into_store())
+            }
+            Stage::Claiming(replayed) => Some(replayed.store),
+            // A thread has the store. What it finds stays true whatever becomes of our producer.
+            busy @ (Stage::Replaying | Stage::Confirming) => {
+                share.stage = busy;
+                return;
+            }
+            Stage::Waiting => None,
+        };
+        self.start(partition, store);
+    }
+
+    /// Starts the shares whose partition no thread has any more.
+    pub(super) fn start_waiting(&mut self) {
+        let waiting = self.shares.iter().filter(|(partition, share)| matches!(share.stage, Stage::Waiting) && !self.abroad.contains_key(partition));
+        let partitions: Vec<_> = waiting.map(|(partition, _)| *partition).collect();
+        for partition in partitions {
+            self.start(partition, None);
+        }
+    }
+
+    /// Steps 2 and 3, on a thread of their own.
+    fn start(&mut self, partition: Partition, store: Option<Store>) {
+        let site = self.send_abroad(partition, Stage::Replaying);
+        let outbox = self.outbox.clone();
+        self.spawn(partition, move || {
+            let result = restore::replay(&site, store);
+            let _ = outbox.send(Mail::Replayed(site.partition, Box::new(result)));
+        });
+    }
+
+    /// Steps 5 and 7, on a thread of their own.
+    pub(super) fn confirm(&mut self, partition: Partition, replayed: Replayed, ticket: Ticket) {
+        let site = self.send_abroad(partition, Stage::Confirming);
+        let outbox = self.outbox.clone();
+        self.spawn(partition, move || {
+            let result = restore::confirm(&site, replayed, &ticket);
+            let _ = outbox.send(Mail::Restored(site.partition, Box::new(result)));
+        });
+    }
+
+    fn send_abroad(&mut self, partition: Partition, stage: Stage) -> Site {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.abroad.insert(partition, cancelled.clone());
+        if let Some(share) = self.shares.get_mut(&partition) {
+            share.stage = stage;
+        }
+        Site {
+            settings: self.around.settings.clone(),
+            stores: self.around.stores.clone(),
+            own_ids: self.around.own_ids.clone(),
+            partition,
+            cancelled,
+        }
+    }
+
+    fn spawn(&mut self, partition: Partition, work: impl FnOnce() + Send + 'static) {
+        let name = format!("restore-{}", partition.0);
+        if let Err(error) = std::thread::Builder::new().name(name).spawn(work) {
+            tracing::error!(%error, "no thread for a restore; it is tried again");
+            self.abroad.remove(&partition);
+            if let Some(share) = self.shares.get_mut(&partition) {
+                share.stage = Stage::Waiting;
+            }
+        }
+    }
+
+    /// A thread has come back. `false`: for a share that is gone; the result is to be dropped, with the store in it.
+    fn comes_back(&mut self, partition: Partition) -> bool {
+        let cancelled = self.abroad.remove(&partition).is_none_or(|cancelled| cancelled.load(Ordering::Relaxed));
+        let expected = self.shares.get(&partition).is_some_and(|share| matches!(share.stage, Stage::Replaying | Stage::Confirming));
+        expected && !cancelled
+    }
+
+    pub(super) fn replayed(&mut self, partition: Partition, result: Result<Replayed, RestoreError>) -> Result<(), RunError> {
+        if !self.comes_back(partition) {
+            drop(result);
+            self.start_waiting();
+            return Ok(());
+        }
+        match result {
+            Ok(replayed) => {
+                if let Some(share) = self.shares.get_mut(&partition) {
+                    share.stage = Stage::Claiming(Box::new(replayed));
+                }
+                Ok(())
+            }
+            Err(error) => self.restore_failed(partition, error),
+        }
+    }
+
+    pub(super) fn restored(&mut self, partition: Partition, result: Result<Restored, RestoreError>) -> Result<(), RunError> {
+        if !self.comes_back(partition) {
+            drop(result);
+            self.start_waiting();
+            return Ok(());
+        }
+        match result {
+            Ok(restored) => self.begin_running(partition, restored),
+            Err(error) => self.restore_failed(partition, error),
+        }
+    }
+
+    fn begin_running(&mut self, partition: Partition, restored: Restored) -> Result<(), RunError> {
+        let Restored { store, offsets, number, clock } = restored;
+        let definitions = &self.around.definitions;
+        let task = Task::new(definitions.plan.clone(), definitions.options.clone(), store, clock).map_err(RunError::Store)?;
+        self.feeds += 1;
+        let feed = Feed((self.number as u64) << 48 | self.feeds);
+        let Some(share) = self.shares.get_mut(&partition) else { return Ok(()) };
+        let _ = self.around.requests.send(Request::Feed { partition, token: share.token, feed, offsets: offsets.clone() });
+        tracing::info!(partition = partition.0, transaction = number, "task is running");
+        let (letters, ended) = (Vec::new(), BTreeSet::new());
+        share.stage = Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false }));
+        Ok(())
+    }
+
+    fn restore_failed(&mut self, partition: Partition, error: RestoreError) -> Result<(), RunError> {
+        match error {
+            RestoreError::Halt(reason) => return Err(RunError::Halted(reason)),
+            RestoreError::Store(error @ (StoreError::Newer { .. } | StoreError::Foreign { .. })) => return Err(RunError::Store(error)),
+            error => tracing::warn!(partition = partition.0, %error, "the restore begins again"),
+        }
+        if let Some(share) = self.shares.get_mut(&partition) {
+            share.stage = Stage::Waiting;
+        }
+        // A disk or a broker that fails at once must not be asked ten thousand times a second.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        self.start_waiting();
+        Ok(())
+    }
+
+    pub(super) fn running_mut(&mut self, partition: Partition) -> Option<&mut Running> {
+        match self.shares.get_mut(&partition)?.stage {
+            Stage::Running(ref mut running) => Some(running),
+            _ => None,
+        }
+    }
+}

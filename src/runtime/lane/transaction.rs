@@ -1,0 +1,368 @@
+//! One transaction over the open batches of the lane's tasks.
+//!
+//! ```text
+//! begin → transitions · entries · memberships · letters · changelog · manifest, for each task
+//!       → drain → offsets of every task → drain → commit → one store write a task
+//! ```
+//!
+//! A refusal leaves everything as it was: the batches are still in the tasks, and go out again under the next
+//! ownership, without the shares that were revoked meanwhile.
+//!
+//! **Invariant:** a store is written only after the commit is known to have succeeded, and nothing is computed between
+//! `begin` and `commit`. The offsets of every task that takes part are sent, also when none moved: they are the fence.
+
+use std::time::Duration;
+
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::batch::{Fate, Letter};
+use super::shares::{Running, Stage};
+use super::{Lane, Trouble};
+use crate::id::{Offset, Partition, SourcePosition, TopicName};
+use crate::kafka::consumer::add_at;
+use crate::kafka::wire::encode::{Header, TransitionRecord, dead_letter_headers};
+use crate::kafka::{Call, Failure, Message, Record, TransactionalProducer, Verdict, partitioner, verdict};
+use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
+use crate::runtime::clock::{self, Deadline};
+use crate::runtime::crash::{CrashPoint, pass};
+use crate::runtime::ownership::Ownership;
+use crate::runtime::{RunError, Settings, Topic};
+use crate::transition::Direction;
+
+/// Longer than a transaction lives: after that the broker has ended it, one way or the other.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// One request; the lane shows that it lives between two of them.
+const SLICE: Duration = Duration::from_millis(500);
+/// A commit that took this much longer than usual may have been retried underneath; the late request could reach the
+/// next transaction (EndTxn v1 carries no number of the transaction).
+const SUSPICIOUS: Duration = Duration::from_millis(50);
+/// How long the group may refuse us before it is worth an alarm: a member that dies while joining costs 6–9 s.
+const ALARM: Duration = Duration::from_secs(15);
+/// How often a refused batch is tried again while no rebalance is seen.
+const RETRY: Duration = Duration::from_millis(100);
+
+impl Lane {
+    /// Commits what the shares have that we own at this moment.
+    pub(super) fn commit_batch(&mut self) -> Result<(), Trouble> {
+        if self.opened.is_none() {
+            return Ok(());
+        }
+        let ownership = self.around.published.current();
+        let partitions = self.committable(&ownership);
+        if partitions.is_empty() {
+            if !self.has_open_share() {
+                self.close_batch();
+                return Ok(());
+            }
+            return self.wait_for_ownership(&ownership);
+        }
+        match self.transact(&ownership, &partitions) {
+            Err(Trouble::Redo(failure)) if never_accepted(&failure) => Err(Trouble::Fatal(RunError::Halted(failure.to_string()))),
+            Err(Trouble::Redo(failure)) => {
+                tracing::info!(lane = self.number, %failure, "the transaction was refused; its batch goes out again");
+                self.abort()?;
+                self.wait_for_ownership(&ownership)
+            }
+            Ok(()) => {
+                self.close_batch();
+                Ok(())
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn committable(&self, ownership: &Ownership) -> Vec<Partition> {
+        if ownership.metadata.is_none() {
+            return Vec::new();
+        }
+        let open = |stage: &Stage| matches!(stage, Stage::Running(running) if running.open);
+        self.shares.iter().filter(|(p, share)| open(&share.stage) && ownership.holds(**p, share.token)).map(|(p, _)| *p).collect()
+    }
+
+    fn has_open_share(&self) -> bool {
+        self.shares.values().any(|share| matches!(&share.stage, Stage::Running(running) if running.open))
+    }
+
+    fn close_batch(&mut self) {
+        (self.applied, self.full, self.refused_since) = (0, false, None);
+        // A share that was not ours at this moment keeps its batch open.
+        self.opened = self.has_open_share().then(clock::now);
+    }
+
+    pub(super) fn wait_for_ownership(&mut self, refused: &Ownership) -> Result<(), Trouble> {
+        let since = *self.refused_since.get_or_insert_with(clock::now);
+        if clock::now().duration_since(since) > ALARM {
+            tracing::error!(lane = self.number, "the group has refused transactions for over 15 s");
+            self.refused_since = None;
+        }
+        self.around.published.wait_newer(refused.number, RETRY);
+        self.take_all_mail().map_err(Trouble::Fatal)
+    }
+
+    fn transact(&mut self, ownership: &Ownership, partitions: &[Partition]) -> Result<(), Trouble> {
+        pass(CrashPoint::BeforeBegin);
+        self.producer.begin()?;
+        pass(CrashPoint::AfterBegin);
+        let (offsets, manifests) = self.send_batches(partitions)?;
+        pass(CrashPoint::AfterSend);
+        let suspicious = self.finish(ownership, &offsets)?;
+        pass(CrashPoint::AfterCommit);
+        self.store(&manifests)?;
+        pass(CrashPoint::AfterStore);
+        if suspicious {
+            self.renew_producer().map_err(Trouble::Fatal)?;
+        }
+        Ok(())
+    }
+
+    /// Drain, offsets, drain, commit. `true`: committed, but the handle should not be used again.
+    pub(super) fn finish(&mut self, ownership: &Ownership, offsets: &TopicPartitionList) -> Result<bool, Trouble> {
+        self.drain()?;
+        pass(CrashPoint::AfterDrain);
+        self.send_offsets(ownership, offsets)?;
+        pass(CrashPoint::AfterOffsets);
+        self.drain()?;
+        pass(CrashPoint::BeforeCommit);
+        self.commit()
+    }
+
+    /// The input offsets that go with the records, and the manifest of each task.
+    fn send_batches(&self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<(Partition, Vec<u8>)>), Trouble> {
+        let mut offsets = TopicPartitionList::new();
+        let mut manifests = Vec::with_capacity(partitions.len());
+        let surroundings = &self.around;
+        let sender = Sender { producer: &self.producer, settings: &surroundings.settings, definitions: &surroundings.definitions.fingerprint };
+        for partition in partitions {
+            if let Some(Stage::Running(running)) = self.shares.get(partition).map(|share| &share.stage) {
+                manifests.push((*partition, sender.send(*partition, running)?));
+                add_at(&mut offsets, *partition, &running.offsets)?;
+            }
+        }
+        Ok((offsets, manifests))
+    }
+
+    fn drain(&self) -> Result<(), Trouble> {
+        let deadline = Deadline::after(PATIENCE);
+        while !self.producer.drain()? {
+            self.heartbeat.beat();
+            if deadline.is_past() {
+                return Err(Trouble::Reset("records were not delivered in time".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_offsets(&self, ownership: &Ownership, offsets: &TopicPartitionList) -> Result<(), Trouble> {
+        let Some(metadata) = &ownership.metadata else { return Err(Trouble::Reset("a transaction was begun without ownership".into())) };
+        self.until_done("the offsets were not taken in time", || self.producer.send_offsets(offsets, metadata, SLICE)).map(|_| ())
+    }
+
+    fn commit(&mut self) -> Result<bool, Trouble> {
+        let began = clock::now();
+        let calls = self.until_done("the outcome of a commit is unknown", || self.producer.commit(SLICE))?;
+        let took = clock::now().duration_since(began);
+        let suspicious = calls > 1 || took > self.usual_commit + SUSPICIOUS;
+        self.usual_commit = (self.usual_commit * 7 + took.min(self.usual_commit * 2)) / 8;
+        Ok(suspicious)
+    }
+
+    /// Aborts, drained first: an abort with records in flight purges them, and the next transaction fails for it.
+    pub(super) fn abort(&self) -> Result<(), Trouble> {
+        let deadline = Deadline::after(PATIENCE);
+        // A record that failed is no news any more; only that nothing is in flight.
+        while !matches!(self.producer.drain(), Ok(true)) {
+            self.heartbeat.beat();
+            if deadline.is_past() || self.producer.is_fatal() {
+                return Err(Trouble::Reset("records were still in flight when the transaction had to be aborted".into()));
+            }
+        }
+        match self.until_done("an abort was not answered in time", || self.producer.abort(SLICE)) {
+            Ok(_) => Ok(()),
+            Err(Trouble::Redo(failure)) => Err(Trouble::Reset(failure.to_string())),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Makes a call again while it may be made again. How often it was made.
+    fn until_done(&self, late: &str, call: impl Fn() -> Result<(), Failure>) -> Result<u32, Trouble> {
+        let deadline = Deadline::after(PATIENCE);
+        for calls in 1.. {
+            self.heartbeat.beat();
+            match call() {
+                Ok(()) => return Ok(calls),
+                Err(failure) if verdict(&failure) != Verdict::Resume => return Err(failure.into()),
+                Err(failure) if deadline.is_past() => return Err(Trouble::Reset(format!("{late}: {failure}"))),
+                Err(_) => {}
+            }
+        }
+        Ok(0)
+    }
+
+    /// Writes each task's batch to its store.
+    fn store(&mut self, manifests: &[(Partition, Vec<u8>)]) -> Result<(), Trouble> {
+        for (index, (partition, manifest)) in manifests.iter().enumerate() {
+            if index > 0 {
+                pass(CrashPoint::BetweenStores);
+            }
+            let Some(manifest_at) = self.producer.delivered(*partition) else {
+                return Err(Trouble::Reset("a manifest was committed without a delivery report".into()));
+            };
+            let Some(Stage::Running(running)) = self.shares.get_mut(partition).map(|share| &mut share.stage) else { continue };
+            if let Err(error) = running.task.commit(manifest, Offset(manifest_at.0 + 1)) {
+                // Committed, but not stored: the changelog has it, and the routine brings it back.
+                return Err(Trouble::Reset(error.to_string()));
+            }
+            running.committed();
+        }
+        Ok(())
+    }
+}
+
+/// A record that the broker will refuse however often it is sent: a person has to change a topic or a permission.
+fn never_accepted(failure: &Failure) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    let deterministic = [
+        Code::MessageSizeTooLarge,
+        Code::InvalidMessageSize,
+        Code::TopicAuthorizationFailed,
+        Code::UnknownTopic,
+        Code::UnknownPartition,
+        Code::UnknownTopicOrPartition,
+        Code::PolicyViolation,
+    ];
+    matches!(failure.call, Call::Send | Call::Deliver) && deterministic.contains(&failure.code)
+}
+
+impl Running {
+    fn manifest(&self, settings: &Settings, definitions: &str, tally: &Tally) -> Manifest {
+        Manifest {
+            number: self.number + 1,
+            offsets: self.offsets.iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
+            clock: self.task.clock().millis(),
+            committed_at: clock::wall().millis(),
+            contents: tally.contents(),
+            definitions: definitions.into(),
+            partitions: settings.topics.partitions as usize,
+        }
+    }
+
+    fn committed(&mut self) {
+        self.number += 1;
+        self.letters.clear();
+        self.open = false;
+    }
+}
+
+/// Turns one task's batch into records.
+struct Sender<'a> {
+    producer: &'a TransactionalProducer,
+    settings: &'a Settings,
+    definitions: &'a str,
+}
+
+impl Sender<'_> {
+    /// The manifest, as it was sent.
+    fn send(&self, partition: Partition, running: &Running) -> Result<Vec<u8>, Failure> {
+        self.send_transitions(running)?;
+        self.send_memberships(running)?;
+        running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
+        self.send_changelog(partition, running)
+    }
+
+    fn send_transitions(&self, running: &Running) -> Result<(), Failure> {
+        let topics = &self.settings.topics;
+        let mut value = Vec::with_capacity(1024);
+        for transition in &running.task.batch().transitions {
+            let record = TransitionRecord::new(transition, &self.settings.kafka.deployment);
+            value.clear();
+            record.write_value(&mut value);
+            let headers = record.headers();
+            let headers = borrowed(&headers);
+            self.keyed(&topics.transitions, record.key(), Some(&value), &headers)?;
+            if transition.direction == Direction::Entered {
+                self.keyed(&topics.entries, record.key(), Some(&value), &headers)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_memberships(&self, running: &Running) -> Result<(), Failure> {
+        let mut result = Ok(());
+        running.task.memberships(&mut |customer, value| {
+            if result.is_ok() {
+                result = self.keyed(&self.settings.topics.membership, customer.as_str().as_bytes(), value, &[]);
+            }
+        });
+        result
+    }
+
+    /// A record whose place is decided by its key.
+    fn keyed(&self, topic: &Topic, key: &[u8], value: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Result<(), Failure> {
+        let partition = partitioner::partition(key, topic.partitions).0;
+        self.producer.send(&Record { topic: &topic.name.0, partition, key: Some(key), value, headers, ..Record::default() })
+    }
+
+    fn send_letter(&self, letter: &Letter) -> Result<(), Failure> {
+        let source = position(&letter.message);
+        match &letter.fate {
+            Fate::Dead(reject) => {
+                let topic = &self.settings.topics.dead_letters;
+                let why = dead_letter_headers(reject, &source);
+                let headers = [letter.message.headers(), borrowed(&why)].concat();
+                let partition = partitioner::partition(letter.message.key().unwrap_or(&[]), topic.partitions);
+                self.forward(&topic.name, partition, letter, &headers)
+            }
+            Fate::Rerouted(home) => self.forward(&self.settings.topics.repartition, *home, letter, &letter.message.headers()),
+        }
+    }
+
+    fn forward(&self, topic: &TopicName, partition: Partition, letter: &Letter, headers: &[(&str, &[u8])]) -> Result<(), Failure> {
+        let message = &letter.message;
+        self.producer.send(&Record {
+            topic: &topic.0,
+            partition: partition.0,
+            key: message.key(),
+            value: message.payload(),
+            headers,
+            timestamp: message.timestamp(),
+            tracked: false,
+        })
+    }
+
+    fn send_changelog(&self, partition: Partition, running: &Running) -> Result<Vec<u8>, Failure> {
+        let writer = [(WRITER, self.producer.id().as_bytes())];
+        let mut first: &[(&str, &[u8])] = &writer;
+        let mut tally = Tally::default();
+        let mut full_key = Vec::with_capacity(64);
+        let mut result = Ok(());
+        running.task.changes(&mut |key, value| {
+            if result.is_ok() {
+                tally.add(key, value);
+                state_key(key, &mut full_key);
+                result = self.producer.send(&self.changelog(partition, &full_key, value, first));
+                first = &[];
+            }
+        });
+        result?;
+        let manifest = running.manifest(self.settings, self.definitions, &tally).encode();
+        self.producer.send(&Record { tracked: true, ..self.changelog(partition, Manifest::KEY, Some(&manifest), first) })?;
+        Ok(manifest)
+    }
+
+    fn changelog<'a>(&'a self, partition: Partition, key: &'a [u8], value: Option<&'a [u8]>, headers: &'a [(&'a str, &'a [u8])]) -> Record<'a> {
+        let topic = &*self.settings.topics.changelog.0;
+        Record { topic, partition: partition.0, key: Some(key), value, headers, ..Record::default() }
+    }
+}
+
+fn borrowed<'a>(headers: &'a [Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
+    headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect()
+}
+
+fn position(message: &Message) -> SourcePosition {
+    SourcePosition {
+        topic: TopicName(message.topic().into()),
+        partition: Partition(message.partition()),
+        offset: Offset(message.offset()),
+    }
+}

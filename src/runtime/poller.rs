@@ -1,0 +1,316 @@
+//! The thread with the group's consumer: it hands records to lanes, and tells them what came and what went.
+//!
+//! It never computes, never commits, and never waits for a lane. A lane that is behind has its partitions paused; what
+//! it can still receive then is one call's worth of records.
+//!
+//! On a revocation, in this order: the pair is replaced, the lanes are told, the group goes on. Nothing waits for the
+//! open transaction: it was begun under the old pair, and the broker will refuse it.
+//!
+//! **Invariant:** a record is handed on only under the feed that its partition has at that moment. A lane drops records
+//! of any other feed, so nothing that was read before a restore reaches the task after it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::ownership::{Published, Token};
+use super::status::{Check, Condition, Heartbeat};
+use super::{Observed, RunError, Settings};
+use crate::id::{Offset, Partition, TopicName};
+use crate::kafka::consumer::{Change, Rebalance};
+use crate::kafka::{Failure, GroupConsumer, Message};
+
+/// A batch call returns when this has passed, or when the batch is full; so it is also how late a record can be here.
+const POLL: Duration = Duration::from_millis(5);
+/// A lane with more records or bytes than this waiting is paused until it has half of it.
+const QUEUED_RECORDS: usize = 50_000;
+const QUEUED_BYTES: usize = 64 << 20;
+/// Between attempts to join again after the client became unusable.
+const REJOIN: Duration = Duration::from_secs(1);
+
+/// Names one reading of one partition from a given offset on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Feed(pub u64);
+
+/// A record, and the reading that it belongs to.
+pub struct Fed {
+    pub feed: Feed,
+    pub message: Message,
+}
+
+/// What the poller tells a lane.
+pub enum Notice {
+    Assigned { partition: Partition, token: Token },
+    Revoked { partition: Partition, token: Token },
+    Records(Vec<Fed>),
+    /// Everything that an input has for this partition has been handed on.
+    End { partition: Partition, feed: Feed, topic: TopicName },
+    Stop,
+}
+
+/// What a lane asks of the poller.
+pub enum Request {
+    /// Read a partition from these offsets on.
+    Feed { partition: Partition, token: Token, feed: Feed, offsets: Vec<(TopicName, Offset)> },
+    /// Stop reading a partition: its task is being restored.
+    Hold { partition: Partition, token: Token },
+    /// Hand out nothing more and tell the lanes to stop.
+    Stop,
+    /// The lanes have stopped: leave the group.
+    Leave,
+}
+
+/// Records that wait in a lane's inbox.
+#[derive(Default)]
+pub struct Queued {
+    records: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Queued {
+    fn add(&self, records: usize, bytes: usize) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The lane took these records up.
+    pub fn taken(&self, records: usize, bytes: usize) {
+        self.records.fetch_sub(records, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_above(&self, part: usize) -> bool {
+        self.records.load(Ordering::Relaxed) > QUEUED_RECORDS / part || self.bytes.load(Ordering::Relaxed) > QUEUED_BYTES / part
+    }
+}
+
+/// Bytes of a record, as [`Queued`] counts them.
+pub fn size(message: &Message) -> usize {
+    message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len) + 128
+}
+
+/// The way to one lane.
+pub struct LaneEnd {
+    pub inbox: Sender<super::lane::Mail>,
+    pub queued: Arc<Queued>,
+}
+
+impl LaneEnd {
+    fn tell(&self, notice: Notice) {
+        // A lane that is gone has failed, and the supervisor knows; there is nobody left to tell.
+        let _ = self.inbox.send(super::lane::Mail::Notice(notice));
+    }
+}
+
+/// A partition that this process owns.
+struct Share {
+    token: Token,
+    lane: usize,
+    feed: Option<Feed>,
+}
+
+pub struct Poller {
+    settings: Arc<Settings>,
+    consumer: GroupConsumer,
+    published: Published,
+    lanes: Vec<LaneEnd>,
+    requests: Receiver<Request>,
+    shares: BTreeMap<Partition, Share>,
+    /// The lane that a partition had here once it keeps: its store may still be open there.
+    homes: BTreeMap<Partition, usize>,
+    paused: Vec<bool>,
+    last_token: u64,
+    observed: Observed,
+    heartbeat: Heartbeat,
+}
+
+impl Poller {
+    pub fn join(
+        settings: Arc<Settings>,
+        published: Published,
+        lanes: Vec<LaneEnd>,
+        requests: Receiver<Request>,
+        observed: Observed,
+    ) -> Result<Poller, RunError> {
+        let consumer = GroupConsumer::join(&settings.kafka, settings.inputs())?;
+        let paused = vec![false; lanes.len()];
+        let (shares, homes) = (BTreeMap::new(), BTreeMap::new());
+        let heartbeat = observed.status.heartbeat("poller");
+        Ok(Poller { settings, consumer, published, lanes, requests, shares, homes, paused, last_token: 0, observed, heartbeat })
+    }
+
+    /// Runs until it is told to leave; then leaves the group.
+    pub fn run(mut self) -> Result<(), RunError> {
+        let mut records = Vec::new();
+        let mut stopping = false;
+        loop {
+            self.heartbeat.beat();
+            while let Ok(request) = self.requests.try_recv() {
+                match request {
+                    Request::Feed { partition, token, feed, offsets } if !stopping => self.feed(partition, token, feed, &offsets)?,
+                    Request::Feed { .. } => {}
+                    Request::Hold { partition, token } => self.hold(partition, token)?,
+                    Request::Stop => {
+                        stopping = true;
+                        self.lanes.iter().for_each(|lane| lane.tell(Notice::Stop));
+                    }
+                    Request::Leave => return Ok(()),
+                }
+            }
+            let rebalances = self.consumer.poll(POLL, &mut records);
+            self.hand_on(&mut records, stopping)?;
+            rebalances.into_iter().try_for_each(|rebalance| self.rebalance(rebalance))?;
+            self.balance_pressure()?;
+            self.rejoin_if_fatal()?;
+        }
+    }
+
+    fn feed(&mut self, partition: Partition, token: Token, feed: Feed, offsets: &[(TopicName, Offset)]) -> Result<(), Failure> {
+        let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return Ok(()) };
+        share.feed = Some(feed);
+        let lane = share.lane;
+        self.consumer.take(partition, offsets)?;
+        if self.paused[lane] {
+            self.consumer.pause(&[partition])?;
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, partition: Partition, token: Token) -> Result<(), Failure> {
+        let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return Ok(()) };
+        if share.feed.take().is_some() { self.consumer.release(partition) } else { Ok(()) }
+    }
+
+    fn hand_on(&mut self, records: &mut Vec<Message>, stopping: bool) -> Result<(), RunError> {
+        let mut parcels: Vec<(Vec<Fed>, usize)> = self.lanes.iter().map(|_| (Vec::new(), 0)).collect();
+        for message in records.drain(..) {
+            let partition = Partition(message.partition());
+            let Some(Share { lane, feed: Some(feed), .. }) = self.shares.get(&partition) else { continue };
+            match message.error() {
+                None if !stopping => {
+                    parcels[*lane].1 += size(&message);
+                    parcels[*lane].0.push(Fed { feed: *feed, message });
+                }
+                None => {}
+                Some(RDKafkaErrorCode::PartitionEOF) => {
+                    // What came before it has to be there before it.
+                    self.send(*lane, &mut parcels[*lane]);
+                    let topic = TopicName(message.topic().into());
+                    self.lanes[*lane].tell(Notice::End { partition, feed: *feed, topic });
+                }
+                Some(code) => self.consume_error(&message, code)?,
+            }
+        }
+        for (lane, parcel) in parcels.iter_mut().enumerate() {
+            self.send(lane, parcel);
+        }
+        Ok(())
+    }
+
+    fn send(&self, lane: usize, (records, bytes): &mut (Vec<Fed>, usize)) {
+        if !records.is_empty() {
+            self.lanes[lane].queued.add(records.len(), std::mem::take(bytes));
+            self.lanes[lane].tell(Notice::Records(std::mem::take(records)));
+        }
+    }
+
+    fn consume_error(&self, message: &Message, code: RDKafkaErrorCode) -> Result<(), RunError> {
+        let place = format!("{}/{}", message.topic(), message.partition());
+        match code {
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(RunError::OffsetLost { place }),
+            RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::TopicAuthorizationFailed => Err(RunError::InputGone { place, code }),
+            _ => {
+                tracing::warn!(place, ?code, "reading was disturbed; librdkafka goes on by itself");
+                Ok(())
+            }
+        }
+    }
+
+    fn rebalance(&mut self, Rebalance { change, metadata }: Rebalance) -> Result<(), Failure> {
+        tracing::info!(?change, generation = metadata.as_ref().map(|m| m.generation()), "the group has rebalanced");
+        let metadata_held = metadata.is_some();
+        match &change {
+            Change::Assigned(partitions) => {
+                let fresh: Vec<_> = partitions.iter().copied().filter(|p| !self.shares.contains_key(p)).collect();
+                fresh.iter().for_each(|partition| self.adopt(*partition));
+                self.publish(metadata);
+                self.consumer.answer(&change, &[])?;
+                fresh.iter().for_each(|partition| self.tell_assigned(*partition));
+            }
+            Change::Revoked(partitions) => {
+                let gone: Vec<_> = partitions.iter().filter_map(|p| Some((*p, self.shares.remove(p)?))).collect();
+                self.publish(metadata);
+                for (partition, share) in &gone {
+                    self.lanes[share.lane].tell(Notice::Revoked { partition: *partition, token: share.token });
+                }
+                let fetched: Vec<_> = gone.iter().filter(|(_, share)| share.feed.is_some()).map(|(p, _)| *p).collect();
+                self.consumer.answer(&change, &fetched)?;
+            }
+        }
+        self.show_assigned(metadata_held);
+        Ok(())
+    }
+
+    fn show_assigned(&self, member: bool) {
+        let partitions: Vec<_> = self.shares.keys().map(|partition| partition.0.to_string()).collect();
+        let detail = if partitions.is_empty() { "no partition".into() } else { format!("partitions {}", partitions.join(", ")) };
+        let condition = if member { Condition::met(detail) } else { Condition::unmet("not a member of the group") };
+        self.observed.status.set(Check::Assigned, condition);
+    }
+
+    fn adopt(&mut self, partition: Partition) {
+        let lane = self.homes.get(&partition).copied().unwrap_or_else(|| self.least_loaded());
+        self.homes.insert(partition, lane);
+        self.last_token += 1;
+        self.shares.insert(partition, Share { token: Token(self.last_token), lane, feed: None });
+    }
+
+    fn least_loaded(&self) -> usize {
+        let load = |lane: usize| self.shares.values().filter(|share| share.lane == lane).count();
+        (0..self.lanes.len()).min_by_key(|lane| load(*lane)).unwrap_or(0)
+    }
+
+    fn tell_assigned(&self, partition: Partition) {
+        if let Some(share) = self.shares.get(&partition) {
+            self.lanes[share.lane].tell(Notice::Assigned { partition, token: share.token });
+        }
+    }
+
+    fn publish(&self, metadata: Option<crate::kafka::GroupMetadata>) {
+        let tokens = self.shares.iter().map(|(partition, share)| (*partition, share.token)).collect();
+        self.published.publish(metadata, tokens);
+    }
+
+    fn balance_pressure(&mut self) -> Result<(), Failure> {
+        for lane in 0..self.lanes.len() {
+            let queued = &self.lanes[lane].queued;
+            let pause = if self.paused[lane] { queued.is_above(2) } else { queued.is_above(1) };
+            if pause == self.paused[lane] {
+                continue;
+            }
+            let fed = |share: &Share| share.lane == lane && share.feed.is_some();
+            let partitions: Vec<_> = self.shares.iter().filter(|(_, share)| fed(share)).map(|(p, _)| *p).collect();
+            if pause { self.consumer.pause(&partitions)? } else { self.consumer.resume(&partitions)? }
+            self.paused[lane] = pause;
+        }
+        Ok(())
+    }
+
+    /// A static member can fence itself on a slow broker, and a fatal error ends the client: everything goes, a new
+    /// member joins, and the tasks come back by the restore routine.
+    fn rejoin_if_fatal(&mut self) -> Result<(), RunError> {
+        let Some(reason) = self.consumer.fatal() else { return Ok(()) };
+        tracing::error!(reason, "the consumer cannot go on; joining the group anew");
+        for (partition, share) in std::mem::take(&mut self.shares) {
+            self.lanes[share.lane].tell(Notice::Revoked { partition, token: share.token });
+        }
+        self.publish(None);
+        std::thread::sleep(REJOIN);
+        self.consumer = GroupConsumer::join(&self.settings.kafka, self.settings.inputs())?;
+        Ok(())
+    }
+}

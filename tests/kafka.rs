@@ -1,0 +1,158 @@
+//! The service against a real Apache Kafka: every event leads to its transitions once, whatever dies in between.
+
+mod support;
+
+use std::time::Duration;
+
+use segmentd::runtime::crash::{CrashPoint, VARIABLE};
+use support::client::read_all;
+use support::scene::Scene;
+use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, serve};
+
+#[test]
+#[ignore = "started by the other tests as a process of its own"]
+fn the_service_itself() {
+    serve();
+}
+
+#[test]
+fn every_event_leads_to_its_transition_once() {
+    let mut scene = Scene::new(4);
+    scene.send_orders(20);
+    let mut service = scene.service("a", &[]);
+    scene.await_all(Duration::from_secs(40));
+    let stopped = service.terminate();
+    assert!(stopped < Duration::from_secs(5), "SIGTERM to exit took {stopped:?}");
+    scene.assert_each_once();
+}
+
+#[test]
+fn a_crash_at_any_point_loses_and_doubles_nothing() {
+    let mut scene = Scene::new(4);
+    for point in CrashPoint::ALL {
+        // The third passage, where there are that many: by then there is something to come back to.
+        for passage in ["1", "3"] {
+            scene.send_orders(2);
+            let mut service = scene.service("a", &[(VARIABLE, &format!("{}:{passage}", point.as_str())), ("SERVICE_MAX_EVENTS", "20")]);
+            let died = scene.await_end(&mut service, Duration::from_secs(20));
+            assert!(died || passage == "3", "{} was never passed", point.as_str());
+            service.kill();
+            let mut service = scene.service("a", &[]);
+            scene.await_all(Duration::from_secs(40));
+            service.terminate();
+        }
+    }
+    scene.assert_each_once();
+}
+
+#[test]
+fn another_process_takes_over_from_one_that_died_in_a_transaction() {
+    let mut scene = Scene::new(4);
+    for (round, point) in [CrashPoint::AfterSend, CrashPoint::AfterOffsets, CrashPoint::BeforeCommit, CrashPoint::AfterCommit].iter().enumerate() {
+        scene.send_orders(2);
+        let (dying, heir) = if round % 2 == 0 { ("a", "b") } else { ("b", "a") };
+        let mut service = scene.service(dying, &[(VARIABLE, point.as_str())]);
+        assert!(scene.await_end(&mut service, Duration::from_secs(20)), "{} was never passed", point.as_str());
+        let mut service = scene.service(heir, &[]);
+        scene.await_all(Duration::from_secs(40));
+        service.terminate();
+    }
+    scene.assert_each_once();
+}
+
+#[test]
+fn partitions_move_while_events_flow() {
+    let mut scene = Scene::new(4);
+    let mut first = scene.service("a", &[]);
+    scene.send_orders(10);
+    scene.await_all(Duration::from_secs(40));
+    let mut second = scene.service("b", &[]);
+    for _ in 0..20 {
+        scene.send_orders(5);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    first.terminate();
+    scene.send_orders(20);
+    let mut first = scene.service("a", &[]);
+    for _ in 0..20 {
+        scene.send_orders(5);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    second.kill();
+    scene.send_orders(20);
+    scene.await_all(Duration::from_secs(60));
+    first.terminate();
+    scene.assert_each_once();
+}
+
+#[test]
+fn a_stopped_process_that_comes_back_writes_nothing_more() {
+    let mut scene = Scene::new(4);
+    scene.send_orders(5);
+    let mut zombie = scene.service("a", &[]);
+    scene.await_all(Duration::from_secs(40));
+    scene.send_orders(5);
+    zombie.signal("-STOP");
+    let mut heir = scene.service("b", &[]);
+    scene.send_orders(5);
+    scene.await_all(Duration::from_secs(60));
+    zombie.signal("-CONT");
+    scene.send_orders(10);
+    scene.await_all(Duration::from_secs(60));
+    zombie.terminate();
+    heir.terminate();
+    scene.assert_each_once();
+}
+
+#[test]
+fn a_broker_that_dies_and_comes_back_is_waited_for() {
+    let mut scene = Scene::new(4);
+    let mut service = scene.service("a", &[]);
+    scene.send_orders(10);
+    scene.await_all(Duration::from_secs(40));
+    scene.send_orders(10);
+    scene.broker.kill();
+    std::thread::sleep(Duration::from_secs(3));
+    scene.broker.restart();
+    scene.reconnect();
+    scene.send_orders(10);
+    scene.await_all(Duration::from_secs(60));
+    service.terminate();
+    scene.assert_each_once();
+}
+
+#[test]
+fn what_is_no_event_goes_to_the_dead_letters_as_it_came() {
+    let mut scene = Scene::new(4);
+    let bad: [(&[u8], &str); 3] = [(b"not json", "bad_json"), (b"\xff\xfe", "bad_json"), (br#"{"type":"track","event":"Order Completed"}"#, "missing")];
+    for (value, _) in bad {
+        scene.send(INPUT, Some(1), "some-key", Some(value));
+    }
+    scene.send(INPUT, Some(2), "some-key", None);
+    scene.send_orders(2);
+    let mut service = scene.service("a", &[]);
+    scene.await_all(Duration::from_secs(40));
+    service.terminate();
+    let letters = read_all(scene.broker.bootstrap(), DEAD_LETTERS);
+    assert_eq!(letters.len(), 4);
+    for (value, code) in bad {
+        let letter = letters.iter().find(|letter| letter.value.as_deref() == Some(value)).expect("the original bytes");
+        assert!(letter.headers["error_code"].contains(code) || letter.headers["error_code"] == "bad_utf8", "{:?}", letter.headers);
+        assert_eq!((letter.headers["source_topic"].as_str(), letter.headers["source_partition"].as_str()), (INPUT, "1"));
+        assert_eq!(letter.key.as_deref(), Some(&b"some-key"[..]));
+    }
+    assert!(letters.iter().any(|letter| letter.value.is_none() && letter.headers["error_code"] == "tombstone"));
+    scene.assert_each_once();
+}
+
+#[test]
+fn a_record_on_the_wrong_partition_reaches_its_customers_task() {
+    let mut scene = Scene::new(4);
+    let mut service = scene.service("a", &[]);
+    // All on one partition, whatever the key: three quarters of the customers live elsewhere.
+    scene.send_orders_to(3, Some(0));
+    scene.await_all(Duration::from_secs(40));
+    service.terminate();
+    scene.assert_each_once();
+    assert!(!read_all(scene.broker.bootstrap(), MEMBERSHIP).is_empty());
+}

@@ -1,0 +1,8 @@
+//! Shared by the test binaries that need Kafka.
+
+#![allow(dead_code)]
+
+pub mod client;
+pub mod kafka;
+pub mod scene;
+pub mod service;

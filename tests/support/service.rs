@@ -1,0 +1,146 @@
+//! The service as a process of its own, which a test can kill: the test binary starts itself again.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use segmentd::event::{Catalogue, Projection};
+use segmentd::id::TopicName;
+use segmentd::kafka::wire::DecodeLimits;
+use segmentd::metrics::{Labels, Metrics};
+use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, Topic, Topics};
+use segmentd::runtime::status::Status;
+
+pub const INPUT: &str = "shop.events";
+pub const TRANSITIONS: &str = "segment-transitions";
+pub const ENTRIES: &str = "segment-entries";
+pub const MEMBERSHIP: &str = "segment-membership";
+pub const DEAD_LETTERS: &str = "segmentd-dead-letters";
+pub const CHANGELOG: &str = "segmentd-changelog";
+
+/// The test that is the service; ignored unless it is asked for by name.
+const ENTRY: &str = "the_service_itself";
+
+/// A running service process.
+pub struct Service {
+    process: Child,
+    pub name: String,
+}
+
+impl Service {
+    /// `state`: its state folder; also its name in the log.
+    pub fn start(bootstrap: &str, state: &Path, environment: &[(&str, &str)]) -> Service {
+        let name = state.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command.args([ENTRY, "--exact", "--ignored", "--nocapture", "--test-threads", "1"]);
+        command.env("SERVICE_BOOTSTRAP", bootstrap).env("SERVICE_STATE", state).envs(environment.iter().copied());
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(state.with_extension("log")).expect("log");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Service { process: command.spawn().expect("service"), name }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// SIGTERM, and the time until it had ended.
+    pub fn terminate(&mut self) -> Duration {
+        let asked = std::time::Instant::now();
+        let status = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().expect("kill");
+        assert!(status.success());
+        let ended = self.process.wait().expect("wait");
+        assert!(ended.success(), "{} ended with {ended}", self.name);
+        asked.elapsed()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        Command::new("kill").args([signal, &self.process.id().to_string()]).status().expect("kill");
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("wait").is_some()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The body of the test that is the service.
+pub fn serve() {
+    let bootstrap = std::env::var("SERVICE_BOOTSTRAP").expect("SERVICE_BOOTSTRAP");
+    let state = std::env::var("SERVICE_STATE").expect("SERVICE_STATE");
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let shutdown = Shutdown::default();
+    let asked = shutdown.clone();
+    std::thread::spawn(move || wait_for_sigterm(&asked));
+    let settings = settings(&bootstrap, Path::new(&state));
+    let result = runtime::run(settings, definitions(), observed(), &shutdown);
+    if let Err(error) = result {
+        eprintln!("the service failed: {error}");
+        std::process::exit(1);
+    }
+    std::process::exit(0);
+}
+
+fn wait_for_sigterm(shutdown: &Shutdown) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signal");
+        signal.recv().await;
+    });
+    shutdown.request();
+}
+
+pub fn settings(bootstrap: &str, state: &Path) -> Settings {
+    let number = |name: &str, default: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    Settings {
+        kafka: segmentd::kafka::Settings {
+            bootstrap: bootstrap.into(),
+            deployment: "test".into(),
+            group_instance_id: None,
+            properties: [("session.timeout.ms".to_string(), "6000".to_string())].into(),
+            embedded: false,
+        },
+        topics: Topics {
+            inputs: vec![TopicName(INPUT.into())],
+            transitions: Topic::named(TRANSITIONS),
+            entries: Topic::named(ENTRIES),
+            membership: Topic::named(MEMBERSHIP),
+            dead_letters: Topic::named(DEAD_LETTERS),
+            changelog: TopicName(CHANGELOG.into()),
+            repartition: TopicName("segmentd-repartition".into()),
+            partitions: 0,
+        },
+        create_topics: true,
+        start: Start::Earliest,
+        state_dir: state.into(),
+        state_memory: 64 << 20,
+        commit: Commit { interval: Duration::from_millis(number("SERVICE_INTERVAL_MS", 100) as u64), max_events: number("SERVICE_MAX_EVENTS", 20_000) },
+        clock: ClockSettings { follow_wall: false, idle_delay: Duration::from_secs(2), max_future: Duration::from_secs(300) },
+        limits: DecodeLimits::default(),
+        lanes: number("SERVICE_LANES", 2),
+    }
+}
+
+fn definitions() -> Definitions {
+    let catalogue = Catalogue::segment_spec();
+    let projection = Projection { fields: catalogue.streams.iter().map(|_| Vec::new()).collect(), traits: Vec::new() };
+    Definitions {
+        plan: Arc::new(runtime::task::Plan),
+        options: runtime::task::TaskOptions,
+        catalogue,
+        projection,
+        limits: DecodeLimits::default(),
+        fingerprint: "test".into(),
+    }
+}
+
+fn observed() -> Observed {
+    Observed { metrics: Metrics::new(&Labels::default()).expect("metrics"), status: Status::new() }
+}
