@@ -155,6 +155,12 @@ fn explain(at: &At<'_>, standing: &mut Standing, changes: &mut [Change]) {
     }
 }
 
+/// When a membership that holds ends if nothing more happens; `None`: never.
+pub fn valid_until(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: usize) -> Option<EventTime> {
+    let at = At { plan, facts: &state.facts, customer, t: state.standing.at };
+    outlook::valid_until(&at, &state.standing, segment)
+}
+
 /// Rebuilds from facts what the store does not keep: cursors, truths and flips as of the state's last evaluation.
 pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut Standing) {
     let at = At { plan, facts, customer, t: standing.at };

@@ -38,6 +38,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::event::{Catalogue, Projection};
 use crate::id::TopicName;
+use crate::plan::Plan;
 use crate::kafka::topics::{Purpose, TopicError, Wanted};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::kafka::{self, Failure};
@@ -119,7 +120,7 @@ impl Topic {
 
 /// What is evaluated.
 pub struct Definitions {
-    pub plan: Arc<task::Plan>,
+    pub plan: Arc<Plan>,
     pub options: task::TaskOptions,
     pub catalogue: Catalogue,
     pub projection: Projection,

@@ -23,9 +23,10 @@
 //! **Invariant:** `expect` is complete for the segments it names, and says nothing about the others.
 
 mod compare;
-mod definitions;
+
 mod parse;
 mod print;
+mod run;
 
 pub use compare::{Outcome, differences};
 pub use parse::{PageError, parse};

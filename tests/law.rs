@@ -6,6 +6,7 @@
 mod law {
     mod calendar;
     mod cases;
+    mod engine;
     mod eval;
     mod events;
     mod golden;

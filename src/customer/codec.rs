@@ -61,10 +61,22 @@ pub fn customer_of(key: &[u8]) -> Option<CustomerId> {
     (*kind == HEAD).then(|| std::str::from_utf8(id).ok().map(CustomerId::from)).flatten()
 }
 
+/// The prefix of every head's key.
+pub const HEADS: &[u8] = &[HEAD];
+
+pub fn is_head(key: &[u8]) -> bool {
+    key.first() == Some(&HEAD)
+}
+
+/// The fingerprint of the plan that decided the customer whose head this is.
+pub fn fingerprint_of(head: &[u8]) -> Option<u64> {
+    head.get(9..17)?.try_into().ok().map(u64::from_le_bytes)
+}
+
 /// When the timer of the customer whose head this is fires; `None`: it has none, or this is no head.
 pub fn armed_of(key: &[u8], value: &[u8]) -> Option<EventTime> {
     let millis = value.get(1..9)?.try_into().ok().map(i64::from_le_bytes)?;
-    (key.first() == Some(&HEAD) && millis != i64::MAX).then(|| EventTime::from_millis(millis))
+    (is_head(key) && millis != i64::MAX).then(|| EventTime::from_millis(millis))
 }
 
 /// Key of a block of rows or ids: kind, length of the customer id, customer id, hash of the stream's name, number.

@@ -167,8 +167,15 @@ impl Partition {
         self.index.get(customer).copied()
     }
 
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.residents.len() as u32).map(Slot)
+    /// How many customers are known.
+    pub fn customers(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// Lets go of the state of the `nth` known customer; `false`: it is not in memory, or not stored yet.
+    pub fn release(&mut self, nth: usize) -> bool {
+        let resident = &mut self.residents[nth];
+        !resident.changed && resident.state.take().is_some()
     }
 
     /// The changes are kept elsewhere (or given up): the next batch begins.
@@ -223,7 +230,9 @@ impl Partition {
         let Some(state) = resident.state.as_deref_mut() else { return Applied::Duplicate };
         let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
         let next_flip = state.standing.next_flip;
-        if applied != Applied::Duplicate && !resident.changed {
+        // A timer that fired early changed nothing that is stored: after a restart it fires again.
+        let idle = applied == Applied::Duplicate || matches!(input, Input::Time) && self.outcome.changes.is_empty();
+        if !idle && !resident.changed {
             resident.changed = true;
             self.changed.push(slot);
         }

@@ -44,7 +44,7 @@ impl From<&Transition> for Outcome {
 
 impl Outcome {
     /// All that a page can say.
-    fn as_expectation(&self) -> ExpectedTransition {
+    pub fn as_expectation(&self) -> ExpectedTransition {
         ExpectedTransition {
             at: self.at,
             customer: self.customer.clone(),

@@ -12,8 +12,8 @@ use super::loader::{Draft, Loader, Written};
 /// Reports unknown names and circles; gives the order of evaluation (incomplete if there was an error).
 pub fn resolve(loader: &mut Loader<'_>) -> Vec<usize> {
     let mut problems = Vec::new();
-    for written in loader.drafts.iter().flat_map(Draft::written) {
-        unknown_names(written, loader, &mut problems);
+    for (rule, written) in loader.drafts.iter().flat_map(Draft::rules) {
+        unknown_names(rule, written, loader, &mut problems);
     }
     let (order, circles) = order::evaluation_order(&references(&loader.drafts));
     problems.extend(circles.iter().filter_map(|circle| circular(&loader.drafts, circle)));
@@ -21,18 +21,12 @@ pub fn resolve(loader: &mut Loader<'_>) -> Vec<usize> {
     order
 }
 
-impl Draft {
-    fn written(&self) -> impl Iterator<Item = &Written> {
-        std::iter::once(&self.when).chain(&self.exit_when)
-    }
-}
-
-fn unknown_names(written: &Written, loader: &Loader<'_>, out: &mut Vec<Diagnostic>) {
+fn unknown_names(rule: &Expr, written: &Written, loader: &Loader<'_>, out: &mut Vec<Diagnostic>) {
     let lists: Vec<&str> = loader.lists.keys().chain(loader.names.lists).map(|key| key.as_str()).collect();
-    for name in unknown(&written.expr, walk::segments, |name| loader.keys.contains_key(name)) {
+    for name in unknown(rule, walk::segments, |name| loader.keys.contains_key(name)) {
         out.push(unknown_name("unknown-segment", "segment", written, name, loader.keys.keys().map(|key| key.as_str()), out.len()));
     }
-    for name in unknown(&written.expr, walk::lists, |name| lists.contains(&name)) {
+    for name in unknown(rule, walk::lists, |name| lists.contains(&name)) {
         out.push(unknown_name("unknown-list", "list", written, name, lists.iter().copied(), out.len()));
     }
 }
@@ -58,7 +52,7 @@ fn unknown<'e>(expr: &'e Expr, names: fn(&'e Expr) -> Vec<&'e Name>, known: impl
 fn references(drafts: &[Draft]) -> Vec<Vec<usize>> {
     let positions: HashMap<&str, usize> = drafts.iter().enumerate().map(|(i, d)| (d.definition.key.as_str(), i)).collect();
     let of = |draft: &Draft| {
-        let names = draft.written().flat_map(|written| walk::segments(&written.expr));
+        let names = draft.rules().flat_map(|(rule, _)| walk::segments(rule));
         names.filter_map(|name| positions.get(name.text.as_str()).copied()).collect()
     };
     drafts.iter().map(of).collect()
@@ -68,8 +62,8 @@ fn references(drafts: &[Draft]) -> Vec<Vec<usize>> {
 fn circular(drafts: &[Draft], circle: &[usize]) -> Option<Diagnostic> {
     let keys: Vec<&str> = circle.iter().filter_map(|i| drafts.get(*i)).map(|d| d.definition.key.as_str()).collect();
     let (first, next) = (keys.first()?, keys.get(1).or(keys.first())?);
-    let place = drafts.get(*circle.first()?)?.written().find_map(|written| {
-        let name = walk::segments(&written.expr).into_iter().find(|name| name.text == *next)?;
+    let place = drafts.get(*circle.first()?)?.rules().find_map(|(rule, written)| {
+        let name = walk::segments(rule).into_iter().find(|name| name.text == *next)?;
         Some(written.location(name.place))
     })?;
     let message = match keys.len() {
