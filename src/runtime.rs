@@ -147,10 +147,10 @@ pub enum RunError {
     #[error("kafka.properties: `{property}` is set by segmentd itself: {reason}")]
     OwnedProperty { property: String, reason: &'static str },
     #[error(
-        "{place}: the offset to go on from does not exist any more (retention took the records before they were read); \
-         decide whether to start anew under another deployment, or to move the group's offsets"
+        "{place}: the offset to go on from does not exist any more ({reason}; retention may have taken the records before \
+         they were read); decide whether to start anew under another deployment, or to move the group's offsets"
     )]
-    OffsetLost { place: String },
+    OffsetLost { place: String, reason: String },
     #[error("{place}: the input cannot be read ({code:?}); restore the topic or the permission")]
     InputGone { place: String, code: RDKafkaErrorCode },
     #[error("{0}")]

@@ -34,7 +34,7 @@ use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
 use crate::store::{Shared, Store};
 use batch::Pending;
-use shares::{Share, Stage};
+use shares::Share;
 
 /// How often an idle lane looks at the wall clock.
 const TICK: Duration = Duration::from_millis(20);
