@@ -1,1 +1,111 @@
-//! (to be written)
+//! One customer's state: facts, and where every shared aggregate, predicate and membership stands over them.
+//!
+//! [`Facts`] change by events alone. [`Standing`] also changes by time alone; but for the memberships it can be rebuilt
+//! from the facts, and is when a customer is read from the store ([`codec`]).
+//!
+//! **Invariant:** after every call of the engine, each predicate's truth in `standing` is the truth over `facts` at every
+//! instant from `standing.at` until (excluding) its `flip`.
+
+mod apply;
+mod blocks;
+pub mod codec;
+mod cursor;
+mod history;
+
+pub use apply::{Applied, apply};
+pub use cursor::Cursor;
+pub use history::{History, Row};
+
+use crate::event::Value;
+use crate::plan::Plan;
+use crate::time::EventTime;
+
+/// What is known of a customer, and what follows from it.
+#[derive(Clone, Debug)]
+pub struct CustomerState {
+    pub facts: Facts,
+    pub standing: Standing,
+}
+
+/// What happened: rows of the tracked streams, and traits.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// By stream index; those of untracked streams stay empty.
+    pub histories: Vec<History>,
+    /// By position in the projection's traits: when the value was given, and the value.
+    pub traits: Vec<Option<(EventTime, Value)>>,
+}
+
+/// What follows at one instant.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The instant of the last evaluation.
+    pub at: EventTime,
+    /// By aggregate. Each stands at its own instant, between the last change of its inputs and `at`.
+    pub cursors: Vec<Cursor>,
+    /// By predicate.
+    pub predicates: Vec<Truth>,
+    /// By segment.
+    pub memberships: Vec<Membership>,
+    /// The earliest flip of all predicates: the one timer that this customer needs.
+    pub next_flip: EventTime,
+}
+
+/// A predicate's truth, and the first instant at which it may change by time alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truth {
+    pub holds: bool,
+    pub flip: EventTime,
+}
+
+/// A customer's history in one segment, as far as rules and records need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Transitions so far: odd while a member.
+    pub sequence: u64,
+    /// The instant of the last one: since when a member, or when it ended.
+    pub changed_at: EventTime,
+}
+
+impl Membership {
+    pub const NONE: Membership = Membership { sequence: 0, changed_at: EventTime::MIN };
+
+    pub fn is_member(&self) -> bool {
+        self.sequence % 2 == 1
+    }
+
+    /// How many memberships have begun.
+    pub fn entry(&self) -> u64 {
+        self.sequence.div_ceil(2)
+    }
+
+    pub fn since(&self) -> Option<EventTime> {
+        self.is_member().then_some(self.changed_at)
+    }
+
+    /// When the last membership ended, for who is no member now.
+    pub fn left_at(&self) -> Option<EventTime> {
+        (!self.is_member() && self.sequence > 0).then_some(self.changed_at)
+    }
+}
+
+impl CustomerState {
+    /// A customer of whom nothing is known yet.
+    pub fn new(plan: &Plan) -> CustomerState {
+        let facts = Facts { histories: vec![History::default(); plan.streams.len()], traits: vec![None; plan.projection.traits.len()] };
+        CustomerState { standing: Standing::new(plan), facts }
+    }
+}
+
+impl Standing {
+    /// Nothing evaluated: every flip is due, so that the first evaluation looks at everything.
+    pub fn new(plan: &Plan) -> Standing {
+        Standing {
+            at: EventTime::MIN,
+            cursors: plan.aggregates.iter().map(Cursor::new).collect(),
+            predicates: vec![Truth { holds: false, flip: EventTime::MIN }; plan.predicates.len()],
+            memberships: vec![Membership::NONE; plan.segments.len()],
+            next_flip: EventTime::MIN,
+        }
+    }
+}

@@ -1,1 +1,100 @@
-//! (to be written)
+//! Evaluating one predicate against one customer at one instant: its truth, how long that lasts, and why.
+//!
+//! Law: if `flip(p, t) = f` then the truth of `p` is the same at every instant of `t..f`, provided that no event comes.
+//! `f` may be early (nothing flips there, and the engine looks again), never late.
+//!
+//! **Invariant:** nothing here changes facts or memberships. Cursors are advanced, which changes no value at `t`.
+
+mod ahead;
+mod evidence;
+
+use crate::customer::{Facts, Standing, Truth};
+use crate::event::Scalar;
+use crate::id::CustomerId;
+use crate::plan::{Formula, Leaf, Measure, Plan, Predicate};
+use crate::time::{EventTime, Span};
+use ahead::Ahead;
+
+/// How many changes are looked through for the flip. Beyond it the engine wakes at an instant where nothing flips; this
+/// keeps the cost of an event independent of the length of the history.
+const LOOK_AHEAD: usize = 64;
+
+/// A customer at an instant, to evaluate predicates against.
+pub struct At<'a> {
+    pub plan: &'a Plan,
+    pub facts: &'a Facts,
+    pub customer: &'a CustomerId,
+    pub t: EventTime,
+}
+
+impl At<'_> {
+    /// Advances the predicate's aggregates to this instant, and finds its truth and flip.
+    pub fn truth(&self, standing: &mut Standing, predicate: usize) -> Truth {
+        let predicate = &self.plan.predicates[predicate];
+        for index in &predicate.aggregates {
+            let aggregate = &self.plan.aggregates[*index];
+            standing.cursors[*index].advance(aggregate, &self.facts.histories[aggregate.stream], self.t);
+        }
+        let standing = &*standing;
+        let holds = predicate.formula.holds(&|leaf| self.leaf(leaf, standing, self.t));
+        Truth { holds, flip: self.flip(predicate, standing, holds) }
+    }
+
+    fn flip(&self, predicate: &Predicate, standing: &Standing, holds: bool) -> EventTime {
+        if predicate.aggregates.is_empty() {
+            return self.segment_change(predicate, standing, self.t);
+        }
+        if let Some(flip) = self.return_flip(predicate, standing) {
+            return flip;
+        }
+        let mut ahead = Ahead::new(self, predicate, standing);
+        for _ in 0..LOOK_AHEAD {
+            if !ahead.to_next_change() {
+                return EventTime::MAX;
+            }
+            if ahead.holds() != holds {
+                break;
+            }
+        }
+        ahead.t()
+    }
+
+    /// A bare `returned` only ever ends by time, when its newest return leaves.
+    fn return_flip(&self, predicate: &Predicate, standing: &Standing) -> Option<EventTime> {
+        let Formula::Leaf(Leaf::Aggregate(index)) = predicate.formula else { return None };
+        let aggregate = &self.plan.aggregates[index];
+        let Measure::Returned { .. } = aggregate.measure else { return None };
+        let newest = standing.cursors[index].newest_return(aggregate, &self.facts.histories[aggregate.stream]);
+        Some(newest.map_or(EventTime::MAX, |time| aggregate.window.leaves_at(time)))
+    }
+
+    /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself.
+    fn segment_change(&self, predicate: &Predicate, standing: &Standing, t: EventTime) -> EventTime {
+        let ends = |(segment, last): &(usize, Option<Span>)| Some(standing.memberships[*segment].left_at()?.plus((*last)?));
+        predicate.segments.iter().filter_map(ends).filter(|end| *end > t).min().unwrap_or(EventTime::MAX)
+    }
+
+    fn leaf<'s>(&'s self, leaf: Leaf, standing: &'s Standing, t: EventTime) -> Scalar<'s> {
+        match leaf {
+            Leaf::Aggregate(index) => {
+                let aggregate = &self.plan.aggregates[index];
+                standing.cursors[index].value(aggregate, &self.facts.histories[aggregate.stream], t)
+            }
+            other => self.still_leaf(other, standing, t),
+        }
+    }
+
+    /// The leaves that only an event, or the end of a `last W`, changes.
+    fn still_leaf<'s>(&'s self, leaf: Leaf, standing: &Standing, t: EventTime) -> Scalar<'s> {
+        match leaf {
+            Leaf::Trait(index) => self.facts.traits[index].as_ref().map_or(Scalar::Null, |(_, value)| value.as_scalar()),
+            Leaf::Segment { segment, last } => {
+                let membership = &standing.memberships[segment];
+                let was = || last.is_some_and(|span| membership.left_at().is_some_and(|left| left.plus(span) > t));
+                Scalar::Bool(membership.is_member() || was())
+            }
+            Leaf::List(index) => Scalar::Bool(self.plan.lists[index].1.contains(self.customer)),
+            Leaf::Cell(_) | Leaf::Redeemed | Leaf::Aggregate(_) => Scalar::Null,
+        }
+    }
+}

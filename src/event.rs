@@ -7,12 +7,14 @@
 
 pub mod segment_spec;
 pub mod streams;
+pub mod streams_file;
 
 use rust_decimal::Decimal;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
 use crate::id::{CustomerId, EventId};
+use crate::money::Number;
 use crate::time::EventTime;
 pub use streams::{Catalogue, FieldIndex, FieldType, StreamIndex};
 
@@ -55,4 +57,27 @@ pub struct Projection {
     /// For each stream of the catalogue, by index: the kept fields, ascending.
     pub fields: Vec<Vec<FieldIndex>>,
     pub traits: Vec<SmolStr>,
+}
+
+/// A value as a rule sees it while it is evaluated: borrowed, and with numbers that arithmetic cannot overflow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Scalar<'a> {
+    #[default]
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(&'a str),
+    List(&'a [Value]),
+}
+
+impl Value {
+    pub fn as_scalar(&self) -> Scalar<'_> {
+        match self {
+            Value::Null => Scalar::Null,
+            Value::Bool(b) => Scalar::Bool(*b),
+            Value::Number(n) => Scalar::Number(Number::from(n)),
+            Value::Text(text) => Scalar::Text(text),
+            Value::List(items) => Scalar::List(items),
+        }
+    }
 }

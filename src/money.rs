@@ -1,2 +1,296 @@
-//! (to be written)
+//! Exact numbers: what a field holds ([`rust_decimal::Decimal`]) and what arithmetic over fields gives ([`Number`]).
+//!
+//! **Invariant:** nothing here rounds or overflows. A [`Number`] is a rational; it is held in 128-bit integers as long
+//! as it fits, and in big integers from there on, so that no sum, product or quotient is ever wrong, only slower.
+
 pub mod decimal;
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use num_bigint::BigInt;
+use num_integer::Integer;
+use num_rational::BigRational;
+use num_traits::{Signed, ToPrimitive, Zero};
+use rust_decimal::Decimal;
+
+/// A rational number. Equal by value: 10 and 10.00 are one.
+#[derive(Clone, Debug)]
+pub struct Number(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// `over` is positive, and for sums of decimals a power of ten. Not reduced: reducing costs more than it saves.
+    Small { units: i128, over: i128 },
+    Big(Box<BigRational>),
+}
+
+/// `10^n` for every scale that a `Decimal` can have.
+const POWERS_OF_TEN: [i128; 29] = {
+    let mut powers = [1; 29];
+    let mut n = 1;
+    while n < 29 {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
+
+impl Number {
+    pub const ZERO: Number = Number::integer(0);
+
+    pub const fn integer(units: i64) -> Number {
+        Number(Form::Small { units: units as i128, over: 1 })
+    }
+
+    /// The number `units / over`; `over` is not zero.
+    pub fn ratio(units: i128, over: i128) -> Number {
+        if over > 0 {
+            return Number(Form::Small { units, over });
+        }
+        Number::shrink(BigRational::new(units.into(), over.into()))
+    }
+
+    pub fn plus(&self, other: &Number) -> Number {
+        self.small_sum(other, 1).unwrap_or_else(|| Number::shrink(self.big() + other.big()))
+    }
+
+    pub fn minus(&self, other: &Number) -> Number {
+        self.small_sum(other, -1).unwrap_or_else(|| Number::shrink(self.big() - other.big()))
+    }
+
+    pub fn times(&self, other: &Number) -> Number {
+        let small = || {
+            let ((a, b), (c, d)) = (self.small()?, other.small()?);
+            Some(Number(Form::Small { units: a.checked_mul(c)?, over: b.checked_mul(d)? }))
+        };
+        small().unwrap_or_else(|| Number::shrink(self.big() * other.big()))
+    }
+
+    /// `None`: division by zero, which is null.
+    pub fn divided_by(&self, other: &Number) -> Option<Number> {
+        if other.is_zero() {
+            return None;
+        }
+        let small = || {
+            let ((a, b), (c, d)) = (self.small()?, other.small()?);
+            let (units, over) = (a.checked_mul(d)?, b.checked_mul(c)?);
+            Some(Number(if over > 0 { Form::Small { units, over } } else { Form::Small { units: units.checked_neg()?, over: over.checked_neg()? } }))
+        };
+        Some(small().unwrap_or_else(|| Number::shrink(self.big() / other.big())))
+    }
+
+    pub fn negated(&self) -> Number {
+        Number::ZERO.minus(self)
+    }
+
+    pub fn is_zero(&self) -> bool {
+        matches!(self.0, Form::Small { units: 0, .. })
+    }
+
+    /// The largest integer that is not above this number, if it fits.
+    pub fn floor(&self) -> Option<i64> {
+        match &self.0 {
+            Form::Small { units, over } => units.div_euclid(*over).to_i64(),
+            Form::Big(big) => big.floor().to_integer().to_i64(),
+        }
+    }
+
+    /// Numerator and denominator in decimal digits, for storage; not reduced.
+    pub fn to_parts(&self) -> (BigInt, BigInt) {
+        match &self.0 {
+            Form::Small { units, over } => ((*units).into(), (*over).into()),
+            Form::Big(big) => (big.numer().clone(), big.denom().clone()),
+        }
+    }
+
+    /// The inverse of [`Number::to_parts`]; `None` unless the denominator is positive.
+    pub fn from_parts(numerator: BigInt, denominator: BigInt) -> Option<Number> {
+        if !denominator.is_positive() {
+            return None;
+        }
+        if let (Some(units), Some(over)) = (numerator.to_i128(), denominator.to_i128()) {
+            return Some(Number(Form::Small { units, over }));
+        }
+        Some(Number::shrink(BigRational::new(numerator, denominator)))
+    }
+
+    /// As a field's value, if one can hold it exactly.
+    pub fn to_decimal(&self) -> Option<Decimal> {
+        let (units, over) = self.small()?;
+        let divisor = units.gcd(&over);
+        let (units, over) = (units / divisor, over / divisor);
+        let scale = POWERS_OF_TEN.iter().position(|power| power % over == 0)?;
+        Decimal::try_from_i128_with_scale(units.checked_mul(POWERS_OF_TEN[scale] / over)?, scale as u32).ok()
+    }
+
+    /// Numerator and denominator where they fit 128 bits.
+    pub fn small(&self) -> Option<(i128, i128)> {
+        match &self.0 {
+            Form::Small { units, over } => Some((*units, *over)),
+            Form::Big(_) => None,
+        }
+    }
+
+    /// `self + sign × other` in 128 bits, if it fits. Scales differ by powers of ten, so the coarser is a divisor of the finer.
+    fn small_sum(&self, other: &Number, sign: i128) -> Option<Number> {
+        let ((a, b), (c, d)) = (self.small()?, other.small()?);
+        let c = c.checked_mul(sign)?;
+        let (units, over) = if b == d {
+            (a.checked_add(c)?, b)
+        } else if b > d && b % d == 0 {
+            (a.checked_add(c.checked_mul(b / d)?)?, b)
+        } else if d % b == 0 {
+            (a.checked_mul(d / b)?.checked_add(c)?, d)
+        } else {
+            (a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?, b.checked_mul(d)?)
+        };
+        Some(Number(Form::Small { units, over }))
+    }
+
+    fn big(&self) -> BigRational {
+        match &self.0 {
+            Form::Small { units, over } => BigRational::new((*units).into(), (*over).into()),
+            Form::Big(big) => (**big).clone(),
+        }
+    }
+
+    fn shrink(big: BigRational) -> Number {
+        match (big.numer().to_i128(), big.denom().to_i128()) {
+            (Some(units), Some(over)) => Number(Form::Small { units, over }),
+            _ => Number(Form::Big(Box::new(big))),
+        }
+    }
+}
+
+impl From<&Decimal> for Number {
+    fn from(decimal: &Decimal) -> Number {
+        Number(Form::Small { units: decimal.mantissa(), over: POWERS_OF_TEN[decimal.scale() as usize] })
+    }
+}
+
+impl From<i64> for Number {
+    fn from(integer: i64) -> Number {
+        Number::integer(integer)
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    /// Over the reduced form, so that equal numbers hash alike.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.small() {
+            Some((units, over)) => {
+                let divisor = units.gcd(&over);
+                (units / divisor, over / divisor).hash(state);
+            }
+            None => self.big().hash(state),
+        }
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Number) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Number) -> Ordering {
+        let small = || {
+            let ((a, b), (c, d)) = (self.small()?, other.small()?);
+            if b == d {
+                return Some(a.cmp(&c));
+            }
+            Some(a.checked_mul(d)?.cmp(&c.checked_mul(b)?))
+        };
+        small().unwrap_or_else(|| self.big().cmp(&other.big()))
+    }
+}
+
+impl fmt::Display for Number {
+    /// Exact where the decimal expansion ends within [`DISPLAY_PLACES`] places, else cut off there with `…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let big = self.big();
+        let (sign, mut rest) = (if big.is_negative() { "-" } else { "" }, big.abs());
+        write!(f, "{sign}{}", rest.to_integer())?;
+        rest = rest.fract();
+        let mut places = String::new();
+        while !rest.is_zero() && places.len() < DISPLAY_PLACES {
+            rest *= BigInt::from(10);
+            places.push_str(&rest.to_integer().to_string());
+            rest = rest.fract();
+        }
+        let point = if places.is_empty() { "" } else { "." };
+        let cut = if rest.is_zero() { "" } else { "…" };
+        write!(f, "{point}{places}{cut}")
+    }
+}
+
+/// As many places as a `Decimal` has, so that every field shows exactly.
+const DISPLAY_PLACES: usize = 28;
+
+impl Default for Number {
+    fn default() -> Number {
+        Number::ZERO
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Number {
+        Number::from(&text.parse::<Decimal>().unwrap())
+    }
+
+    #[test]
+    fn numbers_are_equal_by_value_whatever_their_scale() {
+        assert_eq!(number("10"), number("10.00"));
+        assert!(number("9.99") < number("10.0"));
+    }
+
+    #[test]
+    fn adding_never_rounds_or_overflows() {
+        let (large, small) = (number("79228162514264337593543950335"), number("0.0000000000000000000000000001"));
+        let mut sum = Number::ZERO;
+        for _ in 0..10_000 {
+            sum = sum.plus(&large).plus(&small);
+        }
+        for _ in 0..10_000 {
+            sum = sum.minus(&large);
+        }
+        assert_eq!(sum, number("0.0000000000000000000000010000"));
+    }
+
+    #[test]
+    fn division_is_exact_and_by_zero_is_null() {
+        let third = number("1").divided_by(&number("3")).unwrap();
+        assert_eq!(third.times(&number("3")), number("1"));
+        assert_eq!(number("1").divided_by(&number("0.00")), None);
+        assert_eq!(number("1").divided_by(&number("-4")).unwrap(), number("-0.25"));
+    }
+
+    #[test]
+    fn a_number_shows_as_an_exact_decimal_or_says_that_it_goes_on() {
+        assert_eq!(number("12.50").to_string(), "12.5");
+        assert_eq!(number("-0.25").to_string(), "-0.25");
+        assert_eq!(Number::ratio(10, 3).to_string(), "3.3333333333333333333333333333…");
+    }
+
+    #[test]
+    fn parts_give_the_number_back() {
+        for n in [number("-12.34"), Number::ratio(10, 7), number("79228162514264337593543950335").times(&number("79228162514264337593543950335"))] {
+            let (numerator, denominator) = n.to_parts();
+            assert_eq!(Number::from_parts(numerator, denominator), Some(n));
+        }
+    }
+}

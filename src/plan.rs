@@ -1,1 +1,185 @@
-//! (to be written)
+//! The plan: all rules compiled together, so that work follows what an event touches and not how many segments there are.
+//!
+//! ```text
+//!     event ─▶ stream ─▶ aggregates over it ─▶ predicates over them ─▶ segments whose logic names them
+//! ```
+//!
+//! Equal aggregates, row conditions and predicates are kept once, whoever names them (hash-consing by canonical text).
+//!
+//! **Invariant:** a plan never changes. It is made whole from checked definitions, and swapped whole.
+
+mod compile;
+pub mod formula;
+mod restrict;
+mod subject;
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+pub use compile::compile;
+pub use formula::{Formula, Leaf};
+
+use crate::event::streams::StreamRole;
+use crate::event::{Catalogue, Projection};
+use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::rule::ast::Function;
+use crate::time::Span;
+use crate::window::Window;
+
+/// The members of a static list.
+pub type List = std::collections::HashSet<CustomerId, foldhash::fast::FixedState>;
+
+/// Everything that the engine needs to know of rules and streams.
+#[derive(Debug)]
+pub struct Plan {
+    pub catalogue: Arc<Catalogue>,
+    pub projection: Projection,
+    /// By stream index.
+    pub streams: Arc<Vec<StreamPlan>>,
+    pub aggregates: Vec<AggregatePlan>,
+    /// Aggregates over each stream.
+    pub over_stream: Vec<Vec<usize>>,
+    pub predicates: Vec<Predicate>,
+    /// In order of definition.
+    pub segments: Vec<SegmentPlan>,
+    /// Segment indexes such that a segment stands after those that it names.
+    pub order: Vec<usize>,
+    pub lists: Arc<Vec<(ListKey, List)>>,
+    /// Of all definitions: another fingerprint, another plan.
+    pub fingerprint: u64,
+}
+
+/// What is kept of a stream, and what looks at it.
+#[derive(Debug, Default)]
+pub struct StreamPlan {
+    pub name: SmolStr,
+    /// Some rule looks at it, or at something that it changes. Other streams only move the clock.
+    pub tracked: bool,
+    /// The fields that rows keep: name, and position in an event of this stream.
+    pub cells: Vec<(SmolStr, usize)>,
+    /// The cell that refunds lower.
+    pub total_cell: Option<usize>,
+    /// Filters, each a bit of every row; an aggregate names its filter by position.
+    pub conditions: Vec<Formula>,
+    /// How long rows can be changed and are kept; `None`: for ever.
+    pub retention: Option<Span>,
+    /// Positions in an event of this stream, where the engine itself needs the field.
+    pub order_id: Option<usize>,
+    pub total: Option<usize>,
+    pub coupon: Option<usize>,
+}
+
+/// Which field an aggregate sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldRef {
+    /// No field: the event itself.
+    Event,
+    Cell(usize),
+    Redeemed,
+}
+
+/// What an aggregate computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    Function(Function),
+    /// `returned`: is there an event whose predecessor in the stream is at least this much older?
+    Returned { after: Span },
+}
+
+/// One shared aggregate: a measure over a field of the events of a window that meet a condition.
+#[derive(Clone, Debug)]
+pub struct AggregatePlan {
+    pub measure: Measure,
+    pub stream: usize,
+    pub field: FieldRef,
+    pub window: Window,
+    pub condition: Option<usize>,
+    /// Canonical text, with the zone where it matters. Stored state is found again by its hash.
+    pub text: Arc<str>,
+    pub key: u64,
+    /// Predicates that look at it.
+    pub predicates: Vec<usize>,
+}
+
+/// A part of a rule that is not itself `and`, `or` or `not`: the unit that flips.
+#[derive(Clone, Debug)]
+pub struct Predicate {
+    pub formula: Formula,
+    pub subject: Subject,
+    pub aggregates: Vec<usize>,
+    pub traits: Vec<usize>,
+    /// Segments that it names, with `last W` where given.
+    pub segments: Vec<(usize, Option<Span>)>,
+    /// Segments (by position in [`Plan::order`]) whose logic names this predicate.
+    pub users: Vec<usize>,
+}
+
+/// A predicate's text in three parts, for evidence: `sum(orders.total lifetime)`, `in`, `[100, 300)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    pub aggregate: Arc<str>,
+    pub op: &'static str,
+    pub threshold: Arc<str>,
+}
+
+/// How a segment's predicates combine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Logic {
+    Predicate(usize),
+    Not(Box<Logic>),
+    And(Vec<Logic>),
+    Or(Vec<Logic>),
+}
+
+#[derive(Debug)]
+pub struct SegmentPlan {
+    pub key: SegmentKey,
+    /// Stored memberships are found again by it.
+    pub hash: u64,
+    pub version: Arc<str>,
+    pub when: Logic,
+    pub exit_when: Option<Logic>,
+    /// Predicates that name this segment.
+    pub dependents: Vec<usize>,
+    /// Position in [`Plan::order`].
+    pub position: usize,
+    /// The part of the plan that decides this segment, to look ahead in; absent in such a part itself.
+    pub outlook: Option<Box<Outlook>>,
+}
+
+/// A plan of one segment and what it rests on, with the indexes that its parts have in the whole plan.
+#[derive(Debug)]
+pub struct Outlook {
+    pub plan: Plan,
+    pub target: usize,
+    pub aggregates: Vec<usize>,
+    pub predicates: Vec<usize>,
+    pub segments: Vec<usize>,
+}
+
+impl Plan {
+    pub fn role(&self, stream: usize) -> StreamRole {
+        self.catalogue.streams[stream].role
+    }
+}
+
+impl Logic {
+    pub fn holds(&self, truth: &impl Fn(usize) -> bool) -> bool {
+        match self {
+            Logic::Predicate(index) => truth(*index),
+            Logic::Not(inner) => !inner.holds(truth),
+            Logic::And(parts) => parts.iter().all(|part| part.holds(truth)),
+            Logic::Or(parts) => parts.iter().any(|part| part.holds(truth)),
+        }
+    }
+
+    /// Calls `f` with every predicate, in the order of the text.
+    pub fn each_predicate(&self, f: &mut impl FnMut(usize)) {
+        match self {
+            Logic::Predicate(index) => f(*index),
+            Logic::Not(inner) => inner.each_predicate(f),
+            Logic::And(parts) | Logic::Or(parts) => parts.iter().for_each(|part| part.each_predicate(f)),
+        }
+    }
+}

@@ -174,6 +174,10 @@ impl Span {
         self.0
     }
 
+    pub fn sum(a: Span, b: Span) -> Span {
+        Span(a.0.saturating_add(b.0))
+    }
+
     /// `digits ("s"|"m"|"h"|"d"|"w")`, greater than 0 and at most [`Span::LONGEST`].
     pub fn parse(text: &str) -> Option<Span> {
         let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

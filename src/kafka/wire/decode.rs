@@ -147,15 +147,13 @@ impl Reading<'_> {
     fn event(&self, record_time: Option<i64>) -> Outcome<Event> {
         let stream = self.stream()?;
         let route = &self.routes.streams[usize::from(stream.0)];
-        let event = Event {
-            customer: self.customer()?,
-            stream,
-            time: self.time(record_time)?,
-            id: self.id(route)?,
-            body: if self.routes.traits_stream == Some(stream) { Body::Traits(self.traits()?) } else { Body::Fields(self.fields(route)?) },
-        };
+        let (customer, time) = (self.customer()?, self.time(record_time)?);
+        let traits = self.routes.traits_stream == Some(stream);
+        // Before the id: where `properties` are no object, that is the fault, not the id that cannot be found in them.
+        let body = if traits { Body::Traits(self.traits()?) } else { Body::Fields(self.fields(route)?) };
+        let id = self.id(route)?;
         self.check_currency(route)?;
-        Ok(event)
+        Ok(Event { customer, stream, time, id, body })
     }
 
     fn stream(&self) -> Outcome<StreamIndex> {
@@ -345,3 +343,7 @@ fn members(json: &str) -> impl Iterator<Item = (Token, Token)> {
         Some((key, scanner.value().ok()?))
     })
 }
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@
 //! **Invariant:** the descendants of node n are exactly `n+1 .. end(n)`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Position of a node in its [`PathTree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,12 +107,19 @@ fn segments(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
 }
 
-/// A small immutable map from keys, open-addressed. A miss rarely compares: most keys of a record are nobody's.
+/// A small immutable map from keys, open-addressed, in which a key of up to 16 bytes is found without a loop over them.
 #[derive(Clone, Debug)]
 pub struct KeyTable<T> {
-    entries: Vec<(Box<[u8]>, T)>,
+    entries: Vec<Entry<T>>,
     /// 1 + the entry's position, 0 for none; a power of two, at most a quarter full.
     buckets: Box<[u16]>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    head: u128,
+    key: Box<[u8]>,
+    value: T,
 }
 
 impl<T> Default for KeyTable<T> {
@@ -122,44 +130,65 @@ impl<T> Default for KeyTable<T> {
 
 impl<T: Copy> KeyTable<T> {
     /// Of equal keys the first is found.
-    pub fn new<'a>(keys: Vec<(&'a str, T)>) -> KeyTable<T> {
-        let mut buckets = vec![0u16; (keys.len() * 4).next_power_of_two().max(1)];
+    pub fn new(keys: Vec<(&str, T)>) -> KeyTable<T> {
+        let mut buckets = vec![0u16; (keys.len() * 4).next_power_of_two()];
         for (position, (key, _)) in keys.iter().enumerate() {
-            let mut bucket = hash(key.as_bytes()) & (buckets.len() - 1);
+            let mut bucket = hash(head(key.as_bytes()), key.len()) & (buckets.len() - 1);
             while buckets[bucket] != 0 {
                 bucket = (bucket + 1) & (buckets.len() - 1);
             }
             buckets[bucket] = position as u16 + 1;
         }
-        let entries = keys.into_iter().map(|(key, value)| (key.as_bytes().into(), value)).collect();
-        KeyTable { entries, buckets: buckets.into() }
+        let entry = |(key, value): (&str, T)| Entry { head: head(key.as_bytes()), key: key.as_bytes().into(), value };
+        KeyTable { entries: keys.into_iter().map(entry).collect(), buckets: buckets.into() }
     }
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    #[inline(always)]
     pub fn find(&self, key: &[u8]) -> Option<T> {
-        let mut bucket = hash(key) & (self.buckets.len() - 1);
+        self.probe(key, head(key))
+    }
+
+    /// Finds the key that stands at a range of a text; what follows it there lets it be loaded at once.
+    #[inline(always)]
+    pub fn find_in(&self, text: &[u8], range: Range<usize>) -> Option<T> {
+        let key = text.get(range.clone())?;
+        let head = match text.get(range.start..).and_then(|rest| rest.first_chunk::<16>()) {
+            Some(chunk) if key.len() < 16 => u128::from_le_bytes(*chunk) & !(u128::MAX << (key.len() * 8)),
+            Some(chunk) => u128::from_le_bytes(*chunk),
+            None => head(key),
+        };
+        self.probe(key, head)
+    }
+
+    #[inline(always)]
+    fn probe(&self, key: &[u8], head: u128) -> Option<T> {
+        let mut bucket = hash(head, key.len()) & (self.buckets.len() - 1);
         loop {
             let position = usize::from(self.buckets[bucket]).checked_sub(1)?;
-            let (candidate, value) = &self.entries[position];
-            if **candidate == *key {
-                return Some(*value);
+            let entry = &self.entries[position];
+            if entry.head == head && entry.key.len() == key.len() && (key.len() <= 16 || *entry.key == *key) {
+                return Some(entry.value);
             }
             bucket = (bucket + 1) & (self.buckets.len() - 1);
         }
     }
 }
 
-/// Length, first, middle and last byte: enough to tell the names of fields apart.
+/// The first 16 bytes of a key, zeros where it is shorter.
+fn head(key: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    let length = key.len().min(16);
+    bytes[..length].copy_from_slice(&key[..length]);
+    u128::from_le_bytes(bytes)
+}
+
 #[inline(always)]
-fn hash(key: &[u8]) -> usize {
-    let Some((&first, &last)) = key.first().zip(key.last()) else { return 0 };
-    let middle = key[key.len() / 2];
-    let mixed = u32::from_le_bytes([first, middle, last, key.len() as u8]).wrapping_mul(0x9E37_79B1);
-    (mixed >> 16) as usize
+fn hash(head: u128, length: usize) -> usize {
+    let folded = (head as u64) ^ ((head >> 64) as u64).rotate_left(29) ^ length as u64;
+    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
 }
 
 #[cfg(test)]
@@ -196,6 +225,13 @@ mod tests {
             assert_eq!(table.find(name.as_bytes()), Some(i));
         }
         assert_eq!(table.find(b"key_300"), None);
+        let text = b"\"key_12\":\"a_key_of_more_than_sixteen_bytes\" key_7";
+        assert_eq!(table.find_in(text, 1..7), Some(12));
+        assert_eq!(table.find_in(text, 1..6), Some(1));
+        assert_eq!(table.find_in(text, 44..49), Some(7));
+        let long = KeyTable::new(vec![("a_key_of_more_than_sixteen_bytes", 1), ("a_key_of_more_than_sixteen_other", 2)]);
+        assert_eq!(long.find_in(text, 10..42), Some(1));
+        assert_eq!(long.find_in(text, 10..26), None);
         assert_eq!(table.find(b""), None);
         assert_eq!(KeyTable::<u8>::default().find(b"x"), None);
     }

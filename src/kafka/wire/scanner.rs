@@ -7,6 +7,7 @@
 //! **Invariant:** a token is returned only for a well-formed value; the caller need not check the text again.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The deepest nesting of arrays and objects that is read; a megabyte of `[` must not use up the stack.
 pub const MAX_DEPTH: u32 = 64;
@@ -39,9 +40,15 @@ impl Token {
         matches!(self.kind, Kind::Text | Kind::EscapedText)
     }
 
+    #[inline(always)]
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     /// The bytes of the value as they stand in the scanned text.
+    #[inline(always)]
     pub fn raw_in(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize).unwrap_or("")
+        text.get(self.range()).unwrap_or("")
     }
 
     /// The text of a string, its escapes resolved.
@@ -62,7 +69,11 @@ pub enum JsonError {
     TooDeep { at: usize },
 }
 
-pub type Scanned<T> = Result<T, JsonError>;
+/// The text is not JSON; [`Scanner::fault`] says where and why. Empty, so that a token fits into registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+pub type Scanned<T> = Result<T, Malformed>;
 
 /// A cursor over UTF-8 text.
 pub struct Scanner<'a> {
@@ -70,16 +81,22 @@ pub struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u32,
+    fault: Option<JsonError>,
 }
 
 impl<'a> Scanner<'a> {
     /// The text must be shorter than 4 GiB, so that a token's range fits.
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, bytes: text.as_bytes(), at: 0, depth: 0 }
+        Scanner { text, bytes: text.as_bytes(), at: 0, depth: 0, fault: None }
     }
 
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// Why scanning has ended with [`Malformed`].
+    pub fn fault(&self) -> JsonError {
+        self.fault.unwrap_or(JsonError::Truncated { at: self.at })
     }
 
     /// The first byte of the next value, not consumed. 0 at the end.
@@ -123,7 +140,7 @@ impl<'a> Scanner<'a> {
     /// Consumes the opening bracket at the cursor and returns where it stood.
     pub fn enter(&mut self, bracket: u8) -> Scanned<usize> {
         if self.depth == MAX_DEPTH {
-            return Err(JsonError::TooDeep { at: self.at });
+            return Err(self.fail(JsonError::TooDeep { at: self.at }));
         }
         self.depth += 1;
         self.expect(bracket, "an opening bracket")?;
@@ -178,7 +195,7 @@ impl<'a> Scanner<'a> {
     /// Only white space is left.
     pub fn finish(&mut self) -> Scanned<()> {
         self.skip_space();
-        if self.at == self.bytes.len() { Ok(()) } else { Err(JsonError::Syntax { at: self.at, expected: "the end of the record" }) }
+        if self.at == self.bytes.len() { Ok(()) } else { Err(self.unexpected("the end of the record")) }
     }
 
     /// Scans the string that opens at the cursor.
@@ -216,10 +233,10 @@ impl<'a> Scanner<'a> {
                             return Err(self.unexpected("the other half of a surrogate pair"));
                         }
                         if !matches!(self.code_unit()?, 0xDC00..=0xDFFF) {
-                            return Err(lone);
+                            return Err(self.fail(lone));
                         }
                     }
-                    0xDC00..=0xDFFF => return Err(lone),
+                    0xDC00..=0xDFFF => return Err(self.fail(lone)),
                     _ => {}
                 }
             }
@@ -309,8 +326,15 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn unexpected(&self, expected: &'static str) -> JsonError {
-        if self.at >= self.bytes.len() { JsonError::Truncated { at: self.at } } else { JsonError::Syntax { at: self.at, expected } }
+    fn unexpected(&mut self, expected: &'static str) -> Malformed {
+        let ended = self.at >= self.bytes.len();
+        self.fail(if ended { JsonError::Truncated { at: self.at } } else { JsonError::Syntax { at: self.at, expected } })
+    }
+
+    #[cold]
+    fn fail(&mut self, fault: JsonError) -> Malformed {
+        self.fault = Some(fault);
+        Malformed
     }
 
     fn token(&self, kind: Kind, start: usize, end: usize) -> Token {
@@ -383,3 +407,7 @@ fn unescape_one(escape: &str) -> (char, usize) {
         None => (char::REPLACEMENT_CHARACTER, 0),
     }
 }
+
+#[cfg(test)]
+#[path = "scanner_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@
 //! `serde_json` has it: what an earlier value of a repeated key held is forgotten, all its descendants included.
 
 use super::paths::{NodeIndex, PathTree};
-use super::scanner::{Scanned, Scanner, Token};
+use super::scanner::{JsonError, Kind, Scanned, Scanner, Token};
 
 /// What the last record held, reused from record to record: no allocation once it has grown.
 #[derive(Clone, Debug, Default)]
@@ -60,13 +60,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks the whole text, which is one JSON value. Its token is returned; notes are taken of an object only.
-    pub fn record(mut self) -> Scanned<Token> {
+    pub fn record(mut self) -> Result<Token, JsonError> {
         self.notes.elements.clear();
         self.notes.instance += 1;
         self.notes.record = self.notes.instance;
-        let root = self.visit(NodeIndex::ROOT, self.notes.record)?;
-        self.scanner.finish()?;
-        Ok(root)
+        let root = self.visit(NodeIndex::ROOT, self.notes.record);
+        let whole = root.and_then(|root| self.scanner.finish().map(|()| root));
+        whole.map_err(|_| self.scanner.fault())
     }
 
     /// Walks the value of a node and notes it.
@@ -94,7 +94,9 @@ impl<'a> Walk<'a> {
         let start = self.scanner.enter(b'{')?;
         let mut first = true;
         while let Some(key) = self.scanner.next_key(&mut first)? {
-            match keys.find(key.text_in(self.scanner.text()).as_bytes()) {
+            let text = self.scanner.text();
+            let child = if key.kind == Kind::Text { keys.find_in(text.as_bytes(), key.range()) } else { keys.find(key.text_in(text).as_bytes()) };
+            match child {
                 Some(child) => self.visit(child, instance)?,
                 None => self.scanner.value()?,
             };

@@ -1,0 +1,41 @@
+//! How long a membership lasts if nothing more happens: time passes over a copy of the customer's standing.
+//!
+//! **Invariant:** what is found is what the engine will do, since it is the engine that is run: over the part of the plan
+//! that decides the segment, from flip to flip, until the segment is left.
+
+use super::{Outcome, settle};
+use crate::customer::Standing;
+use crate::eval::At;
+use crate::plan::Outlook;
+use crate::time::{EventTime, Span};
+
+/// What lies further ahead is called never; only rules over `days_since` can flip so late.
+const HORIZON: Span = Span::from_days(36_525);
+
+/// The instant at which the segment, just entered at `at.t`, is left by time alone; `None`: never.
+pub(super) fn valid_until(at: &At<'_>, standing: &Standing, segment: usize) -> Option<EventTime> {
+    let outlook = at.plan.segments[segment].outlook.as_deref()?;
+    let mut standing = part_of(standing, outlook);
+    let mut out = Outcome::default();
+    while standing.next_flip < at.t.plus(HORIZON) {
+        let t = standing.next_flip;
+        let later = At { plan: &outlook.plan, facts: at.facts, customer: at.customer, t };
+        out.touched.clear();
+        settle(&later, &mut standing, false, &mut out);
+        if !standing.memberships[outlook.target].is_member() {
+            return Some(t);
+        }
+    }
+    None
+}
+
+fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
+    let predicates: Vec<_> = outlook.predicates.iter().map(|p| standing.predicates[*p]).collect();
+    Standing {
+        at: standing.at,
+        cursors: outlook.aggregates.iter().map(|a| standing.cursors[*a].clone()).collect(),
+        next_flip: predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX),
+        memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
+        predicates,
+    }
+}

@@ -1,0 +1,301 @@
+//! One partition's customers, clock and timers, in memory: what a task drives over a store and a replay without one.
+//!
+//! The clock is monotone and follows the events (semantics §2). When it passes to t, every timer due before t fires
+//! first, in due order, each at its own instant; what is due at t itself waits for the event at t, or for the clock to
+//! go on.
+//!
+//! **Invariant:** every loaded customer whose `next_flip` is not [`EventTime::MAX`] has a timer armed at or before it. A
+//! timer that fires early does nothing but arm the next one.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use super::{Change, Input, Outcome, step};
+use crate::customer::{Applied, CustomerState};
+use crate::event::Event;
+use crate::event::streams::StreamRole;
+use crate::id::{CustomerId, SourcePosition};
+use crate::plan::Plan;
+use crate::time::EventTime;
+use crate::transition::{Cause, Transition, Trigger};
+
+/// A customer's place in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(u32);
+
+/// A customer read back: its state, and whether it was decided by this plan.
+pub struct Loaded {
+    pub state: CustomerState,
+    pub current: bool,
+}
+
+/// What became of an event, for the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub applied: Applied,
+    pub late: bool,
+}
+
+pub struct Partition {
+    plan: Arc<Plan>,
+    clock: EventTime,
+    index: HashMap<CustomerId, Slot, foldhash::fast::FixedState>,
+    residents: Vec<Resident>,
+    timers: BinaryHeap<Reverse<(EventTime, Slot)>>,
+    outcome: Outcome,
+    transitions: Vec<Transition>,
+    changed: Vec<Slot>,
+}
+
+/// A customer of this partition. Its state is in memory while it is of use.
+pub struct Resident {
+    pub customer: CustomerId,
+    pub state: Option<Box<CustomerState>>,
+    /// When its timer fires; [`EventTime::MAX`]: it has none.
+    pub armed: EventTime,
+    /// In `changed`, since the last [`Partition::settled`].
+    changed: bool,
+}
+
+/// Why and when a step is made, for its transitions.
+struct Occasion<'a> {
+    cause: Cause,
+    event: Option<&'a Event>,
+    position: Option<&'a SourcePosition>,
+    decided_at: EventTime,
+}
+
+impl Partition {
+    pub fn new(plan: Arc<Plan>, clock: EventTime) -> Partition {
+        Partition {
+            plan,
+            clock,
+            index: HashMap::default(),
+            residents: Vec::new(),
+            timers: BinaryHeap::new(),
+            outcome: Outcome::default(),
+            transitions: Vec::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    pub fn clock(&self) -> EventTime {
+        self.clock
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Takes one accepted record: moves the clock, fires what was due before, and advances its customer.
+    ///
+    /// `decided_at` is the wall clock, or `None` in a replay. `load` reads a customer that is not in memory.
+    pub fn accept<E>(
+        &mut self,
+        event: &Event,
+        position: Option<&SourcePosition>,
+        decided_at: Option<EventTime>,
+        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+    ) -> Result<Accepted, E> {
+        let late = event.time < self.clock;
+        while self.fire_next(event.time, decided_at, load)? {}
+        self.clock = self.clock.max(event.time);
+        let cause = if late { Cause::LateEvent } else { self.cause_of(event) };
+        let slot = self.slot(&event.customer);
+        self.ensure(slot, decided_at, load)?;
+        let occasion = Occasion { cause, event: Some(event), position, decided_at: decided_at.unwrap_or(self.clock) };
+        let applied = self.step(slot, Input::Event(event), self.clock, &occasion);
+        Ok(Accepted { applied, late })
+    }
+
+    /// Fires the earliest timer that is due before `before`; `false`: there is none.
+    pub fn fire_next<E>(
+        &mut self,
+        before: EventTime,
+        decided_at: Option<EventTime>,
+        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+    ) -> Result<bool, E> {
+        let Some((due, slot)) = self.next_timer().filter(|(due, _)| *due < before) else { return Ok(false) };
+        self.timers.pop();
+        self.clock = self.clock.max(due);
+        self.ensure(slot, decided_at, load)?;
+        self.residents[slot.at()].armed = EventTime::MAX;
+        let occasion = Occasion { cause: Cause::Time, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
+        self.step(slot, Input::Time, due, &occasion);
+        Ok(true)
+    }
+
+    /// Moves the clock to `to`, once everything due before it has fired.
+    pub fn set_clock(&mut self, to: EventTime) {
+        self.clock = self.clock.max(to);
+    }
+
+    /// The instant at which the next timer is due.
+    pub fn next_due(&mut self) -> Option<EventTime> {
+        self.next_timer().map(|(due, _)| due)
+    }
+
+    /// How many customers have a timer.
+    pub fn timers_pending(&self) -> usize {
+        self.residents.iter().filter(|resident| resident.armed != EventTime::MAX).count()
+    }
+
+    /// The transitions since they were last taken, in order.
+    pub fn take_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    pub fn transitions(&self) -> &[Transition] {
+        &self.transitions
+    }
+
+    /// Customers whose state changed since the last [`Partition::settled`], each once.
+    pub fn changed(&self) -> &[Slot] {
+        &self.changed
+    }
+
+    pub fn resident(&self, slot: Slot) -> &Resident {
+        &self.residents[slot.at()]
+    }
+
+    pub fn resident_mut(&mut self, slot: Slot) -> &mut Resident {
+        &mut self.residents[slot.at()]
+    }
+
+    pub fn find(&self, customer: &CustomerId) -> Option<Slot> {
+        self.index.get(customer).copied()
+    }
+
+    /// How many customers are known.
+    pub fn customers(&self) -> usize {
+        self.residents.len()
+    }
+
+    /// Lets go of the state of the `nth` known customer; `false`: it is not in memory, or not stored yet.
+    pub fn release(&mut self, nth: usize) -> bool {
+        let resident = &mut self.residents[nth];
+        !resident.changed && resident.state.take().is_some()
+    }
+
+    /// The changes are kept elsewhere (or given up): the next batch begins.
+    pub fn settled(&mut self) {
+        for slot in std::mem::take(&mut self.changed) {
+            self.residents[slot.at()].changed = false;
+        }
+        self.transitions.clear();
+    }
+
+    /// Arms a customer's timer as it was stored; its state stays where it is until it is of use.
+    pub fn arm_stored(&mut self, customer: &CustomerId, due: EventTime) {
+        let slot = self.slot(customer);
+        self.arm(slot, due);
+    }
+
+    /// Decides a customer by this plan if another one had decided it.
+    pub fn ensure<E>(
+        &mut self,
+        slot: Slot,
+        decided_at: Option<EventTime>,
+        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+    ) -> Result<(), E> {
+        if self.residents[slot.at()].state.is_some() {
+            return Ok(());
+        }
+        let loaded = load(&self.residents[slot.at()].customer)?;
+        let current = loaded.as_ref().is_none_or(|loaded| loaded.current);
+        let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
+        let now = self.clock.max(state.standing.at);
+        self.residents[slot.at()].state = Some(Box::new(state));
+        if !current {
+            let occasion = Occasion { cause: Cause::Definition, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
+            self.step(slot, Input::Definitions, now, &occasion);
+        }
+        Ok(())
+    }
+
+    /// The slot of a customer, made if there is none.
+    pub fn slot(&mut self, customer: &CustomerId) -> Slot {
+        if let Some(slot) = self.index.get(customer) {
+            return *slot;
+        }
+        let slot = Slot(self.residents.len() as u32);
+        self.residents.push(Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false });
+        self.index.insert(customer.clone(), slot);
+        slot
+    }
+
+    fn step(&mut self, slot: Slot, input: Input<'_>, now: EventTime, occasion: &Occasion<'_>) -> Applied {
+        let resident = &mut self.residents[slot.at()];
+        let Some(state) = resident.state.as_deref_mut() else { return Applied::Duplicate };
+        let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
+        let next_flip = state.standing.next_flip;
+        if applied != Applied::Duplicate && !resident.changed {
+            resident.changed = true;
+            self.changed.push(slot);
+        }
+        for change in self.outcome.changes.drain(..) {
+            self.transitions.push(transition(&self.plan, &resident.customer, change, now, occasion));
+        }
+        self.arm(slot, next_flip);
+        applied
+    }
+
+    /// Lets the customer's timer fire at `due` at the latest.
+    fn arm(&mut self, slot: Slot, due: EventTime) {
+        let resident = &mut self.residents[slot.at()];
+        if due < resident.armed {
+            resident.armed = due;
+            self.timers.push(Reverse((due, slot)));
+        }
+    }
+
+    /// The earliest timer that is still armed; those that an earlier one has replaced are dropped on the way.
+    fn next_timer(&mut self) -> Option<(EventTime, Slot)> {
+        while let Some(Reverse((due, slot))) = self.timers.peek().copied() {
+            if self.residents[slot.at()].armed == due {
+                return Some((due, slot));
+            }
+            self.timers.pop();
+        }
+        None
+    }
+
+    fn cause_of(&self, event: &Event) -> Cause {
+        match self.plan.role(usize::from(event.stream.0)) {
+            StreamRole::Refunds => Cause::Refund,
+            StreamRole::Cancellations => Cause::Cancellation,
+            StreamRole::Traits => Cause::Trait,
+            StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
+        }
+    }
+}
+
+impl Slot {
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+fn transition(plan: &Plan, customer: &CustomerId, change: Change, at: EventTime, occasion: &Occasion<'_>) -> Transition {
+    let segment = &plan.segments[change.segment];
+    Transition {
+        customer: customer.clone(),
+        segment: segment.key.clone(),
+        direction: change.direction,
+        at,
+        decided_at: occasion.decided_at,
+        sequence: change.sequence,
+        entry: change.entry,
+        cause: occasion.cause,
+        trigger: occasion.event.map(|event| Trigger {
+            stream: plan.catalogue.stream(event.stream).name.clone(),
+            event_id: event.id.clone(),
+            position: occasion.position.cloned(),
+        }),
+        evidence: change.evidence,
+        valid_until: change.valid_until,
+        version: segment.version.clone(),
+        since: change.since,
+    }
+}

@@ -1,0 +1,108 @@
+//! The part of a plan that decides one segment: what [`Outlook`] looks ahead in.
+//!
+//! **Invariant:** over the same facts the part decides its segments exactly as the whole does; only positions differ.
+
+use std::collections::BTreeSet;
+
+use super::{Leaf, Logic, Outlook, Plan, Predicate, SegmentPlan};
+
+impl Plan {
+    /// The part for a segment and all that it rests on.
+    pub(super) fn restrict(&self, segment: usize) -> Outlook {
+        let segments = self.closure(segment);
+        let predicates = self.predicates_of(&segments);
+        let aggregates: Vec<usize> = predicates.iter().flat_map(|p| self.predicates[*p].aggregates.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+        let part = Part { segments: &segments, predicates: &predicates, aggregates: &aggregates };
+        let mut plan = Plan {
+            catalogue: self.catalogue.clone(),
+            projection: self.projection.clone(),
+            streams: self.streams.clone(),
+            over_stream: Vec::new(),
+            aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
+            predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
+            segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
+            order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
+            lists: self.lists.clone(),
+            fingerprint: self.fingerprint,
+        };
+        plan.link();
+        Outlook { plan, target: position(&segments, segment).unwrap_or(0), aggregates, predicates, segments }
+    }
+
+    /// The segment and all that it names, directly or not, ascending.
+    fn closure(&self, segment: usize) -> Vec<usize> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![segment]);
+        while let Some(next) = open.pop() {
+            if found.insert(next) {
+                let predicates = self.predicates_of(&[next]);
+                open.extend(predicates.iter().flat_map(|p| self.predicates[*p].segments.iter().map(|(s, _)| *s)));
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {
+        let mut found = BTreeSet::new();
+        for segment in segments {
+            let plan = &self.segments[*segment];
+            for logic in [Some(&plan.when), plan.exit_when.as_ref()].into_iter().flatten() {
+                logic.each_predicate(&mut |p| {
+                    found.insert(p);
+                });
+            }
+        }
+        found.into_iter().collect()
+    }
+}
+
+/// The indexes that are kept, ascending; the position in them is the new index.
+struct Part<'a> {
+    segments: &'a [usize],
+    predicates: &'a [usize],
+    aggregates: &'a [usize],
+}
+
+impl Part<'_> {
+    fn predicate(&self, predicate: &Predicate) -> Predicate {
+        let segment = |s: usize| position(self.segments, s).unwrap_or(s);
+        let aggregate = |a: usize| position(self.aggregates, a).unwrap_or(a);
+        Predicate {
+            formula: predicate.formula.with_leaves(&|leaf| match leaf {
+                Leaf::Aggregate(index) => Leaf::Aggregate(aggregate(index)),
+                Leaf::Segment { segment: index, last } => Leaf::Segment { segment: segment(index), last },
+                other => other,
+            }),
+            subject: predicate.subject.clone(),
+            aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
+            traits: predicate.traits.clone(),
+            segments: predicate.segments.iter().map(|(s, last)| (segment(*s), *last)).collect(),
+            users: Vec::new(),
+        }
+    }
+
+    fn segment(&self, segment: &SegmentPlan) -> SegmentPlan {
+        SegmentPlan {
+            key: segment.key.clone(),
+            hash: segment.hash,
+            version: segment.version.clone(),
+            when: self.logic(&segment.when),
+            exit_when: segment.exit_when.as_ref().map(|logic| self.logic(logic)),
+            dependents: Vec::new(),
+            position: 0,
+            outlook: None,
+        }
+    }
+
+    fn logic(&self, logic: &Logic) -> Logic {
+        match logic {
+            Logic::Predicate(index) => Logic::Predicate(position(self.predicates, *index).unwrap_or(*index)),
+            Logic::Not(inner) => Logic::Not(Box::new(self.logic(inner))),
+            Logic::And(parts) => Logic::And(parts.iter().map(|part| self.logic(part)).collect()),
+            Logic::Or(parts) => Logic::Or(parts.iter().map(|part| self.logic(part)).collect()),
+        }
+    }
+}
+
+fn position(sorted: &[usize], index: usize) -> Option<usize> {
+    sorted.binary_search(&index).ok()
+}

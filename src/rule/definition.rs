@@ -1,0 +1,119 @@
+//! Definitions: files of segments and lists, read, checked as a whole, and put in order (semantics §4).
+//!
+//! ```yaml
+//! segments:
+//!   - {key: loyal, when: 'count(orders last 30d) > 2'}
+//! lists: {staff: [ann, bob]}
+//! ```
+//!
+//! **Invariant:** all or nothing. [`Loaded::definitions`] is there only if there was no error, and then every name in
+//! every rule exists; otherwise every problem of every file is reported, each at its place.
+
+mod entry;
+mod file;
+mod loader;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::ast::Expr;
+use super::diagnostic::{Diagnostic, Location, Source};
+use super::yaml;
+use crate::event::Catalogue;
+use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::time::Zone;
+pub use file::MAX_FILE_BYTES;
+use loader::Loader;
+
+/// More is a generated mistake, not a set of campaigns.
+pub const MAX_SEGMENTS: usize = 100_000;
+
+/// What happens to those for whom a new segment holds from the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCreate {
+    /// They are members, and no entry is published.
+    Silent,
+    #[default]
+    Emit,
+}
+
+/// One segment as its author wrote it.
+#[derive(Clone, Debug)]
+pub struct SegmentDefinition {
+    pub key: SegmentKey,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub owner: Option<String>,
+    pub tags: Vec<String>,
+    /// Of the calendar windows; UTC unless said otherwise.
+    pub timezone: Zone,
+    pub when: Expr,
+    pub exit_when: Option<Expr>,
+    pub on_create: OnCreate,
+    /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
+    pub version: Arc<str>,
+    /// `tests:`, not read yet.
+    pub tests: Option<yaml::Node>,
+    /// Where its key stands.
+    pub location: Location,
+}
+
+/// Everything that a set of files defines.
+#[derive(Clone, Debug, Default)]
+pub struct Definitions {
+    /// In order of definition: files as given, folders by name.
+    pub segments: Vec<SegmentDefinition>,
+    /// Inline lists; those with a file of their own are the caller's.
+    pub lists: BTreeMap<ListKey, BTreeSet<CustomerId>>,
+    /// Positions in `segments`, each after all that it refers to; otherwise in order of definition.
+    pub evaluation_order: Vec<usize>,
+}
+
+/// What came of loading. Without an error there are definitions; warnings may stand beside them.
+#[derive(Debug)]
+pub struct Loaded {
+    pub definitions: Option<Definitions>,
+    /// By file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What rules may speak of.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    pub catalogue: &'a Catalogue,
+    /// Static lists that are defined elsewhere, in files of their own.
+    pub lists: &'a [ListKey],
+}
+
+/// Reads files, and folders with all their `*.yaml` and `*.yml` (not `*.test.yaml`, not what begins with a dot).
+pub fn load(paths: &[PathBuf], names: Names<'_>) -> Loaded {
+    let mut loader = Loader::new(names, &[]);
+    let (sources, unreadable) = file::read_all(paths);
+    loader.diagnostics.extend(unreadable);
+    for source in &sources {
+        loader.file(source);
+    }
+    loader.finish()
+}
+
+/// Reads one text, `name` being what messages call it. Keys of `beside` may stand next to `segments:`; they are
+/// somebody else's (a scenario's `events:`).
+pub fn load_text(name: &str, text: &str, names: Names<'_>, beside: &[&str]) -> Loaded {
+    let mut loader = Loader::new(names, beside);
+    loader.file(&Source::new(name, text));
+    loader.finish()
+}
+
+/// The fingerprint of what decides who is a member, and nothing else.
+fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone) -> Arc<str> {
+    let exit_when = exit_when.map(Expr::to_string).unwrap_or_default();
+    // NUL cannot stand in a zone's name or begin a rule: no two definitions run together.
+    let text = format!("{when}\0{exit_when}\0{}", timezone.name());
+    format!("{:032x}", xxh3_128(text.as_bytes())).into()
+}

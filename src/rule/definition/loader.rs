@@ -1,0 +1,235 @@
+//! Files as drafts: everything that can be said of one file, before the names of the others are known.
+//!
+//! **Invariant:** a key that was written counts as known even if its segment is broken, so that one mistake does not
+//! make every reference to it another.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::super::ast::{Expr, Place};
+use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
+use super::super::yaml::{self, Node, TextMap};
+use super::super::{check, parser};
+use super::entry::{self, Entries};
+use super::{Definitions, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, resolve, version};
+use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::time::Zone;
+
+const FILE_KEYS: [&str; 2] = ["lists", "segments"];
+const FILE_KEYS_LATER: [&str; 1] = ["ladders"];
+const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "on_create", "tests"];
+const SEGMENT_KEYS_LATER: [&str; 5] = ["min_stay", "entry", "entry_topic", "expiring", "experiment"];
+
+/// A rule and the scalar it was read from, to say where a name in it stands.
+pub struct Written {
+    pub expr: Expr,
+    source: Arc<Source>,
+    node: Node,
+}
+
+impl Written {
+    pub fn location(&self, place: Place) -> Location {
+        in_file(&self.source, &self.node, place)
+    }
+}
+
+/// A segment whose references are not resolved yet.
+pub struct Draft {
+    pub definition: SegmentDefinition,
+    pub when: Written,
+    pub exit_when: Option<Written>,
+}
+
+pub struct Loader<'a> {
+    pub names: Names<'a>,
+    beside: &'a [&'a str],
+    pub drafts: Vec<Draft>,
+    /// Every key that was written, also of segments that are broken.
+    pub keys: HashMap<SegmentKey, Location>,
+    pub lists: BTreeMap<ListKey, BTreeSet<CustomerId>>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Loader<'a> {
+    pub fn new(names: Names<'a>, beside: &'a [&'a str]) -> Loader<'a> {
+        Loader { names, beside, drafts: Vec::new(), keys: HashMap::new(), lists: BTreeMap::new(), diagnostics: Vec::new() }
+    }
+
+    pub fn file(&mut self, source: &Arc<Source>) {
+        let (root, problems) = yaml::read(source);
+        let broken = root.is_none() && !problems.is_empty();
+        self.diagnostics.extend(problems);
+        let Some(root) = root.filter(|root| !root.is_null()) else {
+            if !broken {
+                let diagnostic =
+                    Diagnostic::error("empty-file", Location { source: source.clone(), bytes: None }, "the file defines nothing");
+                self.diagnostics.push(diagnostic.help("a file of definitions begins with `segments:`"));
+            }
+            return;
+        };
+        let Some(entries) = Entries::of(source, &root, "a file of definitions", &mut self.diagnostics) else { return };
+        let known: Vec<&str> = FILE_KEYS.iter().chain(self.beside).copied().collect();
+        entries.only(&known, &FILE_KEYS_LATER, &mut self.diagnostics);
+        if let Some(lists) = entries.get("lists") {
+            self.lists_of(source, lists);
+        }
+        for node in entries.sequence("segments", &mut self.diagnostics) {
+            self.segment(source, node);
+        }
+    }
+
+    fn lists_of(&mut self, source: &Arc<Source>, node: &Node) {
+        let Some(lists) = Entries::of(source, node, "`lists`", &mut self.diagnostics) else { return };
+        for (key, ids) in lists.all() {
+            let name = key.text().unwrap_or_default();
+            if let Some(problem) = entry::bad_key(name) {
+                self.diagnostics.push(entry::error("bad-key", source, key, problem));
+            }
+            let ids = entry::texts(source, name, ids, &mut self.diagnostics);
+            let ids = ids.iter().map(|id| CustomerId::new(*id)).collect();
+            let twice = self.names.lists.iter().any(|list| list.as_str() == name);
+            if self.lists.insert(ListKey::new(name), ids).is_some() || twice {
+                self.diagnostics.push(entry::error("duplicate-list", source, key, format!("the list `{name}` is defined twice")));
+            }
+        }
+    }
+
+    fn segment(&mut self, source: &Arc<Source>, node: &Node) {
+        let Some(entries) = Entries::of(source, node, "a segment", &mut self.diagnostics) else { return };
+        entries.only(&SEGMENT_KEYS, &SEGMENT_KEYS_LATER, &mut self.diagnostics);
+        let key = self.key(source, &entries, node);
+        let timezone = self.timezone(source, &entries);
+        let on_create = self.on_create(source, &entries);
+        let exit_when = entries.text("exit_when", &mut self.diagnostics).map(|(node, text)| self.rule(source, node, text));
+        let when = match entries.required("when", node, &mut self.diagnostics) {
+            Some((node, text)) => self.rule(source, node, text),
+            None => None,
+        };
+        let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
+        let (name, description, owner) = (text("name"), text("description"), text("owner"));
+        let tags = entries.texts("tags", &mut self.diagnostics);
+        let tests = entries.get("tests").cloned();
+        // Broken somewhere: what was wrong is reported.
+        let (Some((key, location)), Some(timezone), Some(when)) = (key, timezone, when) else { return };
+        let exit_when = match exit_when {
+            Some(None) => return,
+            written => written.flatten(),
+        };
+        let exit_expr = exit_when.as_ref().map(|written| written.expr.clone());
+        let version = version(&when.expr, exit_expr.as_ref(), &timezone);
+        let when_expr = when.expr.clone();
+        let definition = SegmentDefinition {
+            key,
+            name,
+            description,
+            owner,
+            tags,
+            timezone,
+            when: when_expr,
+            exit_when: exit_expr,
+            on_create,
+            version,
+            tests,
+            location,
+        };
+        self.drafts.push(Draft { definition, when, exit_when });
+    }
+
+    /// `None`: there is no usable key, or it was taken.
+    fn key(&mut self, source: &Arc<Source>, entries: &Entries<'_>, segment: &Node) -> Option<(SegmentKey, Location)> {
+        let (node, text) = entries.required("key", segment, &mut self.diagnostics)?;
+        if let Some(problem) = entry::bad_key(text) {
+            self.diagnostics.push(entry::error("bad-key", source, node, problem));
+            return None;
+        }
+        let (key, location) = (SegmentKey::new(text), entry::location(source, node));
+        if let Some(first) = self.keys.get(&key) {
+            let diagnostic = entry::error("duplicate-segment", source, node, format!("the segment `{key}` is defined twice"));
+            self.diagnostics.push(diagnostic.help(format!("it is defined first at {first}; keys are never reused")));
+            return None;
+        }
+        if self.keys.len() == MAX_SEGMENTS {
+            let message = format!("more than {MAX_SEGMENTS} segments");
+            self.diagnostics.push(entry::error("too-many-segments", source, node, message));
+        }
+        self.keys.insert(key.clone(), location.clone());
+        Some((key, location))
+    }
+
+    fn timezone(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> Option<Zone> {
+        let Some((node, name)) = entries.text("timezone", &mut self.diagnostics) else { return Some(Zone::UTC) };
+        let zone = Zone::parse(name);
+        if zone.is_none() {
+            let diagnostic = entry::error("unknown-timezone", source, node, format!("there is no time zone `{name}`"));
+            self.diagnostics.push(diagnostic.help("time zones have IANA names, such as `Europe/Berlin`"));
+        }
+        zone
+    }
+
+    fn on_create(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> OnCreate {
+        match entries.text("on_create", &mut self.diagnostics) {
+            None => OnCreate::default(),
+            Some((_, "silent")) => OnCreate::Silent,
+            Some((_, "emit")) => OnCreate::Emit,
+            Some((node, other)) => {
+                let diagnostic = entry::error("bad-value", source, node, format!("`{other}` is neither `silent` nor `emit`"));
+                self.diagnostics.push(diagnostic.suggest(other, ["silent", "emit"]));
+                OnCreate::default()
+            }
+        }
+    }
+
+    /// A rule that parses and whose types fit; its problems are reported.
+    fn rule(&mut self, source: &Arc<Source>, node: &Node, text: &str) -> Option<Written> {
+        let (expr, findings) = match parser::parse(text) {
+            Ok(expr) => {
+                let findings = check::check(&expr, self.names.catalogue);
+                (Some(expr), findings)
+            }
+            Err(findings) => (None, findings),
+        };
+        let right = findings.iter().all(|finding| finding.severity != Severity::Error);
+        self.report(source, node, findings);
+        expr.filter(|_| right).map(|expr| Written { expr, source: source.clone(), node: node.clone() })
+    }
+
+    fn report(&mut self, source: &Arc<Source>, node: &Node, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            return;
+        }
+        let map = TextMap::new(node, &source.text);
+        self.diagnostics.extend(findings.into_iter().map(|finding| {
+            let bytes = Some(map.bytes(finding.place));
+            finding.at(Location { source: source.clone(), bytes })
+        }));
+    }
+
+    pub fn finish(mut self) -> Loaded {
+        let evaluation_order = resolve::resolve(&mut self);
+        if self.keys.is_empty() && self.lists.is_empty() && self.diagnostics.is_empty() {
+            self.diagnostics.push(no_definitions());
+        }
+        let failed = self.diagnostics.iter().any(Diagnostic::is_error);
+        let place = |d: &Diagnostic| d.location.as_ref().map(|l| (l.source.name.clone(), l.bytes.as_ref().map(|b| b.start)));
+        self.diagnostics.sort_by_cached_key(place);
+        let segments = self.drafts.into_iter().map(|draft| draft.definition).collect();
+        let definitions = Definitions { segments, lists: self.lists, evaluation_order };
+        Loaded { definitions: (!failed).then_some(definitions), diagnostics: self.diagnostics }
+    }
+}
+
+fn no_definitions() -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        code: "no-definitions",
+        message: "there is not a single definition".to_owned(),
+        location: None,
+        label: None,
+        help: Some("definitions are read from files `*.yaml` and `*.yml`".to_owned()),
+    }
+}
+
+fn in_file(source: &Arc<Source>, node: &Node, place: Place) -> Location {
+    let bytes = TextMap::new(node, &source.text).bytes(place);
+    Location { source: source.clone(), bytes: Some(bytes) }
+}

@@ -1,0 +1,208 @@
+//! YAML as nodes that remember where they stand, down to the byte inside a scalar.
+//!
+//! `serde` stops at the first problem and forgets places; a file of definitions is read in one go and every problem
+//! in it is shown with its place, so the parser's events become a tree of our own.
+//!
+//! **Invariant:** a tree is at most [`MAX_DEPTH`] deep, and no alias is expanded but that of a scalar: the tree is
+//! never larger than the file.
+
+mod place;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, options};
+use smol_str::SmolStr;
+
+use super::diagnostic::{Diagnostic, Location, Source};
+pub use place::TextMap;
+
+const MAX_DEPTH: usize = 64;
+
+/// How a scalar was written; it decides how its text maps back to the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScalarKind {
+    Plain,
+    Single,
+    Double,
+    /// `|` or `>`
+    Block,
+}
+
+#[derive(Clone, Debug)]
+pub enum Content {
+    Scalar(SmolStr, ScalarKind),
+    Sequence(Vec<Node>),
+    /// Keys are scalars, in the order of the file; none comes twice.
+    Mapping(Vec<(Node, Node)>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub content: Content,
+    /// Of the file.
+    pub bytes: Range<usize>,
+}
+
+impl Node {
+    /// The text of a scalar that says something; `None` for collections, an empty plain scalar, `null` and `~`.
+    pub fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar(text, ScalarKind::Plain) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => None,
+            Content::Scalar(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing was written: `key:` and no more.
+    pub fn is_null(&self) -> bool {
+        matches!(self.content, Content::Scalar(..)) && self.text().is_none()
+    }
+
+    /// What a message calls it.
+    pub fn describe(&self) -> &'static str {
+        match self.content {
+            Content::Scalar(..) if self.is_null() => "nothing",
+            Content::Scalar(..) => "a text",
+            Content::Sequence(_) => "a list",
+            Content::Mapping(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads a file of one document. `None` as the node: the file holds nothing but comments.
+///
+/// The diagnostics are what could be found before the text made no sense any more; duplicate keys do not stop it.
+pub fn read(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
+    let mut builder = Builder { source, open: Vec::new(), root: None, anchors: HashMap::new(), diagnostics: Vec::new() };
+    for event in Parser::new_from_str_with_options(&source.text, parser_options()) {
+        let stop = match event {
+            Ok((event, span)) => builder.take(event, span).err(),
+            Err(error) => Some(builder.syntax(&error)),
+        };
+        if let Some(diagnostic) = stop {
+            builder.diagnostics.push(diagnostic);
+            return (None, builder.diagnostics);
+        }
+    }
+    (builder.root, builder.diagnostics)
+}
+
+fn parser_options() -> Options {
+    options! { emit_comments: false, flow_nesting_limit: MAX_DEPTH as _, block_nesting_limit: MAX_DEPTH as _ }
+}
+
+/// A collection that has begun and not ended.
+struct Open {
+    content: Content,
+    /// Of a mapping: the key whose value comes next.
+    key: Option<Node>,
+    seen: HashMap<SmolStr, Range<usize>>,
+    start: usize,
+    anchor: usize,
+}
+
+struct Builder<'a> {
+    source: &'a Arc<Source>,
+    open: Vec<Open>,
+    root: Option<Node>,
+    /// Scalars only.
+    anchors: HashMap<usize, Node>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Builder<'_> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Diagnostic> {
+        let bytes = byte_range(&span);
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let node = Node { content: Content::Scalar(text.into(), kind(style)), bytes };
+                if anchor > 0 {
+                    self.anchors.insert(anchor, node.clone());
+                }
+                self.place(node)
+            }
+            Event::Alias(anchor) => {
+                let target = self.anchors.get(&anchor).cloned();
+                let node = target.ok_or_else(|| self.error("yaml-alias", bytes.clone(), "only a text can be referred to with `*`"))?;
+                self.place(node)
+            }
+            Event::SequenceStart(_, anchor, _) => self.begin(Content::Sequence(Vec::new()), bytes, anchor),
+            Event::MappingStart(_, anchor, _) => self.begin(Content::Mapping(Vec::new()), bytes, anchor),
+            Event::SequenceEnd | Event::MappingEnd => self.end(bytes.end),
+            Event::DocumentStart(..) if self.root.is_some() => Err(self.error("yaml-documents", bytes, "a file holds one document")),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, content: Content, bytes: Range<usize>, anchor: usize) -> Result<(), Diagnostic> {
+        let is_key = self.open.last().is_some_and(|open| open.key.is_none() && matches!(open.content, Content::Mapping(_)));
+        if is_key {
+            return Err(self.error("yaml-key", bytes, "a key must be a text"));
+        }
+        self.open.push(Open { content, key: None, seen: HashMap::new(), start: bytes.start, anchor });
+        Ok(())
+    }
+
+    fn end(&mut self, end: usize) -> Result<(), Diagnostic> {
+        let Some(Open { content, start, anchor, .. }) = self.open.pop() else { return Ok(()) };
+        self.anchors.remove(&anchor);
+        self.place(Node { content, bytes: start..end.max(start) })
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, node: Node) -> Result<(), Diagnostic> {
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut open.content {
+            Content::Sequence(items) => items.push(node),
+            Content::Mapping(entries) => match open.key.take() {
+                Some(key) => entries.push((key, node)),
+                None => return self.place_key(node),
+            },
+            Content::Scalar(..) => {}
+        }
+        Ok(())
+    }
+
+    fn place_key(&mut self, key: Node) -> Result<(), Diagnostic> {
+        let Content::Scalar(text, _) = &key.content else { return Ok(()) };
+        let Some(open) = self.open.last_mut() else { return Ok(()) };
+        if let Some(first) = open.seen.insert(text.clone(), key.bytes.clone()) {
+            let (line, column) = self.source.line_and_column(first.start);
+            let message = format!("the key `{text}` comes twice in one mapping");
+            let diagnostic = self.error("duplicate-key", key.bytes.clone(), &message);
+            self.diagnostics.push(diagnostic.help(format!("it came first at line {line}, column {column}")));
+        }
+        if let Some(open) = self.open.last_mut() {
+            open.key = Some(key);
+        }
+        Ok(())
+    }
+
+    fn error(&self, code: &'static str, bytes: Range<usize>, message: &str) -> Diagnostic {
+        Diagnostic::error(code, Location { source: self.source.clone(), bytes: Some(bytes) }, message)
+    }
+
+    fn syntax(&self, error: &ScanError) -> Diagnostic {
+        let at = error.marker().byte_offset().unwrap_or(self.source.text.len());
+        self.error("yaml-syntax", at..at, &format!("this is not YAML: {}", error.info()))
+    }
+}
+
+fn byte_range(span: &Span) -> Range<usize> {
+    let start = span.start.byte_offset().unwrap_or_default();
+    start..span.end.byte_offset().unwrap_or(start).max(start)
+}
+
+fn kind(style: ScalarStyle) -> ScalarKind {
+    match style {
+        ScalarStyle::Plain => ScalarKind::Plain,
+        ScalarStyle::SingleQuoted => ScalarKind::Single,
+        ScalarStyle::DoubleQuoted => ScalarKind::Double,
+        _ => ScalarKind::Block,
+    }
+}
