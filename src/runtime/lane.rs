@@ -115,7 +115,7 @@ impl Lane {
     /// Connects the lane's producer and fences its past.
     pub fn open(around: Surroundings, number: usize, inbox: Receiver<Mail>, outbox: Sender<Mail>, queued: Arc<Queued>) -> Result<Lane, RunError> {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
-        let decoder = around.definitions.decoder();
+        let decoder = around.definitions.decoder(around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
         Ok(Lane {
             around,

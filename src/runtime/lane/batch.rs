@@ -145,7 +145,7 @@ impl Running {
         let topic = self.offsets.iter().map(|(topic, _)| topic).find(|topic| *topic.0 == *message.topic()).cloned();
         let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
         let position = SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) };
-        self.task.accept(event, position, wall)?;
+        self.task.accept(&event, &position, wall)?;
         Ok(Applied::Done)
     }
 
