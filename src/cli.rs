@@ -6,6 +6,7 @@
 
 mod check;
 mod completions;
+mod demo;
 mod input;
 mod load;
 mod logging;
@@ -44,6 +45,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Demo(demo::Args),
     Replay(replay::Args),
     Check(check::Args),
     Load(load::Args),
@@ -77,6 +79,7 @@ impl Command {
     fn run(self) -> anyhow::Result<Outcome> {
         match self {
             Command::Run(args) => run::run(&args),
+            Command::Demo(args) => demo::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Load(args) => load::run(&args),

@@ -111,7 +111,9 @@ impl Replay {
     fn new(plan: Plan, args: &Args) -> anyhow::Result<Replay> {
         let (plan, limits) = (Arc::new(plan), DecodeLimits::default());
         let out: Box<dyn Write> = match &args.output {
-            Some(path) => Box::new(BufWriter::with_capacity(1 << 18, File::create(path).with_context(|| format!("cannot write {}", path.display()))?)),
+            Some(path) => {
+                Box::new(BufWriter::with_capacity(1 << 18, File::create(path).with_context(|| format!("cannot write {}", path.display()))?))
+            }
             None => Box::new(BufWriter::with_capacity(1 << 18, io::stdout())),
         };
         Ok(Replay {

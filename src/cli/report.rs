@@ -40,7 +40,8 @@ pub fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
 pub fn summary(diagnostics: &[Diagnostic]) -> String {
     let errors = diagnostics.iter().filter(|d| d.is_error()).count();
     let counts = [(errors, "error"), (diagnostics.len() - errors, "warning")];
-    let parts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" })).collect();
+    let parts: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" })).collect();
     parts.join(", ")
 }
 
