@@ -26,11 +26,11 @@ use crate::metrics::Build;
 
 const EXAMPLES: &str = "\
 Examples:
-  segmentd demo                                       see customers enter and leave, nothing to install
-  segmentd check config/segments/                     are the definitions right?
-  segmentd replay --segments config/segments/ events.ndjson.zst
-                                                      what would have happened?
-  segmentd run --config config/segmentd.yaml          the service: Kafka in, Kafka out
+  segmentd demo                            customers enter and leave; nothing to install
+  segmentd check config/                   is everything right?
+  segmentd replay --segments config/segments/ events.ndjson
+                                           what would have happened?
+  segmentd run                             the service: Kafka in, Kafka out
 
 Exit codes: 0 done, 1 a check or a command failed, 2 usage, 78 configuration refused.";
 

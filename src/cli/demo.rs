@@ -27,7 +27,7 @@ const SEGMENTS: &str = include_str!("../../config/segments/shop.yaml");
 /// 26,202 events of 391 households in 14 months; source and terms: tests/data/README.md.
 const EVENTS: &[u8] = include_bytes!("../../assets/demo.ndjson.zst");
 
-/// See customers enter and leave segments: the service over real purchases, nothing to install
+/// Show customers entering and leaving segments; needs nothing installed
 #[derive(Parser)]
 pub struct Args {
     /// Days of purchases a second

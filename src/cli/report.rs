@@ -30,8 +30,7 @@ pub fn complain(diagnostics: &[Diagnostic]) {
 pub fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for diagnostic in diagnostics {
-        serde_json::to_writer(&mut out, diagnostic)?;
-        out.write_all(b"\n")?;
+        writeln!(out, "{}", serde_json::to_string(diagnostic)?)?;
     }
     Ok(())
 }

@@ -33,8 +33,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let (_, schema) =
         all.iter().find(|(known, _)| known == name).ok_or_else(|| anyhow::anyhow!("there is no schema `{name}`; there are {}", names()))?;
-    serde_json::to_writer_pretty(&mut out, schema)?;
-    writeln!(out)?;
+    // Written as text: serde_json would wrap a closed pipe in an error of its own.
+    writeln!(out, "{}", serde_json::to_string_pretty(schema)?)?;
     Ok(Outcome::Done)
 }
 

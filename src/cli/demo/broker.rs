@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rdkafka::producer::DefaultProducerContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::ConfigFile;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 2017-03-04 17:22  hh-2200  enters  loyal     count(orders last 30d) is 3, > 2
-//! 2017-04-03 10:01  hh-2200  leaves  loyal     by time alone
+//! 2017-04-03 10:01  hh-2200  leaves  loyal     by time alone: count(orders last 30d) is 2, not > 2
 //! ```
 //!
 //! **Invariant:** every transition is counted, whether it is shown or not.
@@ -44,6 +44,7 @@ struct Evidence {
     value: Option<String>,
     op: String,
     threshold: Option<String>,
+    met: bool,
 }
 
 pub struct Screen {
@@ -118,12 +119,13 @@ impl Screen {
 }
 
 impl Shown {
+    /// The evidence that decided: of an exit, a predicate that does not hold any more.
     fn why(&self) -> String {
-        if self.cause == "time" {
-            return "by time alone".into();
-        }
-        let Some(Evidence { aggregate, value, op, threshold }) = self.evidence.first() else { return self.cause.clone() };
+        let entered = self.transition == "entered";
+        let decisive = self.evidence.iter().find(|evidence| evidence.met == entered).or(self.evidence.first());
+        let by = if self.cause == "time" { "by time alone: " } else { "" };
+        let Some(Evidence { aggregate, value, op, threshold, met }) = decisive else { return format!("{by}{}", self.cause) };
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".into());
-        format!("{aggregate} is {}, {op} {}", text(value), text(threshold))
+        format!("{by}{aggregate} is {}, {}{op} {}", text(value), if *met { "" } else { "not " }, text(threshold))
     }
 }
