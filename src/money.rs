@@ -228,7 +228,7 @@ impl fmt::Display for Number {
         let (whole, mut rest) = units.abs().div_rem(&over);
         let mut places = String::new();
         while !rest.is_zero() && places.len() < DISPLAY_PLACES {
-            let (digit, left) = (rest * 10).div_rem(&over);
+            let (digit, left) = (rest * BigInt::from(10)).div_rem(&over);
             places.push_str(&digit.to_string());
             rest = left;
         }
