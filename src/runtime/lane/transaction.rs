@@ -130,10 +130,10 @@ impl Lane {
     fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<(Partition, Vec<u8>)>), Trouble> {
         let mut offsets = TopicPartitionList::new();
         let mut manifests = Vec::with_capacity(partitions.len());
-        let surroundings = &self.around;
-        let sender = Sender { producer: &self.producer, settings: &surroundings.settings, definitions: &surroundings.definitions.fingerprint };
+        let Lane { producer, around, shares, .. } = self;
+        let sender = Sender { producer, settings: &around.settings, definitions: around.definitions.fingerprint() };
         for partition in partitions {
-            if let Some(Stage::Running(running)) = self.shares.get_mut(partition).map(|share| &mut share.stage) {
+            if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
                 manifests.push((*partition, sender.send(*partition, running)?));
                 add_at(&mut offsets, *partition, &running.offsets)?;
             }
@@ -257,7 +257,7 @@ impl Running {
 struct Sender<'a> {
     producer: &'a TransactionalProducer,
     settings: &'a Settings,
-    definitions: &'a str,
+    definitions: String,
 }
 
 impl Sender<'_> {
@@ -269,7 +269,7 @@ impl Sender<'_> {
         self.send_changelog(partition, running)
     }
 
-    fn send_transitions(&self, running: &Running) -> Result<(), Failure> {
+    fn send_transitions(&self, running: &mut Running) -> Result<(), Failure> {
         let topics = &self.settings.topics;
         let mut value = Vec::with_capacity(1024);
         for transition in running.task.transitions() {
@@ -344,7 +344,7 @@ impl Sender<'_> {
             }
         });
         result?;
-        let manifest = running.manifest(self.settings, self.definitions, &tally).encode();
+        let manifest = running.manifest(self.settings, &self.definitions, &tally).encode();
         self.producer.send(&Record { tracked: true, ..self.changelog(partition, Manifest::KEY, Some(&manifest), first) })?;
         Ok(manifest)
     }
