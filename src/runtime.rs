@@ -36,16 +36,17 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::event::{Catalogue, Projection};
 use crate::id::TopicName;
 use crate::kafka::topics::{Purpose, TopicError, Wanted};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::kafka::{self, Failure};
 use crate::metrics::Metrics;
+use crate::plan::Plan;
 use crate::store::StoreError;
 
 use status::Status;
 pub use supervisor::{Shutdown, run};
+pub use task::TaskOptions;
 
 /// Everything that the service is told.
 #[derive(Clone, Debug)]
@@ -119,13 +120,8 @@ impl Topic {
 
 /// What is evaluated.
 pub struct Definitions {
-    pub plan: Arc<task::Plan>,
-    pub options: task::TaskOptions,
-    pub catalogue: Catalogue,
-    pub projection: Projection,
-    pub limits: DecodeLimits,
-    /// Hexadecimal; recorded in every manifest.
-    pub fingerprint: String,
+    pub plan: Arc<Plan>,
+    pub options: TaskOptions,
 }
 
 /// Where the threads say what they do: figures and signs of life.
@@ -147,10 +143,10 @@ pub enum RunError {
     #[error("kafka.properties: `{property}` is set by segmentd itself: {reason}")]
     OwnedProperty { property: String, reason: &'static str },
     #[error(
-        "{place}: the offset to go on from does not exist any more (retention took the records before they were read); \
-         decide whether to start anew under another deployment, or to move the group's offsets"
+        "{place}: the offset to go on from does not exist any more ({reason}; retention may have taken the records before \
+         they were read); decide whether to start anew under another deployment, or to move the group's offsets"
     )]
-    OffsetLost { place: String },
+    OffsetLost { place: String, reason: String },
     #[error("{place}: the input cannot be read ({code:?}); restore the topic or the permission")]
     InputGone { place: String, code: RDKafkaErrorCode },
     #[error("{0}")]
@@ -189,7 +185,12 @@ impl Settings {
 }
 
 impl Definitions {
-    fn decoder(&self) -> Decoder {
-        Decoder::new(&self.catalogue, &self.projection, self.limits)
+    fn decoder(&self, limits: DecodeLimits) -> Decoder {
+        Decoder::new(&self.plan.catalogue, &self.plan.projection, limits)
+    }
+
+    /// As manifests record it.
+    fn fingerprint(&self) -> String {
+        format!("{:016x}", self.plan.fingerprint)
     }
 }

@@ -89,6 +89,14 @@ impl GroupConsumer {
         self.native.resume(&self.all_inputs(partitions))
     }
 
+    /// Everything that the last fetch knew of has been handed out. `from`: where reading began.
+    ///
+    /// Only equality says so: an end from an earlier assignment is stale, and lies below.
+    pub fn is_at_end(&self, topic: &TopicName, partition: Partition, from: Offset) -> bool {
+        let (position, end) = self.native.position_and_end(&topic.0, partition.0);
+        end.is_some_and(|end| end == position.unwrap_or(from.0).max(from.0))
+    }
+
     /// A fatal error of the client, as text: only a new consumer helps.
     pub fn fatal(&self) -> Option<String> {
         self.native.client().fatal_error().map(|(code, reason)| format!("{reason} ({code:?})"))

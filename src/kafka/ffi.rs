@@ -2,7 +2,8 @@
 //!
 //! | call | why not rdkafka |
 //! | --- | --- |
-//! | `rd_kafka_consume_batch_queue` | a third of the cost a record; and the end of a partition comes with its topic |
+//! | `rd_kafka_consume_batch_queue` | a third of the cost a record |
+//! | `rd_kafka_get_watermark_offsets` | the end of a partition as the last fetch saw it, without asking the broker |
 //! | rebalance callback | the batch call serves callbacks only: with rdkafka's events it would drop rebalances |
 //! | generation of the group metadata | rdkafka hides it, and a negative one switches fencing off |
 //! | `rd_kafka_send_offsets_to_transaction` | takes that metadata |
@@ -12,7 +13,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -156,6 +157,22 @@ impl NativeConsumer {
         check(Call::Consume, unsafe { sys::rd_kafka_resume_partitions(self.client.native_ptr(), list.ptr()) })
     }
 
+    /// The next offset that the application will see, and the end of the partition as the last fetch saw it. Asks no
+    /// broker. `None` where nothing has been seen yet.
+    pub fn position_and_end(&self, topic: &str, partition: i32) -> (Option<i64>, Option<i64>) {
+        let Ok(name) = CString::new(topic) else { return (None, None) };
+        let (mut low, mut high) = (-1, -1);
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, partition);
+        // SAFETY: client, name and list are valid; both calls only write to the results that they are given.
+        unsafe {
+            sys::rd_kafka_get_watermark_offsets(self.client.native_ptr(), name.as_ptr(), partition, &mut low, &mut high);
+            sys::rd_kafka_position(self.client.native_ptr(), list.ptr());
+        }
+        let position = list.find_partition(topic, partition).and_then(|element| element.offset().to_raw());
+        (position.filter(|offset| *offset >= 0), Some(high).filter(|offset| *offset >= 0))
+    }
+
     /// Leaves the group. Blocks until the coordinator has been told, or cannot be.
     pub fn close(&self) {
         self.client.context().closing.store(true, Ordering::SeqCst);
@@ -172,7 +189,7 @@ impl Drop for NativeConsumer {
     }
 }
 
-/// A record, an end of a partition, or an error of a partition; where librdkafka put it, without a copy.
+/// A record, or an error of a partition; where librdkafka put it, without a copy.
 pub struct Message {
     raw: NonNull<sys::rd_kafka_message_t>,
     /// The client must be destroyed after the last of its messages.

@@ -53,7 +53,7 @@ pub const OWNED: &[(&str, &str)] = &[
     ("enable.auto.commit", "offsets are committed in the transactions"),
     ("enable.auto.offset.store", "offsets are committed in the transactions"),
     ("auto.offset.reset", "an offset out of range must stop, not skip; see input.start"),
-    ("enable.partition.eof", "the idle clock starts at the end of a partition"),
+    ("enable.partition.eof", "in a batch of records it moves the consumer past a record that it has not seen"),
     ("partitioner", "keys are placed by murmur2, as Java does"),
     ("max.in.flight.requests.per.connection", "the order of records depends on it"),
     ("transaction.timeout.ms", "take-over times depend on it"),
@@ -92,7 +92,10 @@ impl Settings {
                 ("enable.auto.commit", "false"),
                 ("enable.auto.offset.store", "false"),
                 ("auto.offset.reset", "error"),
-                ("enable.partition.eof", "true"),
+                // librdkafka 2.12.1: an end-of-partition notice in a batch counts as a record (`rd_kafka_q_serve_rkmessages`
+                // moves the application's position to its offset + 1); a rebalance, which fetches again from that
+                // position, then skips the next record, or asks for an offset that does not exist.
+                ("enable.partition.eof", "false"),
             ],
         );
         if let Some(id) = &self.group_instance_id {

@@ -34,7 +34,7 @@ use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
 use crate::store::{Shared, Store};
 use batch::Pending;
-use shares::{Share, Stage};
+use shares::Share;
 
 /// How often an idle lane looks at the wall clock.
 const TICK: Duration = Duration::from_millis(20);
@@ -115,7 +115,7 @@ impl Lane {
     /// Connects the lane's producer and fences its past.
     pub fn open(around: Surroundings, number: usize, inbox: Receiver<Mail>, outbox: Sender<Mail>, queued: Arc<Queued>) -> Result<Lane, RunError> {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
-        let decoder = around.definitions.decoder();
+        let decoder = around.definitions.decoder(around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
         Ok(Lane {
             around,

@@ -12,11 +12,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::clock;
 use super::ownership::{Published, Token};
 use super::status::{Check, Condition, Heartbeat};
 use super::{Observed, RunError, Settings};
@@ -29,6 +30,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// A lane with more records or bytes than this waiting is paused until it has half of it.
 const QUEUED_RECORDS: usize = 50_000;
 const QUEUED_BYTES: usize = 64 << 20;
+/// How often the ends of partitions are looked for.
+const LOOK: Duration = Duration::from_millis(100);
 /// Between attempts to join again after the client became unusable.
 const REJOIN: Duration = Duration::from_secs(1);
 
@@ -111,6 +114,8 @@ struct Share {
     token: Token,
     lane: usize,
     feed: Option<Feed>,
+    /// Of each input: where reading began, and whether the lane has been told that its end was reached.
+    inputs: Vec<(TopicName, Offset, bool)>,
 }
 
 pub struct Poller {
@@ -124,6 +129,7 @@ pub struct Poller {
     homes: BTreeMap<Partition, usize>,
     paused: Vec<bool>,
     last_token: u64,
+    looked: Option<Instant>,
     observed: Observed,
     heartbeat: Heartbeat,
 }
@@ -140,7 +146,7 @@ impl Poller {
         let paused = vec![false; lanes.len()];
         let (shares, homes) = (BTreeMap::new(), BTreeMap::new());
         let heartbeat = observed.status.heartbeat("poller");
-        Ok(Poller { settings, consumer, published, lanes, requests, shares, homes, paused, last_token: 0, observed, heartbeat })
+        Ok(Poller { settings, consumer, published, lanes, requests, shares, homes, paused, last_token: 0, looked: None, observed, heartbeat })
     }
 
     /// Runs until it is told to leave; then leaves the group.
@@ -163,6 +169,7 @@ impl Poller {
             }
             let rebalances = self.consumer.poll(POLL, &mut records);
             self.hand_on(&mut records, stopping)?;
+            self.look_for_ends();
             rebalances.into_iter().try_for_each(|rebalance| self.rebalance(rebalance))?;
             self.balance_pressure()?;
             self.rejoin_if_fatal()?;
@@ -172,6 +179,7 @@ impl Poller {
     fn feed(&mut self, partition: Partition, token: Token, feed: Feed, offsets: &[(TopicName, Offset)]) -> Result<(), Failure> {
         let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return Ok(()) };
         share.feed = Some(feed);
+        share.inputs = offsets.iter().map(|(topic, offset)| (topic.clone(), *offset, false)).collect();
         let lane = share.lane;
         self.consumer.take(partition, offsets)?;
         if self.paused[lane] {
@@ -189,19 +197,14 @@ impl Poller {
         let mut parcels: Vec<(Vec<Fed>, usize)> = self.lanes.iter().map(|_| (Vec::new(), 0)).collect();
         for message in records.drain(..) {
             let partition = Partition(message.partition());
-            let Some(Share { lane, feed: Some(feed), .. }) = self.shares.get(&partition) else { continue };
+            let Some(Share { lane, feed: Some(feed), inputs, .. }) = self.shares.get_mut(&partition) else { continue };
             match message.error() {
                 None if !stopping => {
+                    inputs.iter_mut().for_each(|(_, _, ended)| *ended = false);
                     parcels[*lane].1 += size(&message);
                     parcels[*lane].0.push(Fed { feed: *feed, message });
                 }
                 None => {}
-                Some(RDKafkaErrorCode::PartitionEOF) => {
-                    // What came before it has to be there before it.
-                    self.send(*lane, &mut parcels[*lane]);
-                    let topic = TopicName(message.topic().into());
-                    self.lanes[*lane].tell(Notice::End { partition, feed: *feed, topic });
-                }
                 Some(code) => self.consume_error(&message, code)?,
             }
         }
@@ -209,6 +212,23 @@ impl Poller {
             self.send(lane, parcel);
         }
         Ok(())
+    }
+
+    /// Tells the lanes of ends that were reached since; every record up to them has been handed on before.
+    fn look_for_ends(&mut self) {
+        if self.looked.is_some_and(|looked| clock::now().duration_since(looked) < LOOK) {
+            return;
+        }
+        self.looked = Some(clock::now());
+        for (partition, share) in &mut self.shares {
+            let Some(feed) = share.feed else { continue };
+            for (topic, from, ended) in share.inputs.iter_mut().filter(|(_, _, ended)| !ended) {
+                if self.consumer.is_at_end(topic, *partition, *from) {
+                    *ended = true;
+                    self.lanes[share.lane].tell(Notice::End { partition: *partition, feed, topic: topic.clone() });
+                }
+            }
+        }
     }
 
     fn send(&self, lane: usize, (records, bytes): &mut (Vec<Fed>, usize)) {
@@ -220,11 +240,12 @@ impl Poller {
 
     fn consume_error(&self, message: &Message, code: RDKafkaErrorCode) -> Result<(), RunError> {
         let place = format!("{}/{}", message.topic(), message.partition());
+        let reason = String::from_utf8_lossy(message.payload().unwrap_or(&[])).into_owned();
         match code {
-            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(RunError::OffsetLost { place }),
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(RunError::OffsetLost { place, reason }),
             RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::TopicAuthorizationFailed => Err(RunError::InputGone { place, code }),
             _ => {
-                tracing::warn!(place, ?code, "reading was disturbed; librdkafka goes on by itself");
+                tracing::warn!(place, ?code, reason, "reading was disturbed; librdkafka goes on by itself");
                 Ok(())
             }
         }
@@ -266,7 +287,7 @@ impl Poller {
         let lane = self.homes.get(&partition).copied().unwrap_or_else(|| self.least_loaded());
         self.homes.insert(partition, lane);
         self.last_token += 1;
-        self.shares.insert(partition, Share { token: Token(self.last_token), lane, feed: None });
+        self.shares.insert(partition, Share { token: Token(self.last_token), lane, feed: None, inputs: Vec::new() });
     }
 
     fn least_loaded(&self) -> usize {

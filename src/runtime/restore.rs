@@ -17,6 +17,7 @@
 //! **Invariant:** a store is written with whole transactions or, in between, with a prefix that only a further replay
 //! reads. Steps 2, 3, 5 and 7 run on a thread of their own and touch nothing but the store that they were given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -106,7 +107,8 @@ pub struct Ticket {
 struct Progress {
     reader: Reader,
     next: Offset,
-    chunk: Vec<Change>,
+    /// Not yet written; the last value of each key.
+    chunk: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     tally: Option<Tally>,
     last: Option<(Manifest, Option<Contents>)>,
     claim: Option<String>,
@@ -182,7 +184,7 @@ impl Progress {
         let last = next.and(manifest).map(|manifest| (manifest, None));
         let next = next.unwrap_or(Offset(0));
         reader.start(&site.settings.topics.changelog, site.partition, next)?;
-        Ok(Progress { reader, next, chunk: Vec::new(), tally: None, last, claim: None })
+        Ok(Progress { reader, next, chunk: BTreeMap::new(), tally: None, last, claim: None })
     }
 
     fn read_to_end(&mut self, site: &Site, store: &Store) -> Result<(), RestoreError> {
@@ -245,7 +247,7 @@ impl Progress {
                 if let Some(tally) = &mut self.tally {
                     tally.add(&key, value.as_deref());
                 }
-                self.chunk.push((key, value));
+                self.chunk.insert(key, value);
             }
             Owned::Manifest(manifest) => {
                 let contents = self.tally.take().map(|tally| tally.contents());
@@ -257,9 +259,8 @@ impl Progress {
 
     fn write(&mut self, store: &Store) -> Result<(), RestoreError> {
         let manifest = self.last.as_ref().map(|(manifest, _)| manifest.encode());
-        Task::materialise(store, &self.chunk, manifest.as_deref(), self.next).map_err(RestoreError::Store)?;
-        self.chunk.clear();
-        Ok(())
+        let changes: Vec<Change> = std::mem::take(&mut self.chunk).into_iter().collect();
+        Task::materialise(store, &changes, manifest.as_deref(), self.next).map_err(RestoreError::Store)
     }
 }
 

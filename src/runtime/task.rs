@@ -285,9 +285,10 @@ fn stale_customers(store: &Store, fingerprint: u64) -> Result<Vec<CustomerId>, S
     let (mut stale, mut after) = (Vec::new(), None);
     loop {
         let heads = store.scan_state(codec::HEADS, after.as_deref(), SCAN)?;
-        stale.extend(heads.iter().filter(|head| codec::fingerprint_of(&head.value) != Some(fingerprint)).filter_map(|head| codec::customer_of(&head.key)));
-        let Some(last) = heads.last().filter(|_| heads.len() == SCAN) else { return Ok(stale) };
-        after = Some(last.key.to_vec());
+        let decided_otherwise = heads.iter().filter(|(_, head)| codec::fingerprint_of(head) != Some(fingerprint));
+        stale.extend(decided_otherwise.filter_map(|(key, _)| codec::customer_of(key)));
+        let Some((last, _)) = heads.last().filter(|_| heads.len() == SCAN) else { return Ok(stale) };
+        after = Some(last.to_vec());
     }
 }
 

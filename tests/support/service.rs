@@ -26,6 +26,7 @@ const ENTRY: &str = "the_service_itself";
 pub struct Service {
     process: Child,
     pub name: String,
+    log: std::path::PathBuf,
 }
 
 impl Service {
@@ -35,9 +36,10 @@ impl Service {
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
         command.args([ENTRY, "--exact", "--ignored", "--nocapture", "--test-threads", "1"]);
         command.env("SERVICE_BOOTSTRAP", bootstrap).env("SERVICE_STATE", state).envs(environment.iter().copied());
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(state.with_extension("log")).expect("log");
+        let path = state.with_extension("log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("log");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Service { process: command.spawn().expect("service"), name }
+        Service { process: command.spawn().expect("service"), name, log: path }
     }
 
     /// `kill -9`.
@@ -52,7 +54,9 @@ impl Service {
         let status = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().expect("kill");
         assert!(status.success());
         let ended = self.process.wait().expect("wait");
-        assert!(ended.success(), "{} ended with {ended}", self.name);
+        // 15: asked before it could listen.
+        let killed = std::os::unix::process::ExitStatusExt::signal(&ended) == Some(15);
+        assert!(ended.success() || killed, "{} ended with {ended}\n{}", self.name, std::fs::read_to_string(&self.log).unwrap_or_default());
         asked.elapsed()
     }
 

@@ -79,7 +79,8 @@ impl Lane {
             self.queued.taken(1, bytes);
             return Ok(());
         };
-        if running.feed != feed {
+        // A pause in the midst of a batch call can make librdkafka hand out records twice; the offset tells.
+        if running.feed != feed || running.has_passed(&message) {
             self.queued.taken(1, bytes);
             return Ok(());
         }
@@ -144,8 +145,12 @@ impl Running {
         let topic = self.offsets.iter().map(|(topic, _)| topic).find(|topic| *topic.0 == *message.topic()).cloned();
         let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
         let position = SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) };
-        self.task.accept(event, position, wall)?;
+        self.task.accept(&event, &position, wall)?;
         Ok(Applied::Done)
+    }
+
+    fn has_passed(&self, message: &Message) -> bool {
+        self.offsets.iter().any(|(name, next)| *name.0 == *message.topic() && message.offset() < next.0)
     }
 
     /// The record has been dealt with: the next one is due.

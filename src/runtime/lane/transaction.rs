@@ -127,13 +127,13 @@ impl Lane {
     }
 
     /// The input offsets that go with the records, and the manifest of each task.
-    fn send_batches(&self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<(Partition, Vec<u8>)>), Trouble> {
+    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<(Partition, Vec<u8>)>), Trouble> {
         let mut offsets = TopicPartitionList::new();
         let mut manifests = Vec::with_capacity(partitions.len());
-        let surroundings = &self.around;
-        let sender = Sender { producer: &self.producer, settings: &surroundings.settings, definitions: &surroundings.definitions.fingerprint };
+        let Lane { producer, around, shares, .. } = self;
+        let sender = Sender { producer, settings: &around.settings, definitions: around.definitions.fingerprint() };
         for partition in partitions {
-            if let Some(Stage::Running(running)) = self.shares.get(partition).map(|share| &share.stage) {
+            if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
                 manifests.push((*partition, sender.send(*partition, running)?));
                 add_at(&mut offsets, *partition, &running.offsets)?;
             }
@@ -257,22 +257,22 @@ impl Running {
 struct Sender<'a> {
     producer: &'a TransactionalProducer,
     settings: &'a Settings,
-    definitions: &'a str,
+    definitions: String,
 }
 
 impl Sender<'_> {
     /// The manifest, as it was sent.
-    fn send(&self, partition: Partition, running: &Running) -> Result<Vec<u8>, Failure> {
+    fn send(&self, partition: Partition, running: &mut Running) -> Result<Vec<u8>, Failure> {
         self.send_transitions(running)?;
         self.send_memberships(running)?;
         running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
         self.send_changelog(partition, running)
     }
 
-    fn send_transitions(&self, running: &Running) -> Result<(), Failure> {
+    fn send_transitions(&self, running: &mut Running) -> Result<(), Failure> {
         let topics = &self.settings.topics;
         let mut value = Vec::with_capacity(1024);
-        for transition in &running.task.batch().transitions {
+        for transition in running.task.transitions() {
             let record = TransitionRecord::new(transition, &self.settings.kafka.deployment);
             value.clear();
             record.write_value(&mut value);
@@ -286,7 +286,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn send_memberships(&self, running: &Running) -> Result<(), Failure> {
+    fn send_memberships(&self, running: &mut Running) -> Result<(), Failure> {
         let mut result = Ok(());
         running.task.memberships(&mut |customer, value| {
             if result.is_ok() {
@@ -329,7 +329,7 @@ impl Sender<'_> {
         })
     }
 
-    fn send_changelog(&self, partition: Partition, running: &Running) -> Result<Vec<u8>, Failure> {
+    fn send_changelog(&self, partition: Partition, running: &mut Running) -> Result<Vec<u8>, Failure> {
         let writer = [(WRITER, self.producer.id().as_bytes())];
         let mut first: &[(&str, &[u8])] = &writer;
         let mut tally = Tally::default();
@@ -344,7 +344,7 @@ impl Sender<'_> {
             }
         });
         result?;
-        let manifest = running.manifest(self.settings, self.definitions, &tally).encode();
+        let manifest = running.manifest(self.settings, &self.definitions, &tally).encode();
         self.producer.send(&Record { tracked: true, ..self.changelog(partition, Manifest::KEY, Some(&manifest), first) })?;
         Ok(manifest)
     }
