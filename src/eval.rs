@@ -19,7 +19,7 @@ use ahead::Ahead;
 /// How many changes are looked through for the flip. Beyond it the engine wakes at an instant where nothing flips, which
 /// costs less than looking further at every event (measured with `make bench`), and keeps the cost of an event
 /// independent of the length of the history.
-const LOOK_AHEAD: usize = 8;
+const LOOK_AHEAD: usize = 4;
 
 /// A customer at an instant, to evaluate predicates against.
 pub struct At<'a> {

@@ -14,6 +14,7 @@ mod law {
     mod naive;
     mod pages;
     mod rules;
+    mod shrink;
     mod survey;
     mod value;
 }

@@ -6,6 +6,8 @@
 //!
 //! **Invariant:** exact. `count(… last W) > N` flips when the (N+1)-th newest event is W old, whatever lies before it.
 
+use smallvec::SmallVec;
+
 use super::At;
 use crate::aggregate::{Accumulator, each_value};
 use crate::customer::Row;
@@ -36,7 +38,7 @@ struct Suffix<'a> {
     at: &'a At<'a>,
     predicate: &'a Predicate,
     /// As in the predicate's list of aggregates.
-    totals: Vec<Accumulator>,
+    totals: SmallVec<[Accumulator; 2]>,
 }
 
 impl Suffix<'_> {

@@ -23,11 +23,34 @@ const HOURS: [i64; 9] = [0, 0, 6, 12, 12, 18, 22, 23, 3];
 
 type Fields = Vec<(SmolStr, Value)>;
 
-/// Events of twelve days, `stretch` days apart each.
-pub fn history(beginning: EventTime, stretch: i64, customers: usize) -> impl Strategy<Value = Vec<PageEvent>> {
-    let arrivals = prop::collection::vec((event(beginning, stretch, customers), delay()), 3..24);
+/// How long and how dense a history is.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// Days on which something happens, and how far apart they are.
+    pub days: i64,
+    pub stretch: i64,
+    pub events: usize,
+    /// Ids of orders; fewer than orders make repeats.
+    pub ids: usize,
+}
+
+impl Shape {
+    /// A fortnight in which much happens at the same instants.
+    pub const DENSE: Shape = Shape { days: 12, stretch: 1, events: 24, ids: 6 };
+    /// Half a year: orders get too old to be changed, and late events reach back behind that.
+    pub const SPARSE: Shape = Shape { stretch: 16, ..Shape::DENSE };
+    /// Two years and more orders than are kept: the oldest live on in totals only.
+    pub const LONG: Shape = Shape { days: 360, stretch: 2, events: 400, ids: 300 };
+
+    pub fn length(&self) -> i64 {
+        self.days * self.stretch * DAY
+    }
+}
+
+pub fn history(beginning: EventTime, shape: Shape, customers: usize) -> impl Strategy<Value = Vec<PageEvent>> {
+    let arrivals = prop::collection::vec((event(beginning, shape, customers), delay()), shape.events / 8..shape.events);
     arrivals.prop_map(move |mut arrivals| {
-        arrivals.sort_by_key(|(event, delay)| event.at.millis() + delay * stretch);
+        arrivals.sort_by_key(|(event, delay)| event.at.millis() + delay * shape.stretch);
         arrivals.into_iter().map(|(event, _)| event).collect()
     })
 }
@@ -37,10 +60,10 @@ fn delay() -> impl Strategy<Value = i64> {
     prop_oneof![8 => Just(0), 1 => Just(DAY), 1 => Just(4 * DAY)]
 }
 
-fn event(beginning: EventTime, stretch: i64, customers: usize) -> impl Strategy<Value = PageEvent> {
-    let at = (0..12i64, prop::sample::select(&HOURS[..]), prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)]);
-    let at = at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * stretch * DAY + hour * HOUR + off));
-    (at, 0..customers, what()).prop_map(|(at, customer, (stream, id, fields))| PageEvent {
+fn event(beginning: EventTime, shape: Shape, customers: usize) -> impl Strategy<Value = PageEvent> {
+    let at = (0..shape.days, prop::sample::select(&HOURS[..]), prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)]);
+    let at = at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * shape.stretch * DAY + hour * HOUR + off));
+    (at, 0..customers, what(shape.ids)).prop_map(|(at, customer, (stream, id, fields))| PageEvent {
         at,
         customer: ["c", "d", "e"][customer].into(),
         partition: Partition(0),
@@ -51,20 +74,20 @@ fn event(beginning: EventTime, stretch: i64, customers: usize) -> impl Strategy<
 }
 
 /// Stream, event id, fields.
-fn what() -> BoxedStrategy<(&'static str, String, Fields)> {
-    let id = || prop::sample::select(vec!["m1", "m2", "m3", "m4", "m5", "m6"]).prop_map(String::from);
+fn what(ids: usize) -> BoxedStrategy<(&'static str, String, Fields)> {
+    let id = move || (1..=ids).prop_map(|n| format!("m{n}"));
     prop_oneof![
-        8 => order().prop_map(|(id, fields)| ("orders", id, fields)),
-        2 => (id(), reference(), amount()).prop_map(|(id, order, total)| ("refunds", id, vec![order, ("total".into(), total)])),
-        1 => (id(), reference()).prop_map(|(id, order)| ("cancellations", id, vec![order])),
-        2 => (id(), reference(), amount()).prop_map(|(id, order, discount)| ("coupons", id, vec![order, ("discount".into(), discount)])),
+        8 => order(ids).prop_map(|(id, fields)| ("orders", id, fields)),
+        2 => (id(), reference(ids), amount()).prop_map(|(id, order, total)| ("refunds", id, vec![order, ("total".into(), total)])),
+        1 => (id(), reference(ids)).prop_map(|(id, order)| ("cancellations", id, vec![order])),
+        2 => (id(), reference(ids), amount()).prop_map(|(id, order, discount)| ("coupons", id, vec![order, ("discount".into(), discount)])),
         1 => (id(), amount()).prop_map(|(id, price)| ("product_views", id, vec![("price".into(), price)])),
         2 => (id(), trait_value(), trait_value()).prop_map(|(id, x, y)| ("traits", id, vec![("x".into(), x), ("y".into(), y)])),
     ]
     .boxed()
 }
 
-fn order() -> impl Strategy<Value = (String, Fields)> {
+fn order(ids: usize) -> impl Strategy<Value = (String, Fields)> {
     let categories = prop_oneof![
         Just(absent()),
         Just(list([])),
@@ -76,20 +99,20 @@ fn order() -> impl Strategy<Value = (String, Fields)> {
     let coupon = prop::sample::select(vec![absent(), absent(), text(""), text("X")]);
     let store = prop::sample::select(vec![Value::Null, text("A"), text("B"), text("AB")]);
     let count = prop::sample::select(vec![absent(), number("1"), number("2")]);
-    (order_id(), amount(), store, count, coupon, categories, prices).prop_map(|(id, total, store, count, coupon, categories, prices)| {
+    (order_id(ids), amount(), store, count, coupon, categories, prices).prop_map(|(id, total, store, count, coupon, categories, prices)| {
         let names = ["order_id", "total", "store_id", "item_count", "coupon", "products.category", "products.price"];
         let values = [text(&id), total, store, count, coupon, categories, prices];
         (id, names.map(SmolStr::new).into_iter().zip(values).collect())
     })
 }
 
-fn order_id() -> impl Strategy<Value = String> {
-    (1..=6).prop_map(|n| format!("o{n}"))
+fn order_id(ids: usize) -> impl Strategy<Value = String> {
+    (1..=ids).prop_map(|n| format!("o{n}"))
 }
 
 /// The order that a refund, a cancellation or a coupon names; rarely none.
-fn reference() -> impl Strategy<Value = (SmolStr, Value)> {
-    prop_oneof![9 => order_id().prop_map(|id| text(&id)), 1 => Just(Value::Null)].prop_map(|value| ("order_id".into(), value))
+fn reference(ids: usize) -> impl Strategy<Value = (SmolStr, Value)> {
+    prop_oneof![9 => order_id(ids).prop_map(|id| text(&id)), 1 => Just(Value::Null)].prop_map(|value| ("order_id".into(), value))
 }
 
 fn amount() -> impl Strategy<Value = Value> {

@@ -31,7 +31,8 @@ pub struct History {
 }
 
 impl History {
-    /// Takes an event in, unless its id was used before in its stream. `retention` is that of orders, in ms.
+    /// Takes an event in, unless its id was used before in its stream. `retention` is that of orders, in ms: an order
+    /// that is older cannot be changed any more, and what came before its order is not kept for it any longer.
     pub fn accept(&mut self, event: &PageEvent, catalogue: &Catalogue, now: i64, retention: i64) -> bool {
         if self.facts.iter().any(|fact| fact.stream == event.stream && fact.id == event.id) {
             return false;
@@ -39,9 +40,9 @@ impl History {
         self.made.get_mut().clear();
         let new = self.facts.len();
         self.facts.push(event.clone());
-        for old in 0..new {
-            for (order, other) in [(old, new), (new, old)] {
-                if self.refers(other, order, catalogue) && now - self.facts[order].at.millis() < retention {
+        for known in (0..new).filter(|known| now - self.facts[*known].at.millis() < retention) {
+            for (order, other) in [(known, new), (new, known)] {
+                if self.refers(other, order, catalogue) {
                     self.references.push((order, other));
                 }
             }

@@ -107,8 +107,10 @@ impl Partition {
             self.clock = at;
         }
         let customer = self.customers.entry(event.customer.clone()).or_insert_with(|| Customer::new(&event.customer, world, self.clock));
-        if customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention) {
-            let cause = if late { Cause::LateEvent } else { cause_of(world.catalogue.stream(event.stream).role) };
+        let stream = world.catalogue.stream(event.stream);
+        let accepted = customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention);
+        if accepted || !world.survey.remembered.contains(stream.name.as_str()) {
+            let cause = if late { Cause::LateEvent } else { cause_of(stream.role) };
             customer.decide(self.clock, cause, world, out);
         }
     }

@@ -3,7 +3,10 @@
 //!
 //! **Invariant:** may name too many instants, never too few.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
+use segmentd::event::streams::StreamDefinition;
 use segmentd::rule::ast::{Expr, ExprKind, Function, Selection, Window};
 use segmentd::time::CalendarUnit;
 
@@ -12,6 +15,7 @@ use super::naive::Rule;
 
 const DAY: i64 = 86_400_000;
 
+#[derive(Default)]
 pub struct Survey {
     /// An event may change something this long after its time, ms.
     pub spans: Vec<i64>,
@@ -22,16 +26,20 @@ pub struct Survey {
     pub days_since: bool,
     /// How long an order can be refunded, cancelled or marked, ms.
     pub order_retention: i64,
+    /// The streams that matter to some rule. Of the others no ids are kept: a repeat there cannot be told.
+    pub remembered: BTreeSet<String>,
     /// A membership that has not ended by itself after this long never will.
     pub horizon: i64,
 }
 
 impl Survey {
     pub fn of(rules: &[Rule]) -> Survey {
-        let mut survey =
-            Survey { spans: Vec::new(), last_spans: Vec::new(), calendars: Vec::new(), days_since: false, order_retention: 90 * DAY, horizon: 0 };
+        let mut survey = Survey { order_retention: 90 * DAY, ..Survey::default() };
         for rule in rules {
             each_of(rule, &mut |expr| survey.note(expr, &rule.zone));
+        }
+        if survey.remembered.contains("orders") {
+            survey.remembered.extend(["refunds", "cancellations"].map(String::from));
         }
         let all: i64 = survey.spans.iter().chain(&survey.last_spans).sum();
         let slack = if survey.calendars.is_empty() { 0 } else { 800 * DAY } + if survey.days_since { 400 * DAY } else { 0 };
@@ -45,15 +53,24 @@ impl Survey {
                 self.days_since |= matches!(aggregate.function, Function::DaysSince | Function::DaysSinceFirst);
                 self.window(&aggregate.over, zone);
             }
-            ExprKind::Quantified { over, .. } => self.window(over, zone),
-            ExprKind::Returned { stream, within, .. } => self.bounded(&stream.text, &[within.millis()]),
+            ExprKind::Quantified { over, condition, .. } => {
+                self.window(over, zone);
+                self.filter(condition);
+            }
+            ExprKind::Returned { stream, within, .. } => {
+                self.remembered.insert(stream.text.to_string());
+                self.bounded(&stream.text, &[within.millis()]);
+            }
             ExprKind::Segment { last: Some(span), .. } => self.last_spans.push(span.millis()),
+            ExprKind::Trait(_) => drop(self.remembered.insert("traits".into())),
             _ => {}
         }
     }
 
     fn window(&mut self, over: &Selection, zone: &TimeZone) {
         let stream = over.stream.text.as_str();
+        self.remembered.insert(stream.into());
+        over.filter.iter().for_each(|filter| self.filter(filter));
         match &over.window {
             Window::Last(span) | Window::OlderThan(span) => self.bounded(stream, &[span.millis()]),
             Window::FromTo { from, to } => self.bounded(stream, &[from.millis(), to.millis()]),
@@ -61,6 +78,14 @@ impl Survey {
             Window::Previous(unit) => self.calendar(stream, *unit, 2, zone),
             Window::Since(_) | Window::Lifetime => {}
         }
+    }
+
+    fn filter(&mut self, filter: &Expr) {
+        each(filter, &mut |expr| {
+            if matches!(&expr.kind, ExprKind::Field(name) if name.text == StreamDefinition::REDEEMED) {
+                self.remembered.insert("coupons".into());
+            }
+        });
     }
 
     fn bounded(&mut self, stream: &str, spans: &[i64]) {
