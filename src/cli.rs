@@ -11,7 +11,9 @@ mod load;
 mod logging;
 mod replay;
 mod report;
+mod run;
 mod schema;
+mod service;
 mod topics;
 
 use std::io;
@@ -41,6 +43,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
     Replay(replay::Args),
     Check(check::Args),
     Load(load::Args),
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<Outcome> {
         match self {
+            Command::Run(args) => run::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Load(args) => load::run(&args),

@@ -17,7 +17,11 @@ use crate::http::{PROGRESS_LIMIT, ROUTES, Server, Site};
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
 use crate::runtime::status::Status;
+use crate::runtime::task::TaskOptions;
 use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
+
+/// The states of a task's life that metrics show.
+const TASK_STATES: [&str; 2] = ["restoring", "running"];
 
 pub struct Service {
     settings: Settings,
@@ -35,7 +39,7 @@ impl Service {
         let site = Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
-        let definitions = definitions(&settings, ruleset);
+        let definitions = Definitions { plan: Arc::new(ruleset.plan()), options: TaskOptions::default() };
         Ok(Service { settings, definitions, observed, server, io })
     }
 
@@ -64,25 +68,13 @@ impl Service {
     }
 }
 
-fn definitions(settings: &Settings, ruleset: &Ruleset) -> Definitions {
-    let plan = ruleset.plan();
-    Definitions {
-        catalogue: ruleset.catalogue.clone(),
-        projection: plan.projection.clone(),
-        fingerprint: format!("{:016x}", plan.fingerprint),
-        limits: settings.limits,
-        options: runtime::task::TaskOptions::default(),
-        plan: Arc::new(plan),
-    }
-}
-
 fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
     Labels {
         topics: settings.inputs(),
         streams: ruleset.catalogue.streams.iter().map(|stream| stream.name.clone()).collect(),
         segments: ruleset.definitions.segments.iter().map(|segment| segment.key.clone()).collect(),
         reject_reasons: RejectCode::ALL.map(RejectCode::as_str).to_vec(),
-        task_states: runtime::TASK_STATES.to_vec(),
+        task_states: TASK_STATES.to_vec(),
         routes: ROUTES.to_vec(),
     }
 }
