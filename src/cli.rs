@@ -1,1 +1,123 @@
-//! (to be written)
+//! The commands of `segmentd`, one file each.
+//!
+//! Results go to stdout, everything else to stderr; colours and progress only to a terminal.
+//!
+//! **Invariant:** the exit code is one of [`Outcome`]'s; nothing below here ends the process.
+
+mod check;
+mod completions;
+mod input;
+mod load;
+mod logging;
+mod replay;
+mod report;
+mod run;
+mod schema;
+mod service;
+mod topics;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::metrics::Build;
+
+const EXAMPLES: &str = "\
+Examples:
+  segmentd demo                                       see customers enter and leave, nothing to install
+  segmentd check config/segments/                     are the definitions right?
+  segmentd replay --segments config/segments/ events.ndjson.zst
+                                                      what would have happened?
+  segmentd run --config config/segmentd.yaml          the service: Kafka in, Kafka out
+
+Exit codes: 0 done, 1 a check or a command failed, 2 usage, 78 configuration refused.";
+
+/// Kafka events in, exactly-once segment transitions out.
+#[derive(Parser)]
+#[command(name = "segmentd", after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Args),
+    Replay(replay::Args),
+    Check(check::Args),
+    Load(load::Args),
+    Topics(topics::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+/// How a command ended; [`anyhow::Error`] is for what could not be done at all, and counts as `Failed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// A check failed, or a command could not do its work.
+    Failed,
+    /// The configuration was refused at start (`EX_CONFIG` of sysexits.h).
+    Refused,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let Build { version, revision } = Build::CURRENT;
+    let version: &'static str = format!("{version} ({revision})").leak();
+    let matches = Cli::command().version(version).get_matches();
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => exit_code(cli.command.run()),
+        Err(error) => error.exit(),
+    }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<Outcome> {
+        match self {
+            Command::Run(args) => run::run(&args),
+            Command::Replay(args) => replay::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Load(args) => load::run(&args),
+            Command::Topics(args) => topics::run(&args),
+            Command::Schema(args) => schema::run(&args),
+            Command::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+fn exit_code(outcome: anyhow::Result<Outcome>) -> ExitCode {
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::Refused) => ExitCode::from(78),
+        // `segmentd replay … | head` has what it wanted.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_failure() {
+        let error = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+        assert!(is_broken_pipe(&error));
+        assert!(!is_broken_pipe(&anyhow::anyhow!("another")));
+    }
+}

@@ -119,9 +119,8 @@ impl Number {
     /// As a field's value, if one can hold it exactly.
     pub fn to_decimal(&self) -> Option<Decimal> {
         let (units, over) = self.small()?;
-        let divisor = units.gcd(&over);
-        let (units, over) = (units / divisor, over / divisor);
-        let scale = POWERS_OF_TEN.iter().position(|power| power % over == 0)?;
+        let (units, over) = reduced(units, over);
+        let scale = POWERS_OF_TEN.iter().position(|power| *power == over).or_else(|| POWERS_OF_TEN.iter().position(|power| power % over == 0))?;
         Decimal::try_from_i128_with_scale(units.checked_mul(POWERS_OF_TEN[scale] / over)?, scale as u32).ok()
     }
 
@@ -164,6 +163,11 @@ impl Number {
     }
 }
 
+fn reduced(units: i128, over: i128) -> (i128, i128) {
+    let divisor = units.gcd(&over);
+    (units / divisor, over / divisor)
+}
+
 impl From<&Decimal> for Number {
     fn from(decimal: &Decimal) -> Number {
         Number(Form::Small { units: decimal.mantissa(), over: POWERS_OF_TEN[decimal.scale() as usize] })
@@ -188,10 +192,7 @@ impl Hash for Number {
     /// Over the reduced form, so that equal numbers hash alike.
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.small() {
-            Some((units, over)) => {
-                let divisor = units.gcd(&over);
-                (units / divisor, over / divisor).hash(state);
-            }
+            Some((units, over)) => reduced(units, over).hash(state),
             None => self.big().hash(state),
         }
     }
@@ -219,19 +220,21 @@ impl Ord for Number {
 impl fmt::Display for Number {
     /// Exact where the decimal expansion ends within [`DISPLAY_PLACES`] places, else cut off there with `…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let big = self.big();
-        let (sign, mut rest) = (if big.is_negative() { "-" } else { "" }, big.abs());
-        write!(f, "{sign}{}", rest.to_integer())?;
-        rest = rest.fract();
+        if let Some(decimal) = self.to_decimal() {
+            return decimal.normalize().fmt(f);
+        }
+        let (units, over) = self.to_parts();
+        let sign = if units.is_negative() { "-" } else { "" };
+        let (whole, mut rest) = units.abs().div_rem(&over);
         let mut places = String::new();
         while !rest.is_zero() && places.len() < DISPLAY_PLACES {
-            rest *= BigInt::from(10);
-            places.push_str(&rest.to_integer().to_string());
-            rest = rest.fract();
+            let (digit, left) = (rest * BigInt::from(10)).div_rem(&over);
+            places.push_str(&digit.to_string());
+            rest = left;
         }
         let point = if places.is_empty() { "" } else { "." };
         let cut = if rest.is_zero() { "" } else { "…" };
-        write!(f, "{point}{places}{cut}")
+        write!(f, "{sign}{whole}{point}{places}{cut}")
     }
 }
 

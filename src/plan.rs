@@ -10,6 +10,7 @@
 
 mod compile;
 pub mod formula;
+mod monotone;
 mod restrict;
 mod subject;
 
@@ -107,6 +108,8 @@ pub struct AggregatePlan {
 pub struct Predicate {
     pub formula: Formula,
     pub subject: Subject,
+    /// Rows only leave its window, and while they do its truth changes at most once.
+    pub monotone: bool,
     pub aggregates: Vec<usize>,
     pub traits: Vec<usize>,
     /// Segments that it names, with `last W` where given.

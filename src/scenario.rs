@@ -1,1 +1,142 @@
-//! (to be written)
+//! A test is a page: segments, events and the transitions that they must lead to, as text that a person reads.
+//!
+//! The same form stands in `tests/scenarios/*.yaml`, in the `tests:` of a user's definitions and in the documentation;
+//! random tests print their smallest failing case in it.
+//!
+//! ```yaml
+//! name: the third order over $20 enters, and time alone ends it
+//! segments:
+//!   - {key: loyal, when: 'count(orders last 30d) > 2 and every(orders last 30d: total > 20)'}
+//! events:
+//!   - {at: 2026-01-01T10:00:00Z, orders: {order_id: a, total: 25}}
+//!   - {at: 2026-01-02T10:00:00Z, customer: anna, identify: {plan: gold}}
+//! until: 2026-03-01T00:00:00Z
+//! expect:
+//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event}
+//!   - {never: silver}
+//! ```
+//!
+//! Where an event names no `customer:` it is `c`'s; without `partition:` it is in partition 0; without `id:` its id is
+//! its order id, or else its stream and its place on the page. Numbers whose every digit matters are written as text
+//! (`total: "10.00"`), as in the records themselves: YAML reads the others through a float.
+//!
+//! **Invariant:** `expect` is complete for the segments it names, and says nothing about the others.
+
+mod compare;
+
+mod parse;
+mod print;
+mod run;
+
+pub use compare::{Outcome, differences};
+pub use parse::{PageError, parse};
+
+use smol_str::SmolStr;
+
+use crate::event::{Body, Catalogue, Event, Projection, StreamIndex, Value};
+use crate::id::{CustomerId, EventId, ListKey, Partition, SegmentKey};
+use crate::time::EventTime;
+use crate::transition::{Cause, Direction};
+
+/// Whose events those are that name nobody.
+pub const DEFAULT_CUSTOMER: &str = "c";
+
+/// One test.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    pub name: String,
+    pub lists: Vec<(ListKey, Vec<CustomerId>)>,
+    /// Empty in a test that stands inside the definitions it tests.
+    pub segments: Vec<PageSegment>,
+    /// In order of arrival, which need not be the order of their times.
+    pub events: Vec<PageEvent>,
+    /// Where the clock of every partition is set at the end; `None`: it stays where the last event left it.
+    pub until: Option<EventTime>,
+    pub expect: Vec<Expectation>,
+}
+
+/// A segment as its author writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageSegment {
+    pub key: SegmentKey,
+    pub timezone: Option<String>,
+    pub when: String,
+    pub exit_when: Option<String>,
+}
+
+/// An input record as a page writes it: decoded and typed, but with all its fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageEvent {
+    pub at: EventTime,
+    pub customer: CustomerId,
+    pub partition: Partition,
+    pub id: EventId,
+    pub stream: StreamIndex,
+    /// Fields by name; of an `identify`, traits by name.
+    pub fields: Vec<(SmolStr, Value)>,
+}
+
+/// One line of `expect`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expectation {
+    Transition(ExpectedTransition),
+    /// `{never: key}`: the page speaks of this segment, and nobody enters or leaves it.
+    Never(SegmentKey),
+}
+
+/// A transition that must come; what is `None` may be anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedTransition {
+    pub at: EventTime,
+    pub customer: CustomerId,
+    pub segment: SegmentKey,
+    pub direction: Direction,
+    pub cause: Option<Cause>,
+    pub sequence: Option<u64>,
+    pub entry: Option<u64>,
+    /// `Some(None)`: `valid_until: null`, it never ends by itself.
+    pub valid_until: Option<Option<EventTime>>,
+}
+
+impl Page {
+    /// The segments that `expect` speaks of.
+    pub fn named_segments(&self) -> std::collections::BTreeSet<&SegmentKey> {
+        self.expect.iter().map(Expectation::segment).collect()
+    }
+}
+
+impl Expectation {
+    pub fn segment(&self) -> &SegmentKey {
+        match self {
+            Expectation::Transition(expected) => &expected.segment,
+            Expectation::Never(segment) => segment,
+        }
+    }
+}
+
+impl PageEvent {
+    /// The event as the decoder would have made it: only the fields that the projection keeps.
+    pub fn to_event(&self, catalogue: &Catalogue, projection: &Projection) -> Event {
+        let traits = projection.traits.iter().enumerate();
+        let body = match self.is_identify(catalogue) {
+            true => Body::Traits(traits.filter_map(|(i, name)| Some((i, self.field(name)?.clone()))).collect()),
+            false => Body::Fields(self.kept_fields(catalogue, projection)),
+        };
+        Event { customer: self.customer.clone(), stream: self.stream, time: self.at, id: self.id.clone(), body }
+    }
+
+    /// The value of a field or trait that the page gives, null included.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
+    }
+
+    fn is_identify(&self, catalogue: &Catalogue) -> bool {
+        catalogue.stream(self.stream).role == crate::event::streams::StreamRole::Traits
+    }
+
+    fn kept_fields(&self, catalogue: &Catalogue, projection: &Projection) -> Vec<Value> {
+        let fields = &catalogue.stream(self.stream).fields;
+        let kept = projection.fields.get(usize::from(self.stream.0)).map_or(&[][..], Vec::as_slice);
+        kept.iter().map(|i| self.field(&fields[usize::from(i.0)].name).cloned().unwrap_or_default()).collect()
+    }
+}

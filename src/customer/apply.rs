@@ -102,6 +102,8 @@ impl Application<'_> {
         let history = &mut self.state.facts.histories[stream];
         history.total_cell = plan.total_cell.filter(|_| is_order);
         history.ids.insert(id);
+        let (retention, now) = (plan.retention, self.t);
+        history.pending.retain(|pending| retention.is_none_or(|span| pending.time.plus(span) > now));
         let cancelled = is_order && take_pending(&mut history.pending, &mut row);
         if cancelled || self.plan.over_stream[stream].is_empty() {
             history.retired.push(id);

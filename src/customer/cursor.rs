@@ -28,13 +28,18 @@ pub struct Cursor {
 
 impl Cursor {
     pub fn new(aggregate: &AggregatePlan) -> Cursor {
-        Cursor { from: 0, to: 0, total: empty(aggregate) }
+        Cursor { from: 0, to: 0, total: aggregate.empty() }
     }
 
     /// A cursor at the start of a history that was read back: only what is no longer kept is in its total.
     pub(super) fn over_base(aggregate: &AggregatePlan, history: &History) -> Cursor {
-        let total = history.base(aggregate).map_or_else(|| empty(aggregate), |base| base.total.clone());
+        let total = history.base(aggregate).map_or_else(|| aggregate.empty(), |base| base.total.clone());
         Cursor { from: 0, to: 0, total }
+    }
+
+    /// The rows that the window holds.
+    pub fn members(&self) -> std::ops::Range<usize> {
+        self.from..self.to
     }
 
     /// Lets rows enter and leave up to and including instant `t`.
@@ -142,20 +147,19 @@ impl Cursor {
     }
 }
 
-fn empty(aggregate: &AggregatePlan) -> Accumulator {
-    match aggregate.measure {
-        Measure::Function(Function::Count) => Accumulator::Count(0),
-        Measure::Function(Function::Sum | Function::Avg) => Accumulator::Total { count: 0, sum: Number::ZERO },
-        Measure::Function(Function::Min) => Accumulator::Min(None),
-        Measure::Function(Function::Max) => Accumulator::Max(None),
-        Measure::Function(Function::Distinct) => Accumulator::Distinct(Box::default()),
-        Measure::Function(Function::First | Function::Latest | Function::DaysSince | Function::DaysSinceFirst) | Measure::Returned { .. } => {
-            Accumulator::Positional
+impl AggregatePlan {
+    /// The accumulator over nothing.
+    pub fn empty(&self) -> Accumulator {
+        match self.measure {
+            Measure::Function(Function::Count) => Accumulator::Count(0),
+            Measure::Function(Function::Sum | Function::Avg) => Accumulator::Total { count: 0, sum: Number::ZERO },
+            Measure::Function(Function::Min) => Accumulator::Min(None),
+            Measure::Function(Function::Max) => Accumulator::Max(None),
+            Measure::Function(Function::Distinct) => Accumulator::Distinct(Box::default()),
+            Measure::Function(_) | Measure::Returned { .. } => Accumulator::Positional,
         }
     }
-}
 
-impl AggregatePlan {
     /// Whether a row meets the aggregate's condition.
     pub fn sees(&self, row: &Row) -> bool {
         self.condition.is_none_or(|condition| row.meets(condition))
@@ -186,6 +190,6 @@ impl AggregatePlan {
     }
 
     pub(super) fn empty_base(&self) -> Base {
-        Base { key: self.key, total: empty(self), first: None, latest: None }
+        Base { key: self.key, total: self.empty(), first: None, latest: None }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use smallvec::SmallVec;
+
 use super::blocks::Blocks;
 use crate::aggregate::Accumulator;
 use crate::event::{Scalar, Value};
@@ -38,7 +40,8 @@ pub struct Row {
     pub id: u64,
     /// Hash of the order id, of an order; 0: none.
     pub order: u64,
-    pub cells: Box<[Value]>,
+    /// In place: rows are walked one after the other, and most streams have few fields that a rule names.
+    pub cells: SmallVec<[Value; 2]>,
     /// `redeemed`
     pub redeemed: bool,
     pub refund: Option<Box<Refund>>,

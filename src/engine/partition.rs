@@ -230,7 +230,9 @@ impl Partition {
         let Some(state) = resident.state.as_deref_mut() else { return Applied::Duplicate };
         let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
         let next_flip = state.standing.next_flip;
-        if applied != Applied::Duplicate && !resident.changed {
+        // A timer that fired early changed nothing that is stored: after a restart it fires again.
+        let idle = applied == Applied::Duplicate || matches!(input, Input::Time) && self.outcome.changes.is_empty();
+        if !idle && !resident.changed {
             resident.changed = true;
             self.changed.push(slot);
         }

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a step goes to the very next change of any input; between two steps nothing can flip.
 
+use smallvec::SmallVec;
+
 use super::At;
 use crate::customer::{Cursor, Standing};
 use crate::event::Scalar;
@@ -15,7 +17,7 @@ pub(super) struct Ahead<'a> {
     standing: &'a Standing,
     t: EventTime,
     /// As in the predicate's list of aggregates.
-    cursors: Vec<Cursor>,
+    cursors: SmallVec<[Cursor; 2]>,
 }
 
 impl<'a> Ahead<'a> {

@@ -166,7 +166,8 @@ mod tests {
     fn every_stream_of_the_contract_is_there_with_its_events() {
         let catalogue = Catalogue::segment_spec();
         let names: Vec<&str> = catalogue.streams.iter().map(|s| s.name.as_str()).collect();
-        let expected = "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits";
+        let expected =
+            "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits";
         assert_eq!(names.join(" "), expected);
         for stream in &catalogue.streams {
             let is_traits = stream.role == StreamRole::Traits;

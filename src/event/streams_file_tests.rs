@@ -100,7 +100,10 @@ fn a_misspelt_stream_is_not_taken_for_a_new_one() {
 fn what_contradicts_itself_is_refused() {
     check_problem("streams: [{name: orders}, {name: orders}]", "defined twice");
     check_problem("streams: [{name: sessions, events: []}]", "takes no events");
-    check_problem("streams: [{name: sessions, fields: [{name: a, type: string, path: /a}, {name: a, type: string, path: /b}]}]", "defined twice");
+    check_problem(
+        "streams: [{name: sessions, fields: [{name: a, type: string, path: /a}, {name: a, type: string, path: /b}]}]",
+        "defined twice",
+    );
     check_problem("streams: [{name: sessions, events: [Order Completed]}]", "already belongs to the stream `orders`");
     check_problem("streams: [{name: orders, fields: [{name: redeemed, type: boolean, path: /r}]}]", "computed");
     check_problem("streams: [{name: orders, event_id: /products/*/id}]", "every element");

@@ -167,7 +167,10 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_number() {
-        for text in ["", "-", "+1", ".5", "5.", "1e", "1e+", "1.e5", " 1", "1 ", "NaN", "Infinity", "0x10", "1_000", "1,5", "--1", "1.2.3", "e5", "1e5.5"] {
+        for text in [
+            "", "-", "+1", ".5", "5.", "1e", "1e+", "1.e5", " 1", "1 ", "NaN", "Infinity", "0x10", "1_000", "1,5", "--1", "1.2.3", "e5",
+            "1e5.5",
+        ] {
             check(text, Err(DecimalError::NotANumber));
         }
     }

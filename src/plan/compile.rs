@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{AggregatePlan, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject};
+use super::{monotone, AggregatePlan, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject};
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
 use crate::id::ListKey;
@@ -124,7 +124,7 @@ impl<'c> Compiler<'c> {
         }
         let formula = self.formula(expr, None);
         let mut predicate =
-            Predicate { subject: Subject::of(expr), aggregates: Vec::new(), traits: Vec::new(), segments: Vec::new(), users: Vec::new(), formula: Formula::And(vec![]) };
+            Predicate { subject: Subject::of(expr), monotone: false, aggregates: Vec::new(), traits: Vec::new(), segments: Vec::new(), users: Vec::new(), formula: Formula::And(vec![]) };
         formula.each_leaf(&mut |leaf| match leaf {
             Leaf::Aggregate(index) if !predicate.aggregates.contains(&index) => predicate.aggregates.push(index),
             Leaf::Trait(index) if !predicate.traits.contains(&index) => predicate.traits.push(index),
@@ -132,6 +132,7 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);
         self.predicates.push(predicate);
         self.predicate_index.insert(text, self.predicates.len() - 1);
         self.predicates.len() - 1

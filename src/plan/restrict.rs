@@ -73,6 +73,7 @@ impl Part<'_> {
                 other => other,
             }),
             subject: predicate.subject.clone(),
+            monotone: predicate.monotone,
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
             traits: predicate.traits.clone(),
             segments: predicate.segments.iter().map(|(s, last)| (segment(*s), *last)).collect(),

@@ -4,6 +4,9 @@
 //! segment's definition and the names of aggregates in published evidence stand on it: changing a spelling here
 //! changes the version of every segment.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::{self, Display, Formatter};
 
 use super::ast::{Aggregate, ArithmeticOp, Expr, ExprKind, Literal, Selection, Sequence, Step, Window};

@@ -79,10 +79,10 @@ pub fn read(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
     for event in Parser::new_from_str_with_options(&source.text, parser_options()) {
         let stop = match event {
             Ok((event, span)) => builder.take(event, span).err(),
-            Err(error) => Some(builder.syntax(&error)),
+            Err(error) => Some(Box::new(builder.syntax(&error))),
         };
         if let Some(diagnostic) = stop {
-            builder.diagnostics.push(diagnostic);
+            builder.diagnostics.push(*diagnostic);
             return (None, builder.diagnostics);
         }
     }
@@ -100,7 +100,6 @@ struct Open {
     key: Option<Node>,
     seen: HashMap<SmolStr, Range<usize>>,
     start: usize,
-    anchor: usize,
 }
 
 struct Builder<'a> {
@@ -113,7 +112,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Diagnostic> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Box<Diagnostic>> {
         let bytes = byte_range(&span);
         match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -121,66 +120,65 @@ impl Builder<'_> {
                 if anchor > 0 {
                     self.anchors.insert(anchor, node.clone());
                 }
-                self.place(node)
+                self.place(node);
             }
             Event::Alias(anchor) => {
                 let target = self.anchors.get(&anchor).cloned();
-                let node = target.ok_or_else(|| self.error("yaml-alias", bytes.clone(), "only a text can be referred to with `*`"))?;
-                self.place(node)
+                let node = target.ok_or_else(|| self.error("yaml-alias", bytes, "only a text can be referred to with `*`"))?;
+                self.place(node);
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(Content::Sequence(Vec::new()), bytes, anchor),
-            Event::MappingStart(_, anchor, _) => self.begin(Content::Mapping(Vec::new()), bytes, anchor),
+            Event::SequenceStart(..) => self.begin(Content::Sequence(Vec::new()), bytes)?,
+            Event::MappingStart(..) => self.begin(Content::Mapping(Vec::new()), bytes)?,
             Event::SequenceEnd | Event::MappingEnd => self.end(bytes.end),
-            Event::DocumentStart(..) if self.root.is_some() => Err(self.error("yaml-documents", bytes, "a file holds one document")),
-            _ => Ok(()),
+            Event::DocumentStart(..) if self.root.is_some() => {
+                return Err(Box::new(self.error("yaml-documents", bytes, "a file holds one document")));
+            }
+            _ => {}
         }
-    }
-
-    fn begin(&mut self, content: Content, bytes: Range<usize>, anchor: usize) -> Result<(), Diagnostic> {
-        let is_key = self.open.last().is_some_and(|open| open.key.is_none() && matches!(open.content, Content::Mapping(_)));
-        if is_key {
-            return Err(self.error("yaml-key", bytes, "a key must be a text"));
-        }
-        self.open.push(Open { content, key: None, seen: HashMap::new(), start: bytes.start, anchor });
         Ok(())
     }
 
-    fn end(&mut self, end: usize) -> Result<(), Diagnostic> {
-        let Some(Open { content, start, anchor, .. }) = self.open.pop() else { return Ok(()) };
-        self.anchors.remove(&anchor);
-        self.place(Node { content, bytes: start..end.max(start) })
+    fn begin(&mut self, content: Content, bytes: Range<usize>) -> Result<(), Box<Diagnostic>> {
+        let is_key = self.open.last().is_some_and(|open| open.key.is_none() && matches!(open.content, Content::Mapping(_)));
+        if is_key {
+            return Err(Box::new(self.error("yaml-key", bytes, "a key must be a text")));
+        }
+        self.open.push(Open { content, key: None, seen: HashMap::new(), start: bytes.start });
+        Ok(())
+    }
+
+    fn end(&mut self, end: usize) {
+        if let Some(Open { content, start, .. }) = self.open.pop() {
+            self.place(Node { content, bytes: start..end.max(start) });
+        }
     }
 
     /// Puts a finished node where it belongs.
-    fn place(&mut self, node: Node) -> Result<(), Diagnostic> {
+    fn place(&mut self, node: Node) {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
-            return Ok(());
+            return;
         };
         match &mut open.content {
             Content::Sequence(items) => items.push(node),
             Content::Mapping(entries) => match open.key.take() {
                 Some(key) => entries.push((key, node)),
-                None => return self.place_key(node),
+                None => self.place_key(node),
             },
             Content::Scalar(..) => {}
         }
-        Ok(())
     }
 
-    fn place_key(&mut self, key: Node) -> Result<(), Diagnostic> {
-        let Content::Scalar(text, _) = &key.content else { return Ok(()) };
-        let Some(open) = self.open.last_mut() else { return Ok(()) };
-        if let Some(first) = open.seen.insert(text.clone(), key.bytes.clone()) {
+    fn place_key(&mut self, key: Node) {
+        let (Content::Scalar(text, _), Some(open)) = (&key.content, self.open.last_mut()) else { return };
+        let first = open.seen.insert(text.clone(), key.bytes.clone());
+        let (text, bytes) = (text.clone(), key.bytes.clone());
+        open.key = Some(key);
+        if let Some(first) = first {
             let (line, column) = self.source.line_and_column(first.start);
-            let message = format!("the key `{text}` comes twice in one mapping");
-            let diagnostic = self.error("duplicate-key", key.bytes.clone(), &message);
+            let diagnostic = self.error("duplicate-key", bytes, &format!("the key `{text}` comes twice in one mapping"));
             self.diagnostics.push(diagnostic.help(format!("it came first at line {line}, column {column}")));
         }
-        if let Some(open) = self.open.last_mut() {
-            open.key = Some(key);
-        }
-        Ok(())
     }
 
     fn error(&self, code: &'static str, bytes: Range<usize>, message: &str) -> Diagnostic {

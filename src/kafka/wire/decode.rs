@@ -20,7 +20,7 @@ use super::routes::{Container, FieldRoute, Routes, StreamRoute};
 use super::scanner::{Kind, Scanner, Token};
 use super::values::{Fault, check_field, field_value, trait_value};
 use super::walk::{Notes, Walk};
-use super::{Decoded, DecodeLimits, RawRecord};
+use super::{DecodeLimits, Decoded, RawRecord};
 use crate::event::{Body, Catalogue, Event, FieldType, Projection, StreamIndex, Value};
 use crate::id::{CustomerId, EventId};
 use crate::time::EventTime;
@@ -182,7 +182,11 @@ impl Reading<'_> {
             return Err(Reject::new(RejectCode::BadCustomer, "the customer id is empty").into());
         }
         if id.len() > self.id_bytes {
-            return Err(Reject::new(RejectCode::BadCustomer, format!("the customer id has {} bytes, more than {}", id.len(), self.id_bytes)).into());
+            return Err(Reject::new(
+                RejectCode::BadCustomer,
+                format!("the customer id has {} bytes, more than {}", id.len(), self.id_bytes),
+            )
+            .into());
         }
         Ok(CustomerId::new(SmolStr::new(id)))
     }
@@ -197,7 +201,8 @@ impl Reading<'_> {
         if let Some(text) = &self.envelope.time {
             return EventTime::parse(text).ok_or_else(|| bad_time("time").into());
         }
-        let missing = || Reject::new(RejectCode::MissingTime, "neither `timestamp` nor `receivedAt`, and the record itself has no time").into();
+        let missing =
+            || Reject::new(RejectCode::MissingTime, "neither `timestamp` nor `receivedAt`, and the record itself has no time").into();
         record_time.map(EventTime::from_millis).ok_or_else(missing)
     }
 
@@ -268,7 +273,8 @@ impl Reading<'_> {
     fn check_container(&self, container: &Container) -> Outcome<()> {
         let kind = if container.array { Kind::Array } else { Kind::Object };
         let stray = |token: &Token| token.kind != kind && token.kind != Kind::Null;
-        let found = if container.repeated { self.notes.each(container.node).find(stray) } else { self.notes.at(container.node).filter(stray) };
+        let found =
+            if container.repeated { self.notes.each(container.node).find(stray) } else { self.notes.at(container.node).filter(stray) };
         let expected = if container.array { "an array" } else { "an object" };
         found.map_or(Ok(()), |token| Err(self.wrong(Fault::WrongType, Some(token), &container.pointer, expected)))
     }

@@ -93,7 +93,9 @@ fn the_order_of_members_does_not_matter() {
 
 #[test]
 fn missing_and_null_are_null_and_an_absent_array_is_empty() {
-    for properties in ["", r#""total":null,"item_count":null,"products":null"#, r#""products":[]"#, r#""products":[null,{},{"category":null}]"#] {
+    for properties in
+        ["", r#""total":null,"item_count":null,"products":null"#, r#""products":[]"#, r#""products":[null,{},{"category":null}]"#]
+    {
         let expected = [text("o"), Value::Null, Value::Null, Value::Null, Value::List([].into()), Value::Null];
         assert_eq!(fields(&order(properties)), expected, "{properties}");
     }
@@ -108,7 +110,8 @@ fn the_first_place_that_is_not_null_wins() {
 
 #[test]
 fn numbers_are_exact_and_may_be_text() {
-    for (json, expected) in [("0.1", "0.1"), ("\"12.30\"", "12.3"), ("-5", "-5"), ("1.5e2", "150"), ("\"1\\u0030\"", "10"), ("0e999", "0")] {
+    for (json, expected) in [("0.1", "0.1"), ("\"12.30\"", "12.3"), ("-5", "-5"), ("1.5e2", "150"), ("\"1\\u0030\"", "10"), ("0e999", "0")]
+    {
         assert_eq!(fields(&order(&format!(r#""total":{json}"#)))[1], number(expected), "{json}");
     }
     for json in ["3", "\"3\"", "3.0", "30e-1"] {
@@ -224,11 +227,9 @@ fn a_tombstone_and_a_giant_are_refused() {
 
 #[test]
 fn the_customer_is_the_user_else_the_anonymous_one() {
-    for (members, customer) in [
-        (r#""userId":"u","anonymousId":"a""#, "u"),
-        (r#""userId":null,"anonymousId":"a""#, "a"),
-        (r#""anonymousId":"a\u00e9""#, "aé"),
-    ] {
+    for (members, customer) in
+        [(r#""userId":"u","anonymousId":"a""#, "u"), (r#""userId":null,"anonymousId":"a""#, "a"), (r#""anonymousId":"a\u00e9""#, "aé")]
+    {
         assert_eq!(event(&call(members)).customer.as_str(), customer, "{members}");
     }
     let long = "x".repeat(10_000);
@@ -253,11 +254,19 @@ fn the_time_is_the_timestamp_else_the_receipt_else_the_records() {
     ] {
         assert_eq!(event(&call(&format!(r#""userId":"c",{members}"#))).time.millis(), millis, "{members}");
     }
-    for bad in [r#""2026-01-01T00:00:00""#, r#""2026-01-01""#, r#""""#, r#""yesterday""#, "1767225600000", "{}", r#""2026-02-30T00:00:00Z""#] {
-        check_rejected(&call(&format!(r#""userId":"c","timestamp":{bad},"receivedAt":"2026-01-01T00:00:00Z""#)), Code::BadTime, "`timestamp`");
+    for bad in
+        [r#""2026-01-01T00:00:00""#, r#""2026-01-01""#, r#""""#, r#""yesterday""#, "1767225600000", "{}", r#""2026-02-30T00:00:00Z""#]
+    {
+        check_rejected(
+            &call(&format!(r#""userId":"c","timestamp":{bad},"receivedAt":"2026-01-01T00:00:00Z""#)),
+            Code::BadTime,
+            "`timestamp`",
+        );
     }
     let json = call(r#""userId":"c""#);
-    let Decoded::Rejected(reject) = decode_raw(RawRecord { payload: Some(json.as_bytes()), ..RawRecord::default() }) else { panic!("no time") };
+    let Decoded::Rejected(reject) = decode_raw(RawRecord { payload: Some(json.as_bytes()), ..RawRecord::default() }) else {
+        panic!("no time")
+    };
     assert_eq!(reject.code, Code::MissingTime);
 }
 
@@ -290,7 +299,8 @@ fn what_no_stream_takes_is_skipped() {
 fn only_the_streams_currency_is_taken_when_it_names_one() {
     let mut catalogue = Catalogue::segment_spec();
     catalogue.streams[0].currency = Some("EUR".into());
-    for (properties, accepted) in [(r#""currency":"EUR""#, true), ("", true), (r#""currency":null"#, true), (r#""currency":"USD""#, false)] {
+    for (properties, accepted) in [(r#""currency":"EUR""#, true), ("", true), (r#""currency":null"#, true), (r#""currency":"USD""#, false)]
+    {
         let json = order(properties);
         let decoded = decoder(&catalogue).decode(&RawRecord { payload: Some(json.as_bytes()), ..RawRecord::default() });
         match decoded {
@@ -306,8 +316,12 @@ fn of_repeated_members_the_last_counts_with_all_that_it_holds() {
     assert_eq!(fields(&order(r#""total":1,"total":2"#))[1], number("2"));
     assert_eq!(fields(&order(r#""total":1,"tot\u0061l":2"#))[1], number("2"));
     assert_eq!(fields(&order(r#""total":"bad","total":2"#))[1], number("2"));
-    assert_eq!(fields(&order(r#""products":[{"category":"a"}],"products":[{"category":"b"},{"category":"c","category":"d"}]"#))[4], Value::List([text("b"), text("d")].into()));
-    let twice = order(r#""total":1"#).replace(r#""properties":"#, r#""properties":{"coupon":"lost","products":[{"category":"lost"}]},"properties":"#);
+    assert_eq!(
+        fields(&order(r#""products":[{"category":"a"}],"products":[{"category":"b"},{"category":"c","category":"d"}]"#))[4],
+        Value::List([text("b"), text("d")].into())
+    );
+    let twice = order(r#""total":1"#)
+        .replace(r#""properties":"#, r#""properties":{"coupon":"lost","products":[{"category":"lost"}]},"properties":"#);
     assert_eq!(fields(&twice), [text("o"), number("1"), Value::Null, Value::Null, Value::List([].into()), Value::Null]);
 }
 
@@ -331,7 +345,9 @@ fn a_confluent_prefix_is_read_past() {
         assert!(matches!(decode_raw(RawRecord { payload: Some(&bytes), ..RawRecord::default() }), Decoded::Event(_)), "{prefix:?}");
     }
     check_rejected("\0\0\0\0\u{1}", Code::BadJson, "byte 0");
-    let Decoded::Rejected(reject) = decode_raw(RawRecord { payload: Some(b"\0\0\0\0\x01{\"a\":x}"), ..RawRecord::default() }) else { panic!("bad") };
+    let Decoded::Rejected(reject) = decode_raw(RawRecord { payload: Some(b"\0\0\0\0\x01{\"a\":x}"), ..RawRecord::default() }) else {
+        panic!("bad")
+    };
     assert!(reject.message.contains("byte 10"), "{reject}");
 }
 
@@ -407,7 +423,8 @@ fn a_field_may_be_an_array_of_scalars_or_stand_at_several_places() {
         array,
         paths: paths.iter().map(|path| (*path).into()).collect(),
     };
-    catalogue.streams[0].fields = vec![field("tags", true, &["/properties/tags/*", "/properties/old_tags/*"]), field("a/b", false, &["/a~1b"])];
+    catalogue.streams[0].fields =
+        vec![field("tags", true, &["/properties/tags/*", "/properties/old_tags/*"]), field("a/b", false, &["/a~1b"])];
     let projection = Projection { fields: vec![vec![FieldIndex(0), FieldIndex(1)]], traits: Vec::new() };
     let mut decoder = Decoder::new(&catalogue, &projection, DecodeLimits::default());
     for (properties, expected) in [
@@ -416,7 +433,9 @@ fn a_field_may_be_an_array_of_scalars_or_stand_at_several_places() {
         ("", vec![]),
     ] {
         let json = order(properties).replacen('{', r#"{"a/b":"x","#, 1);
-        let Decoded::Event(event) = decoder.decode(&RawRecord { payload: Some(json.as_bytes()), ..RawRecord::default() }) else { panic!("{json}") };
+        let Decoded::Event(event) = decoder.decode(&RawRecord { payload: Some(json.as_bytes()), ..RawRecord::default() }) else {
+            panic!("{json}")
+        };
         assert_eq!(event.body, Body::Fields(vec![Value::List(expected.into()), text("x")]), "{properties}");
     }
 }

@@ -193,7 +193,8 @@ fn violation(schema: &Value, value: &Value) -> Option<String> {
     match value {
         Value::Array(elements) => elements.iter().find_map(|element| violation(&schema["items"], element)),
         Value::Object(members) => {
-            let missing = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).find(|name| !members.contains_key(*name));
+            let missing =
+                schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).find(|name| !members.contains_key(*name));
             missing.map(|name| format!("{name} is missing")).or_else(|| {
                 members.iter().find_map(|(name, member)| match schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]) {
                     Value::Object(inner) => violation(&Value::Object(inner.clone()), member),

@@ -101,8 +101,12 @@ impl Reject {
     /// `base`: bytes of the payload before the scanned text.
     pub(super) fn from_json(error: JsonError, base: usize) -> Reject {
         match error {
-            JsonError::Syntax { at, expected } => Reject::new(RejectCode::BadJson, format!("not JSON: expected {expected} at byte {}", base + at)),
-            JsonError::Truncated { at } => Reject::new(RejectCode::Truncated, format!("the record ends inside a value at byte {}", base + at)),
+            JsonError::Syntax { at, expected } => {
+                Reject::new(RejectCode::BadJson, format!("not JSON: expected {expected} at byte {}", base + at))
+            }
+            JsonError::Truncated { at } => {
+                Reject::new(RejectCode::Truncated, format!("the record ends inside a value at byte {}", base + at))
+            }
             JsonError::TooDeep { at } => {
                 Reject::new(RejectCode::TooDeep, format!("nested deeper than {MAX_DEPTH} levels at byte {}", base + at))
             }

@@ -63,10 +63,17 @@ impl Token {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonError {
     /// Something else than `expected` stands at `at`.
-    Syntax { at: usize, expected: &'static str },
+    Syntax {
+        at: usize,
+        expected: &'static str,
+    },
     /// The text ends inside a value.
-    Truncated { at: usize },
-    TooDeep { at: usize },
+    Truncated {
+        at: usize,
+    },
+    TooDeep {
+        at: usize,
+    },
 }
 
 /// The text is not JSON; [`Scanner::fault`] says where and why. Empty, so that a token fits into registers.

@@ -95,7 +95,8 @@ impl<'a> Walk<'a> {
         let mut first = true;
         while let Some(key) = self.scanner.next_key(&mut first)? {
             let text = self.scanner.text();
-            let child = if key.kind == Kind::Text { keys.find_in(text.as_bytes(), key.range()) } else { keys.find(key.text_in(text).as_bytes()) };
+            let child =
+                if key.kind == Kind::Text { keys.find_in(text.as_bytes(), key.range()) } else { keys.find(key.text_in(text).as_bytes()) };
             match child {
                 Some(child) => self.visit(child, instance)?,
                 None => self.scanner.value()?,

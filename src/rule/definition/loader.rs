@@ -3,7 +3,7 @@
 //! **Invariant:** a key that was written counts as known even if its segment is broken, so that one mistake does not
 //! make every reference to it another.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::ast::{Expr, Place};
@@ -20,24 +20,31 @@ const FILE_KEYS_LATER: [&str; 1] = ["ladders"];
 const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "on_create", "tests"];
 const SEGMENT_KEYS_LATER: [&str; 5] = ["min_stay", "entry", "entry_topic", "expiring", "experiment"];
 
-/// A rule and the scalar it was read from, to say where a name in it stands.
+/// The scalar that a rule was read from, to say where a name in it stands.
 pub struct Written {
-    pub expr: Expr,
     source: Arc<Source>,
     node: Node,
 }
 
 impl Written {
     pub fn location(&self, place: Place) -> Location {
-        in_file(&self.source, &self.node, place)
+        let bytes = TextMap::new(&self.node, &self.source.text).bytes(place);
+        Location { source: self.source.clone(), bytes: Some(bytes) }
     }
 }
 
 /// A segment whose references are not resolved yet.
 pub struct Draft {
     pub definition: SegmentDefinition,
-    pub when: Written,
-    pub exit_when: Option<Written>,
+    when: Written,
+    exit_when: Option<Written>,
+}
+
+impl Draft {
+    /// Its rules, each with where it stands.
+    pub fn rules(&self) -> impl Iterator<Item = (&Expr, &Written)> {
+        std::iter::once((&self.definition.when, &self.when)).chain(self.definition.exit_when.as_ref().zip(self.exit_when.as_ref()))
+    }
 }
 
 pub struct Loader<'a> {
@@ -45,14 +52,14 @@ pub struct Loader<'a> {
     beside: &'a [&'a str],
     pub drafts: Vec<Draft>,
     /// Every key that was written, also of segments that are broken.
-    pub keys: HashMap<SegmentKey, Location>,
+    pub keys: BTreeMap<SegmentKey, Location>,
     pub lists: BTreeMap<ListKey, BTreeSet<CustomerId>>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Loader<'a> {
     pub fn new(names: Names<'a>, beside: &'a [&'a str]) -> Loader<'a> {
-        Loader { names, beside, drafts: Vec::new(), keys: HashMap::new(), lists: BTreeMap::new(), diagnostics: Vec::new() }
+        Loader { names, beside, drafts: Vec::new(), keys: BTreeMap::new(), lists: BTreeMap::new(), diagnostics: Vec::new() }
     }
 
     pub fn file(&mut self, source: &Arc<Source>) {
@@ -100,39 +107,34 @@ impl<'a> Loader<'a> {
         let key = self.key(source, &entries, node);
         let timezone = self.timezone(source, &entries);
         let on_create = self.on_create(source, &entries);
-        let exit_when = entries.text("exit_when", &mut self.diagnostics).map(|(node, text)| self.rule(source, node, text));
-        let when = match entries.required("when", node, &mut self.diagnostics) {
-            Some((node, text)) => self.rule(source, node, text),
-            None => None,
-        };
-        let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
-        let (name, description, owner) = (text("name"), text("description"), text("owner"));
+        let when = self.required_rule(source, &entries, node);
+        let exit_when = self.optional_rule(source, &entries);
         let tags = entries.texts("tags", &mut self.diagnostics);
         let tests = entries.get("tests").cloned();
+        let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
+        let (name, description, owner) = (text("name"), text("description"), text("owner"));
         // Broken somewhere: what was wrong is reported.
-        let (Some((key, location)), Some(timezone), Some(when)) = (key, timezone, when) else { return };
-        let exit_when = match exit_when {
-            Some(None) => return,
-            written => written.flatten(),
-        };
-        let exit_expr = exit_when.as_ref().map(|written| written.expr.clone());
-        let version = version(&when.expr, exit_expr.as_ref(), &timezone);
-        let when_expr = when.expr.clone();
+        let (Some((key, location)), Some(timezone), Some(when), Ok(exit_when)) = (key, timezone, when, exit_when) else { return };
+        let ((when, when_written), (exit_when, exit_written)) = (when, exit_when.unzip());
+        let version = version(&when, exit_when.as_ref(), &timezone);
+        #[rustfmt::skip]
         let definition = SegmentDefinition {
-            key,
-            name,
-            description,
-            owner,
-            tags,
-            timezone,
-            when: when_expr,
-            exit_when: exit_expr,
-            on_create,
-            version,
-            tests,
-            location,
+            key, name, description, owner, tags, timezone, when, exit_when, on_create, version, tests, location,
         };
-        self.drafts.push(Draft { definition, when, exit_when });
+        self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written });
+    }
+
+    fn required_rule(&mut self, source: &Arc<Source>, entries: &Entries<'_>, segment: &Node) -> Option<(Expr, Written)> {
+        let (node, text) = entries.required("when", segment, &mut self.diagnostics)?;
+        self.rule(source, node, text)
+    }
+
+    /// `Err`: it is there and broken.
+    fn optional_rule(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> Result<Option<(Expr, Written)>, ()> {
+        match entries.text("exit_when", &mut self.diagnostics) {
+            Some((node, text)) => self.rule(source, node, text).map(Some).ok_or(()),
+            None => Ok(None),
+        }
     }
 
     /// `None`: there is no usable key, or it was taken.
@@ -180,7 +182,7 @@ impl<'a> Loader<'a> {
     }
 
     /// A rule that parses and whose types fit; its problems are reported.
-    fn rule(&mut self, source: &Arc<Source>, node: &Node, text: &str) -> Option<Written> {
+    fn rule(&mut self, source: &Arc<Source>, node: &Node, text: &str) -> Option<(Expr, Written)> {
         let (expr, findings) = match parser::parse(text) {
             Ok(expr) => {
                 let findings = check::check(&expr, self.names.catalogue);
@@ -190,7 +192,7 @@ impl<'a> Loader<'a> {
         };
         let right = findings.iter().all(|finding| finding.severity != Severity::Error);
         self.report(source, node, findings);
-        expr.filter(|_| right).map(|expr| Written { expr, source: source.clone(), node: node.clone() })
+        expr.filter(|_| right).map(|expr| (expr, Written { source: source.clone(), node: node.clone() }))
     }
 
     fn report(&mut self, source: &Arc<Source>, node: &Node, findings: Vec<Finding>) {
@@ -227,9 +229,4 @@ fn no_definitions() -> Diagnostic {
         label: None,
         help: Some("definitions are read from files `*.yaml` and `*.yml`".to_owned()),
     }
-}
-
-fn in_file(source: &Arc<Source>, node: &Node, place: Place) -> Location {
-    let bytes = TextMap::new(node, &source.text).bytes(place);
-    Location { source: source.clone(), bytes: Some(bytes) }
 }

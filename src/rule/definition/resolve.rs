@@ -5,17 +5,15 @@
 use std::collections::HashMap;
 
 use super::super::ast::{Expr, Name};
-use super::super::diagnostic::Diagnostic;
+use super::super::diagnostic::{Diagnostic, MAX_SHOWN};
 use super::super::{order, walk};
 use super::loader::{Draft, Loader, Written};
 
 /// Reports unknown names and circles; gives the order of evaluation (incomplete if there was an error).
 pub fn resolve(loader: &mut Loader<'_>) -> Vec<usize> {
     let mut problems = Vec::new();
-    for draft in &loader.drafts {
-        for written in draft.written() {
-            problems.extend(unknown_names(written, loader));
-        }
+    for (rule, written) in loader.drafts.iter().flat_map(Draft::rules) {
+        unknown_names(rule, written, loader, &mut problems);
     }
     let (order, circles) = order::evaluation_order(&references(&loader.drafts));
     problems.extend(circles.iter().filter_map(|circle| circular(&loader.drafts, circle)));
@@ -23,27 +21,27 @@ pub fn resolve(loader: &mut Loader<'_>) -> Vec<usize> {
     order
 }
 
-impl Draft {
-    fn written(&self) -> impl Iterator<Item = &Written> {
-        std::iter::once(&self.when).chain(&self.exit_when)
+fn unknown_names(rule: &Expr, written: &Written, loader: &Loader<'_>, out: &mut Vec<Diagnostic>) {
+    let lists: Vec<&str> = loader.lists.keys().chain(loader.names.lists).map(|key| key.as_str()).collect();
+    for name in unknown(rule, walk::segments, |name| loader.keys.contains_key(name)) {
+        out.push(unknown_name("unknown-segment", "segment", written, name, loader.keys.keys().map(|key| key.as_str()), out.len()));
+    }
+    for name in unknown(rule, walk::lists, |name| lists.contains(&name)) {
+        out.push(unknown_name("unknown-list", "list", written, name, lists.iter().copied(), out.len()));
     }
 }
 
-fn unknown_names(written: &Written, loader: &Loader<'_>) -> Vec<Diagnostic> {
-    let segments = unknown(&written.expr, walk::segments, |name| loader.keys.contains_key(name));
-    let lists = unknown(&written.expr, walk::lists, |name| {
-        loader.lists.contains_key(name) || loader.names.lists.iter().any(|list| list.as_str() == name)
-    });
-    let segments = segments.into_iter().map(|name| {
-        let diagnostic = Diagnostic::error("unknown-segment", written.location(name.place), format!("there is no segment `{}`", name.text));
-        diagnostic.suggest(&name.text, loader.keys.keys().map(|key| key.as_str()))
-    });
-    let list_names = || loader.lists.keys().chain(loader.names.lists).map(|key| key.as_str());
-    let lists = lists.into_iter().map(|name| {
-        let diagnostic = Diagnostic::error("unknown-list", written.location(name.place), format!("there is no list `{}`", name.text));
-        diagnostic.suggest(&name.text, list_names())
-    });
-    segments.chain(lists).collect()
+/// `before`: how many were found already. Looking for the nearest of very many keys takes time: only what is shown gets it.
+fn unknown_name<'k>(
+    code: &'static str,
+    what: &str,
+    written: &Written,
+    name: &Name,
+    known: impl Iterator<Item = &'k str>,
+    before: usize,
+) -> Diagnostic {
+    let diagnostic = Diagnostic::error(code, written.location(name.place), format!("there is no {what} `{}`", name.text));
+    if before < MAX_SHOWN { diagnostic.suggest(&name.text, known) } else { diagnostic }
 }
 
 fn unknown<'e>(expr: &'e Expr, names: fn(&'e Expr) -> Vec<&'e Name>, known: impl Fn(&str) -> bool) -> Vec<&'e Name> {
@@ -54,7 +52,7 @@ fn unknown<'e>(expr: &'e Expr, names: fn(&'e Expr) -> Vec<&'e Name>, known: impl
 fn references(drafts: &[Draft]) -> Vec<Vec<usize>> {
     let positions: HashMap<&str, usize> = drafts.iter().enumerate().map(|(i, d)| (d.definition.key.as_str(), i)).collect();
     let of = |draft: &Draft| {
-        let names = draft.written().flat_map(|written| walk::segments(&written.expr));
+        let names = draft.rules().flat_map(|(rule, _)| walk::segments(rule));
         names.filter_map(|name| positions.get(name.text.as_str()).copied()).collect()
     };
     drafts.iter().map(of).collect()
@@ -64,10 +62,13 @@ fn references(drafts: &[Draft]) -> Vec<Vec<usize>> {
 fn circular(drafts: &[Draft], circle: &[usize]) -> Option<Diagnostic> {
     let keys: Vec<&str> = circle.iter().filter_map(|i| drafts.get(*i)).map(|d| d.definition.key.as_str()).collect();
     let (first, next) = (keys.first()?, keys.get(1).or(keys.first())?);
-    let place = drafts.get(*circle.first()?)?.written().find_map(|written| {
-        let name = walk::segments(&written.expr).into_iter().find(|name| name.text == *next)?;
+    let place = drafts.get(*circle.first()?)?.rules().find_map(|(rule, written)| {
+        let name = walk::segments(rule).into_iter().find(|name| name.text == *next)?;
         Some(written.location(name.place))
     })?;
-    let message = format!("segments refer to each other in a circle: {} -> {first}", keys.join(" -> "));
+    let message = match keys.len() {
+        1 => format!("the segment `{first}` refers to itself"),
+        _ => format!("segments refer to each other in a circle: {} -> {first}", keys.join(" -> ")),
+    };
     Some(Diagnostic::error("cycle", place, message).help("one of them must be decided without the others"))
 }

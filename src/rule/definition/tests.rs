@@ -41,7 +41,9 @@ segments:
   - {key: couponers_at_risk,     when: '(segment("coupon_points_high") or segment("coupon_points_low")) and (segment("lapsed") or segment("fading"))'}
   - {key: lapsed,                when: 'count(orders lifetime) > 0 and count(orders last 30d) == 0'}
   - {key: won_back,              when: 'returned(orders after 60d within 14d)'}
+  - {key: aov_50_100,            when: 'avg(orders.total last 90d) in [50, 100)'}
   - {key: fading,                when: 'count(orders from 60d to 30d ago) >= 3 and sum(orders.total last 30d) < 0.5 * sum(orders.total from 60d to 30d ago)'}
+  - {key: big_basket_this_month, when: 'max(orders.total this month) >= 150'}
   - {key: parents_buying,        when: 'trait.kids_count in {"1", "2", "3+"} and count(orders last 14d) >= 2'}
   - {key: many_stores,           when: 'distinct(orders.store_id last 90d) >= 4', exit_when: 'distinct(orders.store_id last 90d) < 2'}
 "#;
@@ -51,8 +53,8 @@ fn segments_keep_their_order_and_are_evaluated_after_what_they_use() {
     let definitions = definitions(GOLDEN);
     let keys: Vec<_> = definitions.evaluation_order.iter().map(|i| definitions.segments[*i].key.as_str()).collect();
     assert_eq!(definitions.segments[3].key.as_str(), "couponers_at_risk");
-    assert_eq!(keys[3..7], ["lapsed", "won_back", "fading", "couponers_at_risk"]);
-    assert_eq!(definitions.segments[8].exit_when.as_ref().unwrap().to_string(), "distinct(orders.store_id last 90d) < 2");
+    assert_eq!(keys[3..8], ["lapsed", "won_back", "aov_50_100", "fading", "couponers_at_risk"]);
+    assert_eq!(definitions.segments[10].exit_when.as_ref().unwrap().to_string(), "distinct(orders.store_id last 90d) < 2");
 }
 
 #[test]
@@ -254,13 +256,10 @@ fn the_same_key_in_two_files_is_an_error() {
 
 #[test]
 fn a_key_must_be_there_and_well_formed() {
-    assert_eq!(places("segments:\n  - {when: 'true'}\n  - {key: 'a b', when: 'true'}\n  - {key: c}\n  - {key: '', when: ~}"), [
-        "missing-key 2:5",
-        "bad-key 3:11",
-        "missing-key 4:5",
-        "bad-key 5:11",
-        "wrong-type 5:21"
-    ]);
+    assert_eq!(
+        places("segments:\n  - {when: 'true'}\n  - {key: 'a b', when: 'true'}\n  - {key: c}\n  - {key: '', when: ~}"),
+        ["missing-key 2:5", "bad-key 3:11", "missing-key 4:5", "bad-key 5:11", "wrong-type 5:21"]
+    );
     assert_eq!(places(&format!("segments: [{{key: {}, when: 'true'}}]", "k".repeat(129))), ["bad-key 1:18"]);
     insta::assert_snapshot!(check("segments:\n  - {key: 'größe', when: 'true'}\n"), @r"
     error[bad-key]: a key is made of letters (a-z, A-Z), digits, `_`, `-` and `.`, and this one has `ö`
@@ -342,7 +341,7 @@ fn a_circle_is_refused_with_its_path() {
       |
       = help: one of them must be decided without the others
 
-    error[cycle]: segments refer to each other in a circle: d -> d
+    error[cycle]: the segment `d` refers to itself
      --> a.yaml:5:29
       |
     5 |   - {key: d, when: 'segment("d")'}
@@ -359,7 +358,10 @@ fn a_list_is_defined_once() {
 
 #[test]
 fn a_thousand_errors_are_all_found_and_a_hundred_shown() {
-    let text = format!("segments:\n{}", (0..1000).map(|i| format!("  - {{key: s{i}, when: 'count(ordrs lifetime) > {i}'}}\n")).collect::<String>());
+    let text = format!(
+        "segments:\n{}",
+        (0..1000).map(|i| format!("  - {{key: s{i}, when: 'count(ordrs lifetime) > {i}'}}\n")).collect::<String>()
+    );
     let loaded = loaded(&text);
     assert_eq!(loaded.diagnostics.len(), 1000);
     assert_eq!(loaded.diagnostics[999].location.as_ref().unwrap().line_and_column().unwrap().0, 1001);

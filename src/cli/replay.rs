@@ -1,0 +1,224 @@
+//! `segmentd replay`: what would have happened? The engine over files, without Kafka.
+//!
+//! Event time alone moves the clock; at the end it is set to `--until`, if that is later. Partitions are chosen as Kafka
+//! would, each with a clock of its own, so that a replay can show that their number does not matter.
+//!
+//! **Invariant:** the same files and definitions give the same output, byte for byte; nothing here asks what time it is
+//! but the figures at the end.
+
+mod audience;
+mod tally;
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use super::input::Lines;
+use super::{Outcome, report};
+use crate::config::{self, ruleset};
+use crate::engine::Partition;
+use crate::event::Event;
+use crate::id::CustomerId;
+use crate::kafka::partitioner::partition;
+use crate::kafka::wire::encode::transition_line;
+use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+use crate::plan::Plan;
+use crate::runtime::clock;
+use crate::time::EventTime;
+use audience::Audience;
+use tally::Tally;
+
+/// Run definitions over files of events, without Kafka
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  segmentd replay --segments config/segments/ events.ndjson.zst
+  segmentd replay --segments loyal.yaml --until 2026-03-01T00:00:00Z --format audience jan.ndjson feb.ndjson
+  zcat events.ndjson.gz | segmentd replay --segments config/segments/ - | grep '\"segment\":\"loyal\"'")]
+pub struct Args {
+    /// Files of definitions, or folders of them
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    segments: Vec<PathBuf>,
+    /// Your own streams
+    #[arg(long, value_name = "FILE")]
+    streams: Option<PathBuf>,
+    /// Folder of static lists
+    #[arg(long, value_name = "FOLDER")]
+    lists: Option<PathBuf>,
+    /// Set the clock to this instant at the end, so that time alone ends memberships until then
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    until: Option<EventTime>,
+    /// Divide the customers as a topic with N partitions would
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    partitions: u32,
+    /// Every transition, or who is a member at the end
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Write here instead of to stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// NDJSON, plain, .zst or .gz; `-` is stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Transitions,
+    Audience,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let paths = ruleset::Paths { streams: args.streams.as_deref(), segments: &args.segments, lists: args.lists.as_deref() };
+    let (ruleset, diagnostics) = ruleset::load(paths, config::ID_BYTES);
+    report::complain(&diagnostics);
+    let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
+    let begun = clock::now();
+    let mut replay = Replay::new(ruleset.plan(), args)?;
+    for file in &args.files {
+        replay.file(file)?;
+    }
+    replay.end(args.until)?;
+    replay.tally.show(clock::now().duration_since(begun));
+    Ok(Outcome::Done)
+}
+
+/// A replay on its way through its files.
+struct Replay {
+    decoder: Decoder,
+    limits: DecodeLimits,
+    partitions: Vec<Partition>,
+    sink: Sink,
+    tally: Tally,
+    bar: ProgressBar,
+}
+
+/// Where transitions go: out at once, or into an account of who is a member.
+enum Sink {
+    Lines { out: Box<dyn Write>, line: Vec<u8> },
+    Audience { out: Box<dyn Write>, audience: Audience },
+}
+
+impl Replay {
+    fn new(plan: Plan, args: &Args) -> anyhow::Result<Replay> {
+        let (plan, limits) = (Arc::new(plan), DecodeLimits::default());
+        let out: Box<dyn Write> = match &args.output {
+            Some(path) => Box::new(BufWriter::with_capacity(1 << 18, File::create(path).with_context(|| format!("cannot write {}", path.display()))?)),
+            None => Box::new(BufWriter::with_capacity(1 << 18, io::stdout())),
+        };
+        Ok(Replay {
+            decoder: Decoder::new(&plan.catalogue, &plan.projection, limits),
+            limits,
+            partitions: (0..args.partitions).map(|_| Partition::new(plan.clone(), EventTime::MIN)).collect(),
+            sink: match args.format {
+                Format::Transitions => Sink::Lines { out, line: Vec::with_capacity(1024) },
+                Format::Audience => Sink::Audience { out, audience: Audience::default() },
+            },
+            tally: Tally::default(),
+            bar: progress(&args.files),
+        })
+    }
+
+    fn file(&mut self, path: &PathBuf) -> anyhow::Result<()> {
+        let bar = self.bar.clone();
+        let mut lines = Lines::open(path, self.limits.record_bytes, move |bytes| bar.inc(bytes))?;
+        let mut number = 0u64;
+        while let Some(line) = lines.next().with_context(|| format!("cannot read {}", path.display()))? {
+            number += 1;
+            if line.is_empty() {
+                continue;
+            }
+            match self.decoder.decode(&RawRecord { payload: Some(line), ..RawRecord::default() }) {
+                Decoded::Event(event) => self.event(&event)?,
+                Decoded::Skipped(reason) => self.tally.skipped(reason),
+                Decoded::Rejected(reject) => self.tally.rejected(&reject, path, number),
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event) -> anyhow::Result<()> {
+        let at = partition(event.customer.as_str().as_bytes(), self.partitions.len() as u32).0 as usize;
+        let Ok(accepted) = self.partitions[at].accept(event, None, None, &mut nobody);
+        self.tally.accepted(&accepted);
+        self.emit(at)
+    }
+
+    /// Writes what partition `at` has decided since the last call.
+    fn emit(&mut self, at: usize) -> anyhow::Result<()> {
+        let partition = &mut self.partitions[at];
+        for transition in partition.transitions() {
+            self.tally.transitions += 1;
+            match &mut self.sink {
+                Sink::Lines { out, line } => {
+                    line.clear();
+                    transition_line(transition, line);
+                    out.write_all(line)?;
+                }
+                Sink::Audience { audience, .. } => audience.apply(transition),
+            }
+        }
+        partition.settled();
+        Ok(())
+    }
+
+    /// Lets time run on to `until`, what is due at that instant included, and writes what is left.
+    fn end(&mut self, until: Option<EventTime>) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        for at in 0..self.partitions.len() {
+            // A clock that is further on stays there: time does not run back.
+            let Some(until) = until.filter(|until| *until > self.partitions[at].clock()) else { continue };
+            let just_after = EventTime::from_millis(until.millis().saturating_add(1));
+            while let Ok(true) = self.partitions[at].fire_next(just_after, None, &mut nobody) {
+                self.emit(at)?;
+            }
+            self.partitions[at].set_clock(until);
+        }
+        match &mut self.sink {
+            Sink::Lines { out, .. } => out.flush()?,
+            Sink::Audience { out, audience } => {
+                audience.write(out)?;
+                out.flush()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Every customer is in memory from its first event on: there is nothing to load.
+fn nobody(_: &CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
+    Ok(None)
+}
+
+/// Over the bytes of all files; hidden where stderr is no terminal or a size is not known.
+fn progress(files: &[PathBuf]) -> ProgressBar {
+    let sizes: Option<Vec<u64>> = files.iter().map(|file| file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len())).collect();
+    let Some(sizes) = sizes else { return ProgressBar::hidden() };
+    let bar = ProgressBar::new(sizes.iter().sum());
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn instant(text: &str) -> Result<EventTime, String> {
+    EventTime::parse(text).ok_or_else(|| "no instant: write RFC 3339 with an offset, as 2026-03-01T00:00:00Z".to_owned())
+}
+
+/// `3 refunds` style figures of this command: `1,234,567`.
+fn count(n: u64) -> String {
+    HumanCount(n).to_string()
+}
+
+/// Events a second, for a person.
+fn per_second(events: u64, took: Duration) -> String {
+    count((events as f64 / took.as_secs_f64().max(0.001)) as u64)
+}

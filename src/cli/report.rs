@@ -1,0 +1,51 @@
+//! Shows diagnostics: to a person in colour, to a program as JSON, one object a line.
+//!
+//! **Invariant:** the last line for a person says how many problems there are, also when not all are shown.
+
+use std::io::{IsTerminal, Write};
+
+use clap::ValueEnum;
+
+use crate::rule::diagnostic::{Diagnostic, Style, render_all};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// On stderr, as everything that is not the result of a command.
+pub fn complain(diagnostics: &[Diagnostic]) {
+    let style = style(std::io::stderr().is_terminal());
+    eprint!("{}", render_all(diagnostics, style));
+    if !diagnostics.is_empty() {
+        eprintln!("{}", summary(diagnostics));
+    }
+}
+
+/// As JSON on stdout: here the problems are the result.
+pub fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for diagnostic in diagnostics {
+        serde_json::to_writer(&mut out, diagnostic)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// `2 errors, 1 warning`
+pub fn summary(diagnostics: &[Diagnostic]) -> String {
+    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+    let counts = [(errors, "error"), (diagnostics.len() - errors, "warning")];
+    let parts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" })).collect();
+    parts.join(", ")
+}
+
+/// Colours for a terminal, unless the environment asks for none (<https://no-color.org>).
+fn style(terminal: bool) -> Style {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if terminal && !refused { Style::Coloured } else { Style::Plain }
+}

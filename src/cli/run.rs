@@ -1,0 +1,63 @@
+//! `segmentd run`: the service, until it is told to stop.
+//!
+//! SIGTERM and SIGINT ask it to stop: it commits what it has, leaves the group and ends, in under five seconds.
+//!
+//! **Invariant:** nothing is started before configuration, streams, lists and definitions have all been checked.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::service::Service;
+use super::{Outcome, logging, report};
+use crate::config::{self, ruleset};
+use crate::kafka::topics::TopicError;
+use crate::runtime::{RunError, Shutdown};
+
+/// Run the service: Kafka in, Kafka out
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  segmentd run
+  SEGMENTD_KAFKA__BOOTSTRAP=kafka:9092 segmentd run --config /etc/segmentd/segmentd.yaml
+
+Any scalar of the configuration may be set by the environment, as above. SEGMENTD_LOG chooses what is logged: info,
+debug, or tracing's directives. It writes JSON where stderr is no terminal.")]
+pub struct Args {
+    #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let config = match config::load(&args.config, std::env::vars()) {
+        Ok(config) => config,
+        Err(diagnostics) => {
+            report::complain(&diagnostics);
+            return Ok(Outcome::Refused);
+        }
+    };
+    let paths = ruleset::Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() };
+    let (ruleset, diagnostics) = ruleset::load(paths, config.limits.id_bytes);
+    report::complain(&diagnostics);
+    let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
+    logging::start();
+    tracing::info!(deployment = config.deployment, segments = ruleset.definitions.segments.len(), "starting");
+    let service = Service::new(config.service_settings(), &ruleset, &config.listen.to_string())?;
+    match service.run(&Shutdown::default()) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if is_configuration(&error) => {
+            eprintln!("error: {error}");
+            Ok(Outcome::Refused)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Trying again would not help: somebody has to change the configuration or the topics.
+fn is_configuration(error: &RunError) -> bool {
+    match error {
+        RunError::OwnedProperty { .. } => true,
+        RunError::Topics(topics) => !matches!(topics, TopicError::Unreachable { .. } | TopicError::CreationFailed { .. }),
+        _ => false,
+    }
+}

@@ -1,0 +1,102 @@
+//! The service in this process: the runtime's threads, the HTTP server beside them, and the signals that end both.
+//!
+//! **Invariant:** the HTTP server answers from before the first record is read until after the last is committed, so
+//! that a probe sees every state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::ruleset::Ruleset;
+use crate::http::{PROGRESS_LIMIT, ROUTES, Server, Site};
+use crate::kafka::wire::RejectCode;
+use crate::metrics::{Labels, Metrics};
+use crate::runtime::status::Status;
+use crate::runtime::task::TaskOptions;
+use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
+
+/// The states of a task's life that metrics show.
+const TASK_STATES: [&str; 2] = ["restoring", "running"];
+
+pub struct Service {
+    settings: Settings,
+    definitions: Definitions,
+    observed: Observed,
+    server: Server,
+    io: Runtime,
+}
+
+impl Service {
+    /// Listens already; reads nothing yet.
+    pub fn new(settings: Settings, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
+        let observed = Observed { metrics: Metrics::new(&labels(&settings, ruleset))?, status: Status::new() };
+        let io = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("http").enable_all().build()?;
+        let site = Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT };
+        let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
+        tracing::info!(address = %server.address(), "listening");
+        let definitions = Definitions { plan: Arc::new(ruleset.plan()), options: TaskOptions::default() };
+        Ok(Service { settings, definitions, observed, server, io })
+    }
+
+    /// Where metrics and health are.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
+    }
+
+    /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
+    pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
+        let Service { settings, definitions, observed, server, io } = self;
+        let (stop_http, stopped) = watch::channel(false);
+        io.spawn(request_at_signal(shutdown.clone()));
+        io.spawn(tell_systemd(observed.status.clone()));
+        let http = io.spawn(server.run(stopped));
+        let result = runtime::run(settings, definitions, observed, shutdown);
+        // Nobody may be left to hear it; then there is nothing to stop.
+        let _ = stop_http.send(true);
+        match io.block_on(http) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the HTTP server failed"),
+            Err(error) => tracing::error!(%error, "the HTTP server ended badly"),
+        }
+        io.shutdown_timeout(Duration::from_millis(100));
+        result
+    }
+}
+
+fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
+    Labels {
+        topics: settings.inputs(),
+        streams: ruleset.catalogue.streams.iter().map(|stream| stream.name.clone()).collect(),
+        segments: ruleset.definitions.segments.iter().map(|segment| segment.key.clone()).collect(),
+        reject_reasons: RejectCode::ALL.map(RejectCode::as_str).to_vec(),
+        task_states: TASK_STATES.to_vec(),
+        routes: ROUTES.to_vec(),
+    }
+}
+
+async fn request_at_signal(shutdown: Shutdown) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be received; only kill -9 ends this process");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    shutdown.request();
+}
+
+/// `READY=1` once every check holds (`Type=notify`). Without systemd nobody listens, and nothing happens.
+async fn tell_systemd(status: Status) {
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    while !status.conditions().iter().all(|(_, condition)| condition.met) {
+        tick.tick().await;
+    }
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+}

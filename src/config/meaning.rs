@@ -1,0 +1,353 @@
+//! [`ConfigFile`] to [`Config`]: texts become sizes, spans, topics and addresses, and settings are held against each
+//! other.
+//!
+//! **Invariant:** a [`Config`] that exists can be run: every value is in its range and no two topics are one. Secrets
+//! come from the environment or from a file of their own, and are never printed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::amount;
+use super::document::Node;
+use super::file::ConfigFile;
+use crate::id::TopicName;
+use crate::kafka::settings::{OWNED, Settings};
+use crate::kafka::wire::DecodeLimits;
+use crate::rule::diagnostic::{Diagnostic, Location};
+use crate::runtime::{self, ClockSettings, Commit, Start};
+
+/// What a configuration means.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub deployment: String,
+    pub kafka: Kafka,
+    pub input: Input,
+    pub output: Output,
+    pub state: State,
+    pub commit: Commit,
+    pub clock: ClockSettings,
+    pub limits: DecodeLimits,
+    /// Threads that compute.
+    pub lanes: usize,
+    pub listen: SocketAddr,
+    /// `None`: only the built-in streams.
+    pub streams: Option<PathBuf>,
+    pub segments: Vec<PathBuf>,
+    /// `None`: no static lists but those in the definitions.
+    pub lists: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    pub bootstrap: String,
+    pub create_topics: bool,
+    pub group_instance_id: Option<String>,
+    pub properties: BTreeMap<String, Secret>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub topics: Vec<TopicName>,
+    pub start: Start,
+}
+
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub transitions: TopicName,
+    pub entries: TopicName,
+    pub membership: TopicName,
+    pub dead_letters: TopicName,
+}
+
+#[derive(Clone, Debug)]
+pub struct State {
+    pub dir: PathBuf,
+    pub changelog: TopicName,
+    pub repartition: TopicName,
+    pub memory_bytes: u64,
+}
+
+/// A value that may be a secret: it does not show itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Config {
+    /// How to reach Kafka, secrets included.
+    pub fn kafka_settings(&self) -> Settings {
+        Settings {
+            bootstrap: self.kafka.bootstrap.clone(),
+            deployment: self.deployment.clone(),
+            group_instance_id: self.kafka.group_instance_id.clone(),
+            properties: self.kafka.properties.iter().map(|(name, Secret(value))| (name.clone(), value.clone())).collect(),
+            embedded: false,
+        }
+    }
+
+    /// Everything that the service is told.
+    pub fn service_settings(&self) -> runtime::Settings {
+        let output = |topic: &TopicName| runtime::Topic::named(&topic.0);
+        runtime::Settings {
+            kafka: self.kafka_settings(),
+            topics: runtime::Topics {
+                inputs: self.input.topics.clone(),
+                transitions: output(&self.output.transitions),
+                entries: output(&self.output.entries),
+                membership: output(&self.output.membership),
+                dead_letters: output(&self.output.dead_letters),
+                changelog: self.state.changelog.clone(),
+                repartition: self.state.repartition.clone(),
+                partitions: 0,
+            },
+            create_topics: self.kafka.create_topics,
+            start: self.input.start,
+            state_dir: self.state.dir.clone(),
+            state_memory: self.state.memory_bytes,
+            commit: self.commit,
+            clock: self.clock,
+            limits: self.limits,
+            lanes: self.lanes,
+        }
+    }
+}
+
+/// librdkafka's properties that hold secrets. Source: librdkafka, CONFIGURATION.md (those marked sensitive).
+const SECRETS: &[&str] = &[
+    "sasl.password",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.client.secret",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+/// Loads native code into the process: a configuration must not be able to.
+const FORBIDDEN: (&str, &str) = ("plugin.library.paths", "it loads native code");
+
+/// Reads settings and gathers what is wrong with them.
+pub struct Meaning<'a> {
+    pub document: &'a Node,
+    pub diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Meaning<'_> {
+    /// What `file` means; where a value makes no sense, a placeholder beside the diagnostic.
+    pub fn config(&mut self, file: ConfigFile) -> Config {
+        let config = Config {
+            deployment: self.name("deployment", file.deployment),
+            kafka: self.kafka(file.kafka),
+            input: self.input(file.input),
+            output: self.output(file.output),
+            state: self.state(file.state),
+            commit: self.commit(file.commit),
+            clock: self.clock(file.clock),
+            limits: self.limits(file.limits),
+            lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
+            listen: self.listen(&file.http.listen),
+            streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
+            segments: file.segments.into_iter().map(PathBuf::from).collect(),
+            lists: self.optional_path("lists", file.lists, ConfigFile::LISTS),
+        };
+        self.distinct_topics(&config);
+        config
+    }
+
+    fn kafka(&mut self, file: super::file::KafkaFile) -> Kafka {
+        if file.bootstrap.trim().is_empty() {
+            self.error("kafka.bootstrap", "is empty", "write host:port, several separated by commas");
+        }
+        let mut properties: BTreeMap<String, Secret> = BTreeMap::new();
+        for (name, value) in file.properties {
+            self.check_property(&name);
+            properties.insert(name, Secret(value));
+        }
+        if let Some(password) = file.password_file.as_deref().and_then(|path| self.password(path)) {
+            properties.insert("sasl.password".into(), password);
+        }
+        Kafka { bootstrap: file.bootstrap, create_topics: file.create_topics, group_instance_id: file.group_instance_id, properties }
+    }
+
+    fn check_property(&mut self, name: &str) {
+        let path = format!("kafka.properties.{name}");
+        if let Some((_, reason)) = OWNED.iter().chain([&FORBIDDEN]).find(|(owned, _)| *owned == name) {
+            self.error(&path, "is not yours to set", reason);
+        }
+        // A variable has no bytes in a file.
+        let written = self.document.get(&["kafka", "properties", name]).is_some_and(|node| node.location.bytes.is_some());
+        if written && SECRETS.contains(&name) {
+            let variable = format!("SEGMENTD_KAFKA__PROPERTIES__{}", name.replace('.', "_").to_uppercase());
+            self.error(&path, "is a secret, and does not belong in this file", &format!("use kafka.password_file, or the variable {variable}"));
+        }
+    }
+
+    fn password(&mut self, path: &str) -> Option<Secret> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(error) => {
+                self.error("kafka.password_file", &format!("`{path}` cannot be read: {error}"), "it holds the password and nothing else");
+                None
+            }
+        }
+    }
+
+    fn input(&mut self, file: super::file::InputFile) -> Input {
+        if file.topics.is_empty() {
+            self.error("input.topics", "is empty", "name at least one topic to read");
+        }
+        let start = match file.start.as_str() {
+            "latest" => Start::Latest,
+            "earliest" => Start::Earliest,
+            other => {
+                self.error("input.start", &format!("is `{other}`"), "it is `earliest` or `latest`");
+                Start::Earliest
+            }
+        };
+        let topics = file.topics.into_iter().enumerate().map(|(i, topic)| self.topic(&format!("input.topics.{i}"), topic));
+        Input { topics: topics.collect(), start }
+    }
+
+    fn output(&mut self, file: super::file::OutputFile) -> Output {
+        Output {
+            transitions: self.topic("output.transitions", file.transitions),
+            entries: self.topic("output.entries", file.entries),
+            membership: self.topic("output.membership", file.membership),
+            dead_letters: self.topic("output.dead_letters", file.dead_letters),
+        }
+    }
+
+    fn state(&mut self, file: super::file::StateFile) -> State {
+        let memory_bytes = self.size("state.memory", &file.memory, 16 << 20, 1 << 40);
+        State {
+            dir: file.dir.into(),
+            changelog: self.topic("state.changelog", file.changelog),
+            repartition: self.topic("state.repartition", file.repartition),
+            memory_bytes,
+        }
+    }
+
+    fn commit(&mut self, file: super::file::CommitFile) -> Commit {
+        // Longer would come near the transaction's own time-out (10 s), after which the broker aborts it.
+        let interval = self.duration("commit.interval", &file.interval, Duration::from_millis(1), Duration::from_secs(5));
+        Commit { interval, max_events: file.max_events as usize }
+    }
+
+    fn clock(&mut self, file: super::file::ClockFile) -> ClockSettings {
+        let (day, year) = (Duration::from_hours(24), Duration::from_hours(24 * 366));
+        ClockSettings {
+            follow_wall: file.follow_wall,
+            idle_delay: self.duration("clock.idle_delay", &file.idle_delay, Duration::ZERO, day),
+            max_future: self.duration("clock.max_future", &file.max_future, Duration::ZERO, year),
+        }
+    }
+
+    fn limits(&mut self, file: super::file::LimitsFile) -> DecodeLimits {
+        let record_bytes = self.size("limits.record_bytes", &file.record_bytes, 1 << 10, 64 << 20);
+        DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
+    }
+
+    fn listen(&mut self, text: &str) -> SocketAddr {
+        text.parse().unwrap_or_else(|_| {
+            self.error("http.listen", &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    /// A path that was not written may be absent from the disk.
+    fn optional_path(&mut self, setting: &str, path: String, default: &str) -> Option<PathBuf> {
+        let exists = std::path::Path::new(&path).exists();
+        if !exists && path != default {
+            self.error(setting, &format!("`{path}` does not exist"), "paths start at the folder where segmentd is started");
+        }
+        exists.then(|| path.into())
+    }
+
+    fn name(&mut self, setting: &str, text: String) -> String {
+        if !is_kafka_name(&text, 200) {
+            self.error(setting, &format!("`{text}` is no name"), "letters, digits, `.`, `_` and `-`, at most 200");
+        }
+        text
+    }
+
+    fn topic(&mut self, setting: &str, text: String) -> TopicName {
+        if !is_kafka_name(&text, 249) {
+            self.error(setting, &format!("`{text}` is no name of a topic"), "letters, digits, `.`, `_` and `-`, at most 249");
+        }
+        TopicName(text.into())
+    }
+
+    /// An output that is also read would feed on itself; a changelog that holds transitions could not be replayed.
+    fn distinct_topics(&mut self, config: &Config) {
+        let output = &config.output;
+        let inputs = config.input.topics.iter().enumerate().map(|(i, topic)| (format!("input.topics.{i}"), topic));
+        let named = [
+            ("output.transitions", &output.transitions),
+            ("output.entries", &output.entries),
+            ("output.membership", &output.membership),
+            ("output.dead_letters", &output.dead_letters),
+            ("state.changelog", &config.state.changelog),
+            ("state.repartition", &config.state.repartition),
+        ];
+        let mut seen = BTreeSet::new();
+        for (setting, topic) in inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic))) {
+            if !seen.insert(topic) {
+                self.error(&setting, &format!("`{topic}` is already another topic of this configuration"), "each topic has one purpose");
+            }
+        }
+    }
+
+    fn size(&mut self, setting: &str, text: &str, least: u64, most: u64) -> u64 {
+        let size = amount::size(text).filter(|size| (least..=most).contains(size));
+        size.unwrap_or_else(|| {
+            let help = format!("a size from {} to {}, with B, KiB, MiB or GiB: 512MiB", shown(least), shown(most));
+            self.error(setting, &format!("is `{text}`"), &help);
+            least
+        })
+    }
+
+    fn duration(&mut self, setting: &str, text: &str, least: Duration, most: Duration) -> Duration {
+        let duration = amount::duration(text).filter(|duration| (least..=most).contains(duration));
+        duration.unwrap_or_else(|| {
+            let help = format!("a time from {least:?} to {most:?}, with ms, s, m, h or d: 100ms");
+            self.error(setting, &format!("is `{text}`"), &help);
+            least
+        })
+    }
+
+    fn error(&mut self, setting: &str, what: &str, help: &str) {
+        let diagnostic = Diagnostic::error("bad-value", self.location(setting), format!("`{setting}` {what}")).help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Where a setting stands; a default stands nowhere, so its file as a whole.
+    fn location(&self, setting: &str) -> Location {
+        let mut path: Vec<&str> = setting.split('.').collect();
+        if let Some(property) = setting.strip_prefix("kafka.properties.") {
+            path = vec!["kafka", "properties", property];
+        }
+        self.document.get(&path).unwrap_or(self.document).location.clone()
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Source: Apache Kafka, `Topic.validate`.
+fn is_kafka_name(text: &str, longest: usize) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !text.is_empty() && text.len() <= longest && text.bytes().all(legal) && text != "." && text != ".."
+}
+
+fn shown(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB"), (0, "B")];
+    let (shift, unit) = units.into_iter().find(|(shift, _)| bytes >> shift > 0).unwrap_or((0, "B"));
+    format!("{}{unit}", bytes >> shift)
+}

@@ -1,0 +1,104 @@
+//! Everything that rules need, loaded together: streams, static lists, and the definitions that speak of both.
+//!
+//! **Invariant:** a [`Ruleset`] that exists has no error in any of its files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::lists::{self, Lists};
+use crate::event::Catalogue;
+use crate::event::streams_file::StreamProblem;
+use crate::id::ListKey;
+use crate::plan::{self, List, Plan};
+use crate::rule::definition::{self, Definitions, Names};
+use crate::rule::diagnostic::{Diagnostic, Location, Source};
+
+/// Where the parts stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Paths<'a> {
+    /// `None`: only the built-in streams.
+    pub streams: Option<&'a Path>,
+    pub segments: &'a [PathBuf],
+    pub lists: Option<&'a Path>,
+}
+
+#[derive(Debug)]
+pub struct Ruleset {
+    pub catalogue: Catalogue,
+    pub definitions: Definitions,
+    /// Those of the folder; the definitions have their own.
+    pub lists: Lists,
+}
+
+impl Ruleset {
+    /// All of it compiled together.
+    pub fn plan(&self) -> Plan {
+        let lists = self.lists.iter().chain(&self.definitions.lists);
+        let lists = lists.map(|(key, customers)| (key.clone(), customers.iter().cloned().collect::<List>()));
+        plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), lists.collect())
+    }
+}
+
+/// Loads and checks all of it. The diagnostics may hold warnings beside a ruleset, and hold an error without one.
+pub fn load(paths: Paths<'_>, id_bytes: usize) -> (Option<Ruleset>, Vec<Diagnostic>) {
+    let (catalogue, mut diagnostics) = catalogue(paths.streams);
+    let (lists, problems) = paths.lists.map(|folder| lists::load(folder, id_bytes)).unwrap_or_default();
+    diagnostics.extend(problems);
+    let keys: Vec<ListKey> = lists.keys().cloned().collect();
+    // Where the streams are wrong, rules are held against the built-in ones: better too many messages than two rounds.
+    let loaded = definition::load(paths.segments, Names { catalogue: &catalogue, lists: &keys });
+    diagnostics.extend(loaded.diagnostics);
+    let sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let ruleset = loaded.definitions.filter(|_| sound).map(|definitions| Ruleset { catalogue, definitions, lists });
+    (ruleset, diagnostics)
+}
+
+/// The built-in streams with those of a file added.
+fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
+    let built_in = Catalogue::segment_spec();
+    let Some(path) = path else { return (built_in, vec![]) };
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let location = Location { source: Source::new(name, ""), bytes: None };
+            return (built_in, vec![Diagnostic::error("no-file", location, format!("the streams cannot be read: {error}"))]);
+        }
+    };
+    match built_in.extended(&text) {
+        Ok(catalogue) => (catalogue, vec![]),
+        Err(problems) => {
+            let source = Source::new(name, text);
+            (built_in, problems.into_iter().map(|problem| diagnostic(problem, &source)).collect())
+        }
+    }
+}
+
+fn diagnostic(problem: StreamProblem, source: &Arc<Source>) -> Diagnostic {
+    let bytes = byte_at(&source.text, problem.line, problem.column).map(|at| at..at + 1);
+    let diagnostic = Diagnostic::error("streams", Location { source: source.clone(), bytes }, problem.message);
+    match problem.help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// The byte of a line and a column, both from 1 and in characters; 0 is nowhere.
+fn byte_at(text: &str, line: u64, column: u64) -> Option<usize> {
+    let (line, column) = (usize::try_from(line).ok()?.checked_sub(1)?, usize::try_from(column).ok()?.checked_sub(1)?);
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let rest = text.get(start..)?;
+    Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_becomes_a_byte() {
+        assert_eq!(byte_at("ab\nçd\n", 2, 2), Some(5));
+        assert_eq!(byte_at("ab\n", 0, 0), None);
+        assert_eq!(byte_at("ab", 9, 9), Some(2));
+    }
+}

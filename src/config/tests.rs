@@ -1,0 +1,110 @@
+//! Good and bad configurations: what is accepted, and the very words of what is not.
+
+use super::*;
+use crate::rule::diagnostic::{Style, render};
+
+fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Diagnostic>> {
+    parse("segmentd.yaml", text.to_owned(), variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+/// `place: message` of every problem, a line each.
+fn problems(text: &str, variables: &[(&str, &str)]) -> String {
+    let diagnostics = load_text(text, variables).expect_err("a configuration with problems");
+    let line = |d: &Diagnostic| format!("{}: {}", d.location.as_ref().map(ToString::to_string).unwrap_or_default(), d.message);
+    diagnostics.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_empty_file_has_the_defaults_of_the_contract() {
+    let config = load_text("", &[]).unwrap();
+    assert_eq!(config.deployment, "segmentd");
+    assert_eq!(config.kafka.bootstrap, "localhost:9092");
+    assert_eq!(&*config.input.topics[0].0, "shop.events");
+    assert_eq!(&*config.state.changelog.0, "segmentd-changelog");
+    assert_eq!(config.state.memory_bytes, 512 << 20);
+    assert_eq!(config.commit.interval.as_millis(), 100);
+    assert_eq!(config.commit.max_events, 20_000);
+    assert_eq!(config.clock.idle_delay.as_secs(), 2);
+    assert_eq!(config.clock.max_future.as_secs(), 300);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_place() {
+    let text = "deploymant: x\ninput: {topics: [], start: now}\ncommit:\n  interval: 100\n  max_events: many\nstate: {memory: 512MB}\nhttp: 8080\n";
+    assert_eq!(
+        problems(text, &[]),
+        "segmentd.yaml:1:1: there is no setting `deploymant`\n\
+         segmentd.yaml:5:15: `commit.max_events` is a text, it must be a whole number from 1 to 1000000\n\
+         segmentd.yaml:7:7: `http` is a text, it must be a section\n\
+         segmentd.yaml:2:17: `input.topics` is empty\n\
+         segmentd.yaml:2:28: `input.start` is `now`\n\
+         segmentd.yaml:6:17: `state.memory` is `512MB`\n\
+         segmentd.yaml:4:13: `commit.interval` is `100`"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_what_was_meant() {
+    let diagnostics = load_text("kafka:\n  bootstrp: a:1\n", &[]).unwrap_err();
+    let shown = render(&diagnostics[0], Style::Plain);
+    assert!(shown.contains("there is no setting `kafka.bootstrp`") && shown.contains("did you mean `bootstrap`?"), "{shown}");
+}
+
+#[test]
+fn a_variable_overrides_the_file() {
+    let variables = [("SEGMENTD_KAFKA__BOOTSTRAP", "b:2"), ("SEGMENTD_COMMIT__MAX_EVENTS", "5"), ("SEGMENTD_CLOCK__FOLLOW_WALL", "false")];
+    let config = load_text("kafka: {bootstrap: a:1}", &variables).unwrap();
+    assert_eq!(config.kafka.bootstrap, "b:2");
+    assert_eq!(config.commit.max_events, 5);
+    assert!(!config.clock.follow_wall);
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let variables = [("SEGMENTD_KAFKA__BOOTSTRP", "b"), ("SEGMENTD_COMMIT__INTERVAL", "1y"), ("SEGMENTD_PORT_8080_TCP", "ours not")];
+    assert_eq!(
+        problems("", &variables),
+        "SEGMENTD_KAFKA__BOOTSTRP: there is no setting `kafka.bootstrp`\nSEGMENTD_COMMIT__INTERVAL: `commit.interval` is `1y`"
+    );
+}
+
+#[test]
+fn properties_pass_through_except_those_that_exactly_once_rests_on() {
+    let config = load_text("kafka: {properties: {security.protocol: SASL_SSL, fetch.min.bytes: 100}}", &[]).unwrap();
+    assert_eq!(config.kafka.properties["fetch.min.bytes"].0, "100");
+    let found = problems("kafka: {properties: {isolation.level: read_uncommitted, plugin.library.paths: x.so}}", &[]);
+    assert_eq!(
+        found,
+        "segmentd.yaml:1:39: `kafka.properties.isolation.level` is not yours to set\n\
+         segmentd.yaml:1:79: `kafka.properties.plugin.library.paths` is not yours to set"
+    );
+}
+
+#[test]
+fn a_secret_is_refused_in_the_file_and_never_shown() {
+    let found = problems("kafka: {properties: {sasl.password: hunter2}}", &[]);
+    assert_eq!(found, "segmentd.yaml:1:37: `kafka.properties.sasl.password` is a secret, and does not belong in this file");
+    let config = load_text("", &[("SEGMENTD_KAFKA__PROPERTIES__SASL_PASSWORD", "hunter2")]).unwrap();
+    assert_eq!(config.kafka.properties["sasl.password"].0, "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_topic_has_one_purpose() {
+    let found = problems("input: {topics: [a, a]}\noutput: {transitions: a}\n", &[]);
+    assert_eq!(found.lines().filter(|line| line.contains("already another topic")).count(), 2, "{found}");
+}
+
+#[test]
+fn text_that_is_not_yaml_has_a_place() {
+    let found = problems("kafka: {bootstrap: [\n", &[]);
+    assert!(found.contains("this is not YAML"), "{found}");
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let diagnostics = load(Path::new("no/such/file.yaml"), []).unwrap_err();
+    let shown = render(&diagnostics[0], Style::Plain);
+    assert!(shown.contains("no/such/file.yaml") && shown.contains("--config"), "{shown}");
+}

@@ -1,0 +1,40 @@
+//! Which predicates can flip only once while their window empties.
+//!
+//! **Invariant:** if a predicate is said to be monotone, then over every run of rows, as the oldest leave one by one, its
+//! truth changes at most once. (`count`, `distinct` and `max` only fall when a row leaves; null, the `max` of nothing,
+//! compares false like a value below every threshold does with `>` and `>=`.)
+
+use super::{AggregatePlan, FieldRef, Formula, Leaf, Measure};
+use crate::event::Value;
+use crate::rule::ast::{CompareOp, Function};
+use crate::window::Window;
+
+pub(super) fn is_monotone(formula: &Formula, aggregates: &[AggregatePlan]) -> bool {
+    let Formula::Compare { op, left, right } = formula else { return false };
+    match (&**left, &**right) {
+        (Formula::Leaf(Leaf::Aggregate(a)), Formula::Literal(Value::Number(threshold))) => {
+            only_empties(&aggregates[*a]) && falls(&aggregates[*a], *op, threshold.is_zero())
+        }
+        (Formula::Leaf(Leaf::Aggregate(met)), Formula::Leaf(Leaf::Aggregate(all))) => *op == CompareOp::Equal && is_part(&aggregates[*met], &aggregates[*all]),
+        _ => false,
+    }
+}
+
+fn only_empties(aggregate: &AggregatePlan) -> bool {
+    matches!(aggregate.window, Window::Last(_) | Window::This(_))
+}
+
+fn falls(aggregate: &AggregatePlan, op: CompareOp, zero: bool) -> bool {
+    let ordered = matches!(op, CompareOp::Less | CompareOp::LessOrEqual | CompareOp::Greater | CompareOp::GreaterOrEqual);
+    match aggregate.measure {
+        Measure::Function(Function::Count | Function::Distinct) => ordered || zero,
+        Measure::Function(Function::Max) => matches!(op, CompareOp::Greater | CompareOp::GreaterOrEqual),
+        _ => false,
+    }
+}
+
+/// `every` as it is compiled, and whatever is written like it: as many meet a condition as there are at all.
+fn is_part(met: &AggregatePlan, all: &AggregatePlan) -> bool {
+    let counts = |a: &AggregatePlan| a.measure == Measure::Function(Function::Count) && a.field == FieldRef::Event;
+    counts(met) && counts(all) && all.condition.is_none() && only_empties(all) && met.window == all.window && met.stream == all.stream
+}

@@ -1,0 +1,58 @@
+//! A page through the engine: a partition in memory for each that the page names, simulated time, no IO.
+//!
+//! **Invariant:** what happens here happens in the service: the events go through the same partition and the same step.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use super::{Outcome, Page};
+use crate::engine::Partition;
+use crate::event::Catalogue;
+use crate::plan::{self, Plan};
+use crate::rule::{Diagnostic, Loaded, Names, load_text};
+use crate::time::EventTime;
+
+/// What stands on a page beside `segments` and `lists`.
+const BESIDE: [&str; 4] = ["name", "events", "until", "expect"];
+
+impl Page {
+    /// The page's segments, loaded and checked as a user's files are; places in diagnostics are those of the page as
+    /// [`Page::to_yaml`] writes it.
+    pub fn definitions(&self, catalogue: &Catalogue) -> Loaded {
+        load_text(&self.name, &self.to_yaml(catalogue), Names { catalogue, lists: &[] }, &BESIDE)
+    }
+
+    /// The page's segments and lists, compiled; or all that is wrong with them.
+    pub fn plan(&self, catalogue: &Arc<Catalogue>) -> Result<Arc<Plan>, Vec<Diagnostic>> {
+        let Loaded { definitions, diagnostics } = self.definitions(catalogue);
+        let definitions = definitions.ok_or(diagnostics)?;
+        let lists = self.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect();
+        Ok(Arc::new(plan::compile(&definitions, catalogue.clone(), lists)))
+    }
+
+    /// The transitions that the events lead to, partition by partition, each in order.
+    pub fn run(&self, plan: &Arc<Plan>) -> Vec<Outcome> {
+        let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
+        for event in &self.events {
+            let partition = partitions.entry(event.partition.0).or_insert_with(|| Partition::new(plan.clone(), EventTime::MIN));
+            let event = event.to_event(&plan.catalogue, &plan.projection);
+            let Ok(_) = partition.accept(&event, None, None, &mut nobody);
+        }
+        partitions.values_mut().flat_map(|partition| finish(partition, self.until)).collect()
+    }
+}
+
+/// There is no store to read customers from.
+fn nobody(_: &crate::id::CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
+    Ok(None)
+}
+
+/// Sets the clock to `until`, if that is later, and fires what is due at or before it.
+fn finish(partition: &mut Partition, until: Option<EventTime>) -> Vec<Outcome> {
+    let end = until.map_or(partition.clock(), |until| until.max(partition.clock()));
+    let just_after = EventTime::from_millis(end.millis().saturating_add(1));
+    while let Ok(true) = partition.fire_next(just_after, None, &mut nobody) {}
+    partition.set_clock(end);
+    partition.take_transitions().iter().map(Outcome::from).collect()
+}

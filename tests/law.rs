@@ -1,0 +1,20 @@
+//! The law (docs/semantics.md, "The law"): what the engine does step by step equals what a naive evaluator finds from
+//! scratch, for random rules and random histories, at every instant at which anything could change.
+//!
+//! The naive evaluator is tried first: on pages written by hand and on transitions that were computed elsewhere.
+
+mod law {
+    mod calendar;
+    mod cases;
+    mod engine;
+    mod eval;
+    mod events;
+    mod golden;
+    mod history;
+    mod naive;
+    mod pages;
+    mod rules;
+    mod shrink;
+    mod survey;
+    mod value;
+}

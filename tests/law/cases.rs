@@ -1,0 +1,64 @@
+//! A random case is a page, so that a failing one can be read, kept and run like any other.
+
+use std::fmt;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use segmentd::event::Catalogue;
+use segmentd::scenario::Page;
+use segmentd::time::EventTime;
+
+use super::naive::{Ends, rule_of, transitions};
+use super::events::{self, Shape};
+use super::rules;
+
+/// A page that shows itself as its text.
+#[derive(Clone)]
+pub struct Case(pub Page);
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_yaml(&Catalogue::segment_spec()))
+    }
+}
+
+/// Rules, a history of that shape, and twice as much silence after it.
+pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
+    let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
+    (rules::segments(), beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
+        events::history(beginning, shape, customers).prop_map(move |events| {
+            Case(Page {
+                name: "found by chance".into(),
+                lists: vec![("staff".into(), vec!["d".into()])],
+                segments: segments.clone(),
+                events,
+                until: Some(EventTime::from_millis(beginning.millis() + 3 * shape.length())),
+                expect: Vec::new(),
+            })
+        })
+    })
+}
+
+/// A generator whose rules nothing ever satisfies would let every engine pass.
+#[test]
+fn most_cases_lead_to_transitions() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    let productive = (0..200).filter(|_| {
+        let page = case(Shape::DENSE).new_tree(&mut runner).unwrap().current().0;
+        let rules: Vec<_> = page.segments.iter().map(rule_of).collect();
+        transitions(&rules, &page, &catalogue, Ends::Ignored).len() > 3
+    });
+    assert!(productive.count() > 100);
+}
+
+/// A rule that the checker refuses would never reach the engine.
+#[test]
+fn every_case_passes_the_checker() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    for _ in 0..300 {
+        let page = case(Shape::DENSE).new_tree(&mut runner).unwrap().current().0;
+        let loaded = page.definitions(&catalogue);
+        assert!(loaded.definitions.is_some(), "{}\n{:?}", page.to_yaml(&catalogue), loaded.diagnostics);
+    }
+}

@@ -1,0 +1,76 @@
+//! The law itself.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use segmentd::event::Catalogue;
+use segmentd::scenario::{Expectation, ExpectedTransition, Outcome, Page, differences};
+
+use super::cases;
+use super::events::Shape;
+use super::naive::{self, Ends, Rule, rule_of};
+use super::shrink::smallest;
+
+/// `PROPTEST_CASES` asks for other numbers.
+const CASES: u32 = 500;
+
+fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(CASES))]
+
+    #[test]
+    fn the_engine_equals_the_naive_evaluator(case in cases::case(Shape::DENSE)) {
+        check(&case.0, Ends::Ignored)?;
+    }
+
+    #[test]
+    fn it_does_when_orders_get_too_old_to_be_changed(case in cases::case(Shape::SPARSE)) {
+        check(&case.0, Ends::Ignored)?;
+    }
+
+    #[test]
+    fn an_entry_says_when_it_ends_by_itself(case in cases::case(Shape { events: 9, ..Shape::DENSE })) {
+        check(&case.0, Ends::Found)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(CASES / 10))]
+
+    #[test]
+    fn it_does_when_the_oldest_orders_live_on_in_totals_only(case in cases::case(Shape::LONG)) {
+        check(&case.0, Ends::Ignored)?;
+    }
+}
+
+/// Fails with the smallest page that does, complete with what the naive evaluator expects of it.
+fn check(page: &Page, ends: Ends) -> Result<(), TestCaseError> {
+    let catalogue = Arc::new(Catalogue::segment_spec());
+    let differs = |page: &Page| difference(page, ends, &catalogue).is_some_and(|lines| !lines.is_empty());
+    let refused = || TestCaseError::fail(format!("refused:\n{}", page.to_yaml(&catalogue)));
+    if difference(page, ends, &catalogue).ok_or_else(refused)?.is_empty() {
+        return Ok(());
+    }
+    let page = smallest(page.clone(), differs);
+    let lines = difference(&page, ends, &catalogue).unwrap_or_default();
+    Err(TestCaseError::fail(format!("\n{}expected (-) and found (+):\n{}", page.to_yaml(&catalogue), lines.join("\n"))))
+}
+
+/// What the engine does and the naive evaluator does not, and the other way round; `None` if the page is refused.
+fn difference(page: &Page, ends: Ends, catalogue: &Arc<Catalogue>) -> Option<Vec<String>> {
+    let plan = page.plan(catalogue).ok()?;
+    let rules: Vec<Rule> = page.segments.iter().map(rule_of).collect();
+    let expected = naive::transitions(&rules, page, catalogue, ends);
+    let silent = page.segments.iter().map(|segment| Expectation::Never(segment.key.clone()));
+    let expect = expected.iter().map(|outcome| expectation(outcome, ends)).chain(silent).collect();
+    Some(differences(&Page { expect, ..page.clone() }, &page.run(&plan)))
+}
+
+fn expectation(outcome: &Outcome, ends: Ends) -> Expectation {
+    let all = outcome.as_expectation();
+    Expectation::Transition(ExpectedTransition { valid_until: all.valid_until.filter(|_| ends == Ends::Found), ..all })
+}

@@ -1,0 +1,26 @@
+//! The naive evaluator on the pages that people wrote: they are right about the contract or it is.
+
+use segmentd::event::Catalogue;
+use segmentd::scenario::{self, Page, differences};
+
+use super::naive::{self, Ends, Rule, rule_of};
+
+#[test]
+fn every_page_holds_for_the_naive_evaluator() {
+    let catalogue = Catalogue::segment_spec();
+    let mut failures = String::new();
+    for file in std::fs::read_dir("tests/scenarios").unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for page in scenario::parse(&text, &catalogue).unwrap_or_else(|e| panic!("{}: {e}", path.display())) {
+            failures += &failure(&path.display().to_string(), &page, &catalogue);
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+fn failure(file: &str, page: &Page, catalogue: &Catalogue) -> String {
+    let rules: Vec<Rule> = page.segments.iter().map(rule_of).collect();
+    let lines = differences(page, &naive::transitions(&rules, page, catalogue, Ends::Found));
+    if lines.is_empty() { String::new() } else { format!("{file}: {}\n  {}\n", page.name, lines.join("\n  ")) }
+}

@@ -1,0 +1,180 @@
+//! Random rules, as text: every form of the language that is evaluated, over few fields and with few numbers, so that
+//! what a rule asks for does happen. Lengths and thresholds fit the histories of `events.rs`.
+//!
+//! **Invariant:** every text passes the checker (a case with one that does not is an error, not a silent pass).
+
+use proptest::prelude::*;
+use segmentd::scenario::PageSegment;
+
+/// Zones whose clocks change at midnight, skip a day, or are off by half an hour.
+const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia", "Africa/Cairo"];
+
+type Text = BoxedStrategy<String>;
+
+fn one_of(texts: &'static [&'static str]) -> Text {
+    prop::sample::select(texts).prop_map(String::from).boxed()
+}
+
+/// One to six segments that refer to each other without a cycle, in any order of definition.
+pub fn segments() -> impl Strategy<Value = Vec<PageSegment>> {
+    (1..=6usize).prop_flat_map(|count| (0..count).map(segment).collect::<Vec<_>>()).prop_shuffle()
+}
+
+fn segment(place: usize) -> impl Strategy<Value = PageSegment> {
+    let zone = prop::option::of(prop::sample::select(&ZONES[..]));
+    (zone, rule(place), prop::option::weighted(0.2, rule(place))).prop_map(move |(zone, when, exit_when)| PageSegment {
+        key: format!("s{place}").as_str().into(),
+        timezone: zone.map(String::from),
+        when,
+        exit_when,
+    })
+}
+
+fn rule(place: usize) -> Text {
+    let leaf = if place == 0 { predicate() } else { prop_oneof![4 => predicate(), 1 => segment_reference(place)].boxed() };
+    logic(leaf)
+}
+
+fn logic(leaf: Text) -> Text {
+    leaf.prop_recursive(2, 4, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|a| format!("not ({a})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) and ({b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) or ({b})")),
+            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a}) or ({b}) or not ({c})")),
+        ]
+    })
+    .boxed()
+}
+
+fn segment_reference(place: usize) -> Text {
+    let last = prop_oneof![Just(String::new()), span().prop_map(|w| format!(" last {w}"))];
+    (0..place, last).prop_map(|(other, last)| format!("segment(\"s{other}\"{last})")).boxed()
+}
+
+fn predicate() -> Text {
+    let limits = || (one_of(&["0", "1", "10"]), one_of(&["2", "10", "30"]));
+    prop_oneof![
+        8 => (quantity(), comparison(), number()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        2 => (quantity(), comparison(), quantity()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        1 => (quantity(), limits()).prop_map(|(a, (low, high))| format!("{a} between {low} and {high}")),
+        1 => (quantity(), limits(), one_of(&["[", "("]), one_of(&["]", ")"])).prop_map(|(a, (low, high), open, close)| format!("{a} in {open}{low}, {high}{close}")),
+        1 => quantity().prop_map(|a| format!("{a} in {{1, 10, 20}}")),
+        1 => (aggregate(), one_of(&["is null", "is not null"])).prop_map(|(a, is)| format!("{a} {is}")),
+        2 => textual(),
+        3 => quantified(),
+        2 => (one_of(&["orders", "product_views", "refunds"]), span(), span()).prop_map(|(s, g, w)| format!("returned({s} after {g} within {w})")),
+        2 => about_traits(),
+        1 => one_of(&["list(\"staff\")", "not list(\"staff\")"]),
+    ]
+    .boxed()
+}
+
+fn comparison() -> Text {
+    one_of(&["==", "!=", "<", "<=", ">", ">="])
+}
+
+fn number() -> Text {
+    one_of(&["0", "1", "2", "3", "10", "10.00", "20", "-5", "0.1"])
+}
+
+/// Lengths that add up to each other and to the distances between events.
+fn span() -> Text {
+    one_of(&["6h", "12h", "1d", "36h", "2d", "3d", "5d", "1w"])
+}
+
+fn window() -> Text {
+    prop_oneof![
+        6 => span().prop_map(|w| format!("last {w}")),
+        2 => span().prop_map(|w| format!("older than {w}")),
+        2 => (one_of(&["2d", "3d", "5d"]), one_of(&["6h", "12h", "1d"])).prop_map(|(a, b)| format!("from {a} to {b} ago")),
+        1 => one_of(&["since 2011-12-29", "since 2017-10-15", "since 2024-04-26", "since 2026-03-29"]),
+        2 => one_of(&["this day", "this week", "this month", "this quarter", "this year"]),
+        2 => one_of(&["previous day", "previous week", "previous month", "previous quarter"]),
+        3 => Just("lifetime".to_string()),
+    ]
+    .boxed()
+}
+
+/// A number, or arithmetic on numbers.
+fn quantity() -> Text {
+    prop_oneof![
+        6 => aggregate(),
+        1 => (aggregate(), one_of(&["+", "-", "*", "/"]), aggregate()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        1 => (number(), one_of(&["*", "-", "/"]), aggregate()).prop_map(|(n, op, a)| format!("{n} {op} {a}")),
+        1 => (aggregate(), aggregate(), number()).prop_map(|(a, b, n)| format!("({a} - {b}) * {n}")),
+        1 => aggregate().prop_map(|a| format!("-{a}")),
+    ]
+    .boxed()
+}
+
+fn aggregate() -> Text {
+    let of_orders = (one_of(&["sum", "avg", "min", "max", "count", "distinct", "first", "latest"]), one_of(&["total", "item_count", "products.price"]));
+    prop_oneof![
+        4 => orders("").prop_map(|s| format!("count({s})")),
+        6 => of_orders.prop_flat_map(|(function, field)| orders(&format!(".{field}")).prop_map(move |s| format!("{function}({s})"))),
+        1 => (one_of(&["count", "distinct"]), one_of(&[".store_id", ".products.category"])).prop_flat_map(|(function, field)| orders(&field).prop_map(move |s| format!("{function}({s})"))),
+        2 => (one_of(&["days_since", "days_since_first"]), orders("")).prop_map(|(function, s)| format!("{function}({s})")),
+        2 => (one_of(&["product_views", "refunds", "cancellations", "coupons"]), window()).prop_map(|(s, w)| format!("count({s} {w})")),
+        1 => (one_of(&["sum", "max", "latest"]), one_of(&["product_views.price", "refunds.total", "coupons.discount"]), window()).prop_map(|(f, s, w)| format!("{f}({s} {w})")),
+    ]
+    .boxed()
+}
+
+/// A selection of orders, with or without a filter.
+fn orders(field: &str) -> Text {
+    let field = field.to_string();
+    let filter = prop_oneof![2 => Just(String::new()), 1 => filter().prop_map(|f| format!(" where {f}"))];
+    (window(), filter).prop_map(move |(window, filter)| format!("orders{field} {window}{filter}")).boxed()
+}
+
+fn filter() -> Text {
+    let leaf = one_of(&[
+        "redeemed",
+        "not redeemed",
+        "total > 10",
+        "total != 10",
+        "total <= 0",
+        "total is null",
+        "total between 0 and 10",
+        "total in {10, 20}",
+        "total * 2 > item_count + 15",
+        "10 / total > 1",
+        "store_id == \"A\"",
+        "store_id != \"A\"",
+        "store_id contains \"A\"",
+        "products.category contains \"a\"",
+        "coupon is not null",
+        "item_count in (1, 2]",
+    ]);
+    logic(leaf)
+}
+
+fn quantified() -> Text {
+    (one_of(&["every", "any", "none"]), orders(""), filter()).prop_map(|(q, s, f)| format!("{q}({s}: {f})")).boxed()
+}
+
+fn textual() -> Text {
+    let condition = one_of(&["== \"A\"", "!= \"A\"", "in {\"A\", \"B\"}", "is null", "contains \"A\""]);
+    (one_of(&["first", "latest"]), one_of(&[".store_id", ".products.category"]), condition)
+        .prop_flat_map(|(function, field, condition)| orders(&field).prop_map(move |s| format!("{function}({s}) {condition}")))
+        .boxed()
+}
+
+fn about_traits() -> Text {
+    one_of(&[
+        "trait.x",
+        "not trait.x",
+        "trait.x == 10",
+        "trait.x != 10",
+        "trait.x > 5",
+        "trait.x + 1 == 11",
+        "trait.x == \"a\"",
+        "trait.x contains \"a\"",
+        "trait.x in {\"a\", 10, true}",
+        "trait.x is null",
+        "trait.y is not null",
+        "trait.y == trait.x",
+        "count(orders last 2d) > trait.y",
+    ])
+}

@@ -1,0 +1,66 @@
+//! From a page that fails to a smaller one that fails too, by leaving things out: what proptest's own shrinking cannot do
+//! well, since it knows the dice and not the page.
+//!
+//! **Invariant:** whatever is returned fails; nothing that can be left out of it alone still fails.
+
+use segmentd::rule::ast::{Expr, ExprKind};
+use segmentd::rule::parse;
+use segmentd::scenario::{Page, PageSegment};
+
+/// The smallest failing page that leaving out one thing after another leads to.
+pub fn smallest(mut page: Page, fails: impl Fn(&Page) -> bool) -> Page {
+    loop {
+        let next = smaller(&page).find(|smaller| fails(smaller));
+        match next {
+            Some(smaller) => page = smaller,
+            None => return page,
+        }
+    }
+}
+
+fn smaller(page: &Page) -> impl Iterator<Item = Page> {
+    without_segments(page).chain(without_events(page)).chain(simpler_rules(page)).chain(without_fields(page))
+}
+
+fn without_segments(page: &Page) -> impl Iterator<Item = Page> {
+    (0..page.segments.len()).map(|i| changed(page, |page| drop(page.segments.remove(i))))
+}
+
+fn without_events(page: &Page) -> impl Iterator<Item = Page> {
+    (0..page.events.len()).map(|i| changed(page, |page| drop(page.events.remove(i))))
+}
+
+fn without_fields(page: &Page) -> impl Iterator<Item = Page> {
+    let places = page.events.iter().enumerate().flat_map(|(i, event)| (0..event.fields.len()).map(move |field| (i, field)));
+    let needed = |(i, field): &(usize, usize)| page.events[*i].fields[*field].0 != "order_id";
+    places.filter(needed).map(|(i, field)| changed(page, |page| drop(page.events[i].fields.remove(field))))
+}
+
+fn simpler_rules(page: &Page) -> impl Iterator<Item = Page> {
+    page.segments.iter().enumerate().flat_map(move |(i, segment)| {
+        simpler(segment).into_iter().map(move |simpler| changed(page, |page| page.segments[i] = simpler.clone()))
+    })
+}
+
+fn simpler(segment: &PageSegment) -> Vec<PageSegment> {
+    let whens = parts(&segment.when).into_iter().map(|when| PageSegment { when, ..segment.clone() });
+    let exits = segment.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageSegment { exit_when: Some(exit), ..segment.clone() });
+    let bare = [PageSegment { exit_when: None, ..segment.clone() }, PageSegment { timezone: None, ..segment.clone() }];
+    bare.into_iter().filter(|bare| bare != segment).chain(whens).chain(exits).collect()
+}
+
+/// The rule with one of its parts in its place, or without its first filter.
+fn parts(rule: &str) -> Vec<String> {
+    let Ok(Expr { kind, .. }) = parse(rule) else { return Vec::new() };
+    match kind {
+        ExprKind::And(parts) | ExprKind::Or(parts) => parts.iter().map(Expr::to_string).collect(),
+        ExprKind::Not(inner) => vec![inner.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+fn changed(page: &Page, change: impl FnOnce(&mut Page)) -> Page {
+    let mut page = page.clone();
+    change(&mut page);
+    page
+}

@@ -1,0 +1,152 @@
+//! What a set of rules looks at, as far as time is concerned: every length after which an event, an exit or a day could
+//! change something.
+//!
+//! **Invariant:** may name too many instants, never too few.
+
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use segmentd::event::streams::StreamDefinition;
+use segmentd::rule::ast::{Expr, ExprKind, Function, Selection, Window};
+use segmentd::time::CalendarUnit;
+
+use super::calendar::Calendar;
+use super::naive::Rule;
+
+const DAY: i64 = 86_400_000;
+
+#[derive(Default)]
+pub struct Survey {
+    /// An event may change something this long after its time, ms.
+    pub spans: Vec<i64>,
+    /// An exit may change something this long after it.
+    pub last_spans: Vec<i64>,
+    pub calendars: Vec<Calendar>,
+    /// Every whole day after an event may change something.
+    pub days_since: bool,
+    /// How long an order can be refunded, cancelled or marked, ms.
+    pub order_retention: i64,
+    /// The streams that matter to some rule. Of the others no ids are kept: a repeat there cannot be told.
+    pub remembered: BTreeSet<String>,
+    /// A membership that has not ended by itself after this long never will.
+    pub horizon: i64,
+}
+
+impl Survey {
+    pub fn of(rules: &[Rule]) -> Survey {
+        let mut survey = Survey { order_retention: 90 * DAY, ..Survey::default() };
+        for rule in rules {
+            each_of(rule, &mut |expr| survey.note(expr, &rule.zone));
+        }
+        if survey.remembered.contains("orders") {
+            survey.remembered.extend(["refunds", "cancellations"].map(String::from));
+        }
+        let all: i64 = survey.spans.iter().chain(&survey.last_spans).sum();
+        let slack = if survey.calendars.is_empty() { 0 } else { 800 * DAY } + if survey.days_since { 400 * DAY } else { 0 };
+        survey.horizon = all + slack + 1;
+        survey
+    }
+
+    fn note(&mut self, expr: &Expr, zone: &TimeZone) {
+        match &expr.kind {
+            ExprKind::Aggregate(aggregate) => {
+                self.days_since |= matches!(aggregate.function, Function::DaysSince | Function::DaysSinceFirst);
+                self.window(&aggregate.over, zone);
+            }
+            ExprKind::Quantified { over, condition, .. } => {
+                self.window(over, zone);
+                self.filter(condition);
+            }
+            ExprKind::Returned { stream, within, .. } => {
+                self.remembered.insert(stream.text.to_string());
+                self.bounded(&stream.text, &[within.millis()]);
+            }
+            ExprKind::Segment { last: Some(span), .. } => self.last_spans.push(span.millis()),
+            ExprKind::Trait(_) => drop(self.remembered.insert("traits".into())),
+            _ => {}
+        }
+    }
+
+    fn window(&mut self, over: &Selection, zone: &TimeZone) {
+        let stream = over.stream.text.as_str();
+        self.remembered.insert(stream.into());
+        over.filter.iter().for_each(|filter| self.filter(filter));
+        match &over.window {
+            Window::Last(span) | Window::OlderThan(span) => self.bounded(stream, &[span.millis()]),
+            Window::FromTo { from, to } => self.bounded(stream, &[from.millis(), to.millis()]),
+            Window::This(unit) => self.calendar(stream, *unit, 1, zone),
+            Window::Previous(unit) => self.calendar(stream, *unit, 2, zone),
+            Window::Since(_) | Window::Lifetime => {}
+        }
+    }
+
+    fn filter(&mut self, filter: &Expr) {
+        each(filter, &mut |expr| {
+            if matches!(&expr.kind, ExprKind::Field(name) if name.text == StreamDefinition::REDEEMED) {
+                self.remembered.insert("coupons".into());
+            }
+        });
+    }
+
+    fn bounded(&mut self, stream: &str, spans: &[i64]) {
+        self.spans.extend(spans);
+        self.retain(stream, spans.iter().copied().max().unwrap_or(0));
+    }
+
+    fn calendar(&mut self, stream: &str, unit: CalendarUnit, units: i64, zone: &TimeZone) {
+        if !self.calendars.iter().any(|calendar| calendar.is(zone, unit)) {
+            self.calendars.push(Calendar::new(zone.clone(), unit));
+        }
+        self.retain(stream, units * longest(unit));
+    }
+
+    fn retain(&mut self, stream: &str, span: i64) {
+        if stream == "orders" {
+            self.order_retention = self.order_retention.max(span);
+        }
+    }
+}
+
+fn longest(unit: CalendarUnit) -> i64 {
+    DAY * match unit {
+        CalendarUnit::Day => 2,
+        CalendarUnit::Week => 8,
+        CalendarUnit::Month => 32,
+        CalendarUnit::Quarter => 93,
+        CalendarUnit::Year => 367,
+    }
+}
+
+/// The segments that a rule refers to.
+pub fn segments_used(rule: &Rule) -> Vec<String> {
+    let mut keys = Vec::new();
+    each_of(rule, &mut |expr| {
+        if let ExprKind::Segment { key, .. } = &expr.kind {
+            keys.push(key.text.to_string());
+        }
+    });
+    keys
+}
+
+fn each_of(rule: &Rule, visit: &mut dyn FnMut(&Expr)) {
+    each(&rule.when, visit);
+    rule.exit_when.iter().for_each(|expr| each(expr, visit));
+}
+
+/// The expression and all within it; filters hold nothing that depends on time.
+fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
+    visit(expr);
+    match &expr.kind {
+        ExprKind::Or(parts) | ExprKind::And(parts) => parts.iter().for_each(|part| each(part, visit)),
+        ExprKind::Not(inner) | ExprKind::Negate(inner) => each(inner, visit),
+        ExprKind::Compare { left, right, .. } | ExprKind::Arithmetic { left, right, .. } => {
+            each(left, visit);
+            each(right, visit);
+        }
+        ExprKind::Between { value, low, high } | ExprKind::InRange { value, low, high, .. } => {
+            [value, low, high].into_iter().for_each(|part| each(part, visit));
+        }
+        ExprKind::InSet { value, .. } | ExprKind::Contains { value, .. } | ExprKind::IsNull { value, .. } => each(value, visit),
+        _ => {}
+    }
+}
