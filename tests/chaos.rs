@@ -91,7 +91,9 @@ impl Chaos {
         while Instant::now() < deadline && facts(&tail.records).len() < golden.len() {
             read_while(&mut tail, Instant::now() + Duration::from_secs(1));
         }
-        services.iter_mut().for_each(|service| drop(service.terminate()));
+        for service in &mut services {
+            service.terminate();
+        }
         self.compare(&golden, kills, &mut recoveries);
     }
 
