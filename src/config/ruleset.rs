@@ -53,6 +53,13 @@ pub fn load(paths: Paths<'_>, id_bytes: usize) -> (Option<Ruleset>, Vec<Diagnost
     (ruleset, diagnostics)
 }
 
+/// Definitions that are a text in the program, over the built-in streams. `None`: they have an error.
+pub fn load_text(name: &str, text: &str) -> Option<Ruleset> {
+    let catalogue = Catalogue::segment_spec();
+    let definitions = definition::load_text(name, text, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions?;
+    Some(Ruleset { catalogue, definitions, lists: Lists::new() })
+}
+
 /// The built-in streams with those of a file added.
 fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
     let built_in = Catalogue::segment_spec();

@@ -14,6 +14,7 @@
 
 mod batch;
 mod claim;
+mod figures;
 mod shares;
 mod transaction;
 
@@ -24,8 +25,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::clock;
+use super::footprint;
 use super::ownership::Published;
 use super::poller::{Notice, Queued, Request};
+use super::progress::Progress;
 use super::restore::{RestoreError, Replayed, Restored};
 use super::status::Heartbeat;
 use super::{Definitions, Observed, RunError, Settings};
@@ -34,10 +37,14 @@ use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
 use crate::store::{Shared, Store};
 use batch::Pending;
-use shares::Share;
+use figures::Figures;
+use shares::{Share, Stage};
 
 /// How often an idle lane looks at the wall clock.
 const TICK: Duration = Duration::from_millis(20);
+
+/// How often figures are shown that have to be asked for.
+const SHOW: Duration = Duration::from_secs(2);
 
 /// Everything that a lane is told, in one order.
 pub enum Mail {
@@ -55,6 +62,7 @@ pub struct Surroundings {
     pub published: Published,
     pub requests: Sender<Request>,
     pub observed: Observed,
+    pub progress: Arc<Progress>,
     /// `{deployment}-{instance}-`: what the transactional ids of this process begin with.
     pub own_ids: Arc<str>,
     pub instance: Arc<str>,
@@ -89,6 +97,9 @@ pub struct Lane {
     number: usize,
     producer: TransactionalProducer,
     heartbeat: Heartbeat,
+    figures: Figures,
+    /// When the stores were last asked for their figures.
+    shown: Instant,
     inbox: Receiver<Mail>,
     /// For the threads that restore, which answer here.
     outbox: Sender<Mail>,
@@ -117,11 +128,14 @@ impl Lane {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
         let decoder = around.definitions.decoder(around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
+        let figures = Figures::new(around.observed.metrics.clone(), around.settings.inputs(), around.settings.clock.idle_delay);
         Ok(Lane {
             around,
             number,
             producer,
             heartbeat,
+            figures,
+            shown: clock::now(),
             inbox,
             outbox,
             queued,
@@ -148,6 +162,7 @@ impl Lane {
             if let Err(trouble) = self.step() {
                 self.handle(trouble)?;
             }
+            self.show();
         }
         match self.commit_batch() {
             Err(Trouble::Fatal(error)) => Err(error),
@@ -205,6 +220,27 @@ impl Lane {
             Trouble::Reset(reason) => self.reset(&reason),
             // Whoever met it has aborted; the batch is still there and is sent again.
             Trouble::Redo(_) => Ok(()),
+        }
+    }
+
+    /// Shows what is not counted as it happens; asks RocksDB, so only now and then.
+    fn show(&mut self) {
+        if clock::now().duration_since(self.shown) < SHOW {
+            return;
+        }
+        self.shown = clock::now();
+        let mut timers = 0;
+        for (partition, share) in &mut self.shares {
+            let Stage::Running(running) = &mut share.stage else { continue };
+            timers += running.task.timers_pending();
+            self.around.observed.metrics.tasks.task(*partition).set_clock(running.task.clock());
+            if let Ok(stats) = running.task.store().stats() {
+                running.footprint.show(stats);
+            }
+        }
+        self.figures.show_timers(timers);
+        if self.number == 0 {
+            footprint::show_shared(&self.around.observed.metrics.state, self.around.stores.stats());
         }
     }
 

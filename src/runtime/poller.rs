@@ -222,8 +222,10 @@ impl Poller {
         self.looked = Some(clock::now());
         for (partition, share) in &mut self.shares {
             let Some(feed) = share.feed else { continue };
-            for (topic, from, ended) in share.inputs.iter_mut().filter(|(_, _, ended)| !ended) {
-                if self.consumer.is_at_end(topic, *partition, *from) {
+            for (topic, from, ended) in &mut share.inputs {
+                let Some(behind) = self.consumer.behind(topic, *partition, *from) else { continue };
+                self.observed.metrics.tasks.lag(topic, *partition).set(behind.max(0));
+                if behind == 0 && !*ended {
                     *ended = true;
                     self.lanes[share.lane].tell(Notice::End { partition: *partition, feed, topic: topic.clone() });
                 }
@@ -254,6 +256,12 @@ impl Poller {
     fn rebalance(&mut self, Rebalance { change, metadata }: Rebalance) -> Result<(), Failure> {
         tracing::info!(?change, generation = metadata.as_ref().map(|m| m.generation()), "the group has rebalanced");
         let metadata_held = metadata.is_some();
+        let rebalances = &self.observed.metrics.tasks;
+        match &change {
+            Change::Assigned(_) => rebalances.assigned.inc(),
+            Change::Revoked(_) if metadata_held => rebalances.revoked.inc(),
+            Change::Revoked(_) => rebalances.lost.inc(),
+        }
         match &change {
             Change::Assigned(partitions) => {
                 let fresh: Vec<_> = partitions.iter().copied().filter(|p| !self.shares.contains_key(p)).collect();

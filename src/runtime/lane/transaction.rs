@@ -60,6 +60,7 @@ impl Lane {
             Err(Trouble::Redo(failure)) if never_accepted(&failure) => Err(Trouble::Fatal(RunError::Halted(failure.to_string()))),
             Err(Trouble::Redo(failure)) => {
                 tracing::info!(lane = self.number, %failure, "the transaction was refused; its batch goes out again");
+                self.figures.aborted();
                 self.abort()?;
                 self.wait_for_ownership(&ownership)
             }
@@ -100,6 +101,7 @@ impl Lane {
     }
 
     fn transact(&mut self, ownership: &Ownership, partitions: &[Partition]) -> Result<(), Trouble> {
+        let began = clock::now();
         pass(CrashPoint::BeforeBegin);
         self.producer.begin()?;
         pass(CrashPoint::AfterBegin);
@@ -107,6 +109,7 @@ impl Lane {
         pass(CrashPoint::AfterSend);
         let suspicious = self.finish(ownership, &offsets)?;
         pass(CrashPoint::AfterCommit);
+        self.figures.commit_took(clock::now().duration_since(began));
         self.store(&manifests)?;
         pass(CrashPoint::AfterStore);
         if suspicious {
@@ -159,7 +162,11 @@ impl Lane {
 
     fn commit(&mut self) -> Result<bool, Trouble> {
         let began = clock::now();
-        let calls = self.until_done("the outcome of a commit is unknown", || self.producer.commit(SLICE))?;
+        let outcome = self.until_done("the outcome of a commit is unknown", || self.producer.commit(SLICE));
+        if let Err(Trouble::Reset(_)) = &outcome {
+            self.figures.outcome_unknown();
+        }
+        let calls = outcome?;
         let took = clock::now().duration_since(began);
         let suspicious = calls > 1 || took > self.usual_commit + SUSPICIOUS;
         self.usual_commit = (self.usual_commit * 7 + took.min(self.usual_commit * 2)) / 8;
@@ -208,6 +215,7 @@ impl Lane {
                 return Err(Trouble::Reset("a manifest was committed without a delivery report".into()));
             };
             let Some(Stage::Running(running)) = self.shares.get_mut(partition).map(|share| &mut share.stage) else { continue };
+            self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall());
             if let Err(error) = running.task.commit(manifest, Offset(manifest_at.0 + 1)) {
                 // Committed, but not stored: the changelog has it, and the routine brings it back.
                 return Err(Trouble::Reset(error.to_string()));
@@ -249,6 +257,7 @@ impl Running {
     fn committed(&mut self) {
         self.number += 1;
         self.letters.clear();
+        self.caused.clear();
         self.open = false;
     }
 }
