@@ -67,7 +67,8 @@ impl Cursor {
     pub fn next_change(&self, aggregate: &AggregatePlan, history: &History, t: EventTime) -> EventTime {
         let seen = |row: &&Row| aggregate.sees(row);
         let rows = history.rows();
-        let leaves = rows.range(self.from..self.to).find(seen).map(|row| aggregate.window.leaves_at(row.time));
+        let members = if aggregate.window.is_left() { self.from..self.to } else { self.to..self.to };
+        let leaves = rows.range(members).find(seen).map(|row| aggregate.window.leaves_at(row.time));
         let enters = rows.range(self.to..).find(seen).map(|row| aggregate.window.enters_at(row.time));
         let next = leaves.into_iter().chain(enters).chain(self.next_day(aggregate, history, t)).min();
         next.unwrap_or(EventTime::MAX)
