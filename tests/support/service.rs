@@ -127,8 +127,15 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
         start: Start::Earliest,
         state_dir: state.into(),
         state_memory: 64 << 20,
-        commit: Commit { interval: Duration::from_millis(number("SERVICE_INTERVAL_MS", 100) as u64), max_events: number("SERVICE_MAX_EVENTS", 20_000) },
-        clock: ClockSettings { follow_wall: number("SERVICE_FOLLOW_WALL", 0) > 0, idle_delay: Duration::from_secs(2), max_future: Duration::from_secs(300) },
+        commit: Commit {
+            interval: Duration::from_millis(number("SERVICE_INTERVAL_MS", 100) as u64),
+            max_events: number("SERVICE_MAX_EVENTS", 20_000),
+        },
+        clock: ClockSettings {
+            follow_wall: number("SERVICE_FOLLOW_WALL", 0) > 0,
+            idle_delay: Duration::from_secs(2),
+            max_future: Duration::from_secs(300),
+        },
         limits: DecodeLimits::default(),
         lanes: number("SERVICE_LANES", 2),
     }

@@ -1,0 +1,236 @@
+//! The figures of the README, measured: `make bench`. Nothing is asserted but that the work was done; a figure belongs
+//! to the machine that it was measured on, and the broker shares its cores here.
+//!
+//! ```text
+//! replay        golden data and segments, one thread, median of five
+//! throughput    the same events twelve times over (1,984,080; 29,628 customers) drained from a filled topic
+//! latency       open loop at a tenth of that throughput, from the record's timestamp to the commit of its transition
+//! memory        100,000 customers
+//! ```
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::client::create_topic;
+use support::kafka::Broker;
+use tempfile::TempDir;
+
+const EVENTS: &str = "tests/data/complete-journey.ndjson.zst";
+const SEGMENTS: &str = "tests/data/golden.segments.yaml";
+const TOPIC: &str = "shop.events";
+const PARTITIONS: i32 = 4;
+
+#[test]
+#[ignore = "minutes of measuring: `make bench`"]
+fn figures() {
+    println!("\nreplay              {:>9.0} events/s, one thread", median(&mut (0..5).map(|_| replay()).collect::<Vec<_>>()));
+    let most = throughput();
+    latency((most / 10.0) as u64);
+    memory();
+}
+
+/// Events a second, as the command itself says.
+fn replay() -> f64 {
+    let output =
+        segmentd(&["replay", "--segments", SEGMENTS, "--until", "2018-03-01T00:00:00Z", "--output", "/dev/null", EVENTS]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("165,340 events, 65,816 transitions"), "{said}");
+    let rate = said.split('(').nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    rate.replace(',', "").parse().unwrap()
+}
+
+fn throughput() -> f64 {
+    let rig = Rig::new();
+    let sent = rig.load(Path::new(EVENTS), &["--copies", "12"]);
+    let service = rig.service();
+    // From a tenth on: start and assignment are not throughput.
+    let (begun, first) = service.await_consumed(sent / 10);
+    let (ended, last) = service.await_consumed(sent);
+    let rate = (last - first) as f64 / (ended - begun).as_secs_f64();
+    let metrics = service.metrics();
+    println!("through Kafka       {rate:>9.0} events/s, exactly once, {sent} events");
+    println!("commit              {:>9}", metrics.quantiles("segmentd_commit_duration_seconds"));
+    rate
+}
+
+fn latency(rate: u64) {
+    let rig = Rig::new();
+    let service = rig.service();
+    service.await_ready();
+    rig.load(Path::new(EVENTS), &["--rate", &rate.to_string()]);
+    std::thread::sleep(Duration::from_secs(1));
+    println!("end to end          {:>9} at {rate} events/s", service.metrics().quantiles("segmentd_transition_latency_seconds"));
+}
+
+fn memory() {
+    let rig = Rig::new();
+    // The first part of the year, for 41 times as many households.
+    let part = rig.folder.path().join("part.ndjson");
+    let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
+    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').take(40_000).collect();
+    std::fs::write(&part, lines.concat()).unwrap();
+    let sent = rig.load(&part, &["--copies", "60"]);
+    let service = rig.service();
+    service.await_consumed(sent);
+    std::thread::sleep(Duration::from_secs(2));
+    let metrics = service.metrics();
+    let (resident, customers) = (metrics.sum("process_resident_memory_bytes"), metrics.sum("segmentd_state_customers"));
+    println!("memory              {:>6.0} MiB resident, {customers:.0} customers", resident / f64::from(1 << 20));
+    println!("state               {:>6.0} bytes a customer", metrics.sum("segmentd_state_bytes") / customers.max(1.0));
+}
+
+/// A broker with a topic, and a folder for the rest.
+struct Rig {
+    broker: Broker,
+    folder: TempDir,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let broker = Broker::start();
+        create_topic(broker.bootstrap(), TOPIC, PARTITIONS);
+        let rig = Rig { broker, folder: TempDir::new().unwrap() };
+        let (bootstrap, state) = (rig.broker.bootstrap(), rig.folder.path().join("state"));
+        let config = format!(
+            "kafka: {{bootstrap: '{bootstrap}'}}\nstate: {{dir: '{}'}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{SEGMENTS}]\n",
+            state.display(),
+            free_port()
+        );
+        std::fs::write(rig.config(), config).unwrap();
+        rig
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("segmentd.yaml")
+    }
+
+    /// Sends a file, and says how many records that were.
+    fn load(&self, file: &Path, options: &[&str]) -> u64 {
+        let mut command = segmentd(&["load", "--topic", TOPIC, "--config"]);
+        let output = command.arg(self.config()).args(options).arg(file).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        said.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    fn service(&self) -> Service {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        let port = config.split("127.0.0.1:").last().and_then(|rest| rest.split('\'').next()).unwrap().parse().unwrap();
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let process = segmentd(&["run", "--config"]).arg(self.config()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Service { process, http: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+}
+
+struct Service {
+    process: Child,
+    http: SocketAddr,
+}
+
+impl Service {
+    /// The body that a path answers, if it answers with 200.
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.http).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        response.starts_with("HTTP/1.1 200").then(|| response.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()))?
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics(self.get("/metrics").expect("metrics"))
+    }
+
+    fn await_ready(&self) {
+        self.await_that("ready", || self.get("/readyz").is_some());
+    }
+
+    /// Waits until so many records are read, and says when that was and how many they were by then.
+    fn await_consumed(&self, wanted: u64) -> (Instant, u64) {
+        let mut consumed = 0;
+        self.await_that("consumed", || {
+            consumed = self.get("/metrics").map_or(0, |text| Metrics(text).sum("segmentd_events_consumed_total") as u64);
+            consumed >= wanted
+        });
+        (Instant::now(), consumed)
+    }
+
+    fn await_that(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(600);
+        while !done() {
+            assert!(Instant::now() < deadline, "not {what} within ten minutes");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Prometheus' text form.
+struct Metrics(String);
+
+impl Metrics {
+    /// Of all series of a name.
+    fn sum(&self, name: &str) -> f64 {
+        self.series(name).map(|(_, value)| value).sum()
+    }
+
+    fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+        let of_name = move |line: &'a str| line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']));
+        self.0.lines().filter_map(of_name).filter_map(|rest| rest.rsplit_once(' ')).map(|(labels, value)| (labels, value.parse().unwrap()))
+    }
+
+    /// p50 and p99 of a histogram, as its buckets tell.
+    fn quantiles(&self, name: &str) -> String {
+        let mut buckets: BTreeMap<u64, f64> = BTreeMap::new();
+        let bucket = format!("{name}_bucket");
+        for (labels, count) in self.series(&bucket) {
+            let bound = labels.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+            let micros =
+                bound.parse::<f64>().map_or(u64::MAX, |seconds| if seconds.is_finite() { (seconds * 1e6) as u64 } else { u64::MAX });
+            *buckets.entry(micros).or_default() += count;
+        }
+        format!("p50 {:.1} ms, p99 {:.1} ms", quantile(&buckets, 0.50), quantile(&buckets, 0.99))
+    }
+}
+
+/// Milliseconds, linear within a bucket, as Prometheus' `histogram_quantile` has it.
+fn quantile(buckets: &BTreeMap<u64, f64>, q: f64) -> f64 {
+    let rank = buckets.values().last().copied().unwrap_or_default() * q;
+    let (mut below, mut bound_below) = (0.0, 0);
+    for (bound, count) in buckets {
+        if *count >= rank {
+            let bound = if *bound == u64::MAX { bound_below } else { *bound };
+            let share = if *count > below { (rank - below) / (*count - below) } else { 0.0 };
+            return (bound_below as f64 + (bound - bound_below) as f64 * share) / 1000.0;
+        }
+        (below, bound_below) = (*count, *bound);
+    }
+    0.0
+}
+
+fn segmentd(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_segmentd"));
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
