@@ -106,7 +106,9 @@ impl Tail {
     pub fn poll(&mut self, wait: Duration) -> bool {
         match self.consumer.poll(wait) {
             Some(Ok(record)) => {
-                let headers = record.headers().map(|headers| headers.iter().map(|h| (h.key.to_string(), String::from_utf8_lossy(h.value.unwrap_or(b"")).into_owned())).collect());
+                let headers = record.headers().map(|headers| {
+                    headers.iter().map(|h| (h.key.to_string(), String::from_utf8_lossy(h.value.unwrap_or(b"")).into_owned())).collect()
+                });
                 self.ended[record.partition() as usize] = false;
                 self.records.push(Read {
                     partition: record.partition(),

@@ -114,7 +114,12 @@ impl Scene {
             let json = record.json();
             let properties = &json["properties"];
             let text = |key: &str| properties[key].as_str().expect("text").to_string();
-            found.entry(text("customer")).or_default().push(format!("{} {} {}", text("segment"), text("transition"), properties["sequence"]));
+            found.entry(text("customer")).or_default().push(format!(
+                "{} {} {}",
+                text("segment"),
+                text("transition"),
+                properties["sequence"]
+            ));
         }
         assert_eq!(found.len(), CUSTOMERS);
         let mut expected: Vec<String> = (1..=self.orders).map(|n| format!("n{n} entered 1")).collect();
