@@ -84,7 +84,7 @@ fn check(args: &Args) -> Findings {
         let path = if within.exists() { &within } else { path };
         match config::kind(path) {
             Kind::Configuration => findings.configuration(path),
-            Kind::Streams => findings.ruleset(Some(path), &[], None, config::ID_BYTES),
+            Kind::Streams => findings.diagnostics.extend(ruleset::catalogue(Some(path)).1),
             Kind::Definitions => definitions.push(path.clone()),
         }
     }

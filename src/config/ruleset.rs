@@ -60,8 +60,8 @@ pub fn load_text(name: &str, text: &str) -> Option<Ruleset> {
     Some(Ruleset { catalogue, definitions, lists: Lists::new() })
 }
 
-/// The built-in streams with those of a file added.
-fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
+/// The built-in streams with those of a file added; without them, if the file has a problem.
+pub fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
     let built_in = Catalogue::segment_spec();
     let Some(path) = path else { return (built_in, vec![]) };
     let name = path.display().to_string();

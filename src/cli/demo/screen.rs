@@ -126,6 +126,10 @@ impl Shown {
         let by = if self.cause == "time" { "by time alone: " } else { "" };
         let Some(Evidence { aggregate, value, op, threshold, met }) = decisive else { return format!("{by}{}", self.cause) };
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".into());
+        // Of `every`, `any` and `none`: how many of how many.
+        if op == "is" {
+            return format!("{by}{aggregate}: {} of {}", text(value), text(threshold));
+        }
         format!("{by}{aggregate} is {}, {}{op} {}", text(value), if *met { "" } else { "not " }, text(threshold))
     }
 }
