@@ -130,6 +130,7 @@ impl Application<'_> {
         for index in &self.plan.over_stream[stream] {
             let aggregate = &self.plan.aggregates[*index];
             let cursor = &mut self.state.standing.cursors[*index];
+            cursor.disturb();
             if aggregate.window.leaves_at(row.time) <= self.t {
                 cursor.from += 1;
                 cursor.to += 1;
@@ -225,6 +226,7 @@ impl Application<'_> {
         history.blocks.removed(at);
         for index in &self.plan.over_stream[stream] {
             let cursor = &mut self.state.standing.cursors[*index];
+            cursor.disturb();
             cursor.from -= usize::from(at < cursor.from);
             cursor.to -= usize::from(at < cursor.to);
         }
@@ -259,6 +261,7 @@ impl Application<'_> {
         for index in &self.plan.over_stream[stream] {
             let aggregate = &self.plan.aggregates[*index];
             let cursor = &mut self.state.standing.cursors[*index];
+            cursor.disturb();
             cursor.from = cursor.from.saturating_sub(1);
             cursor.to = cursor.to.saturating_sub(1);
             if matches!(aggregate.window.reach(), Reach::Unbounded { .. }) && aggregate.window.leaves_at(row.time) > self.t {

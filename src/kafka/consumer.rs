@@ -67,7 +67,11 @@ impl GroupConsumer {
     pub fn answer(&self, change: &Change, fetched: &[Partition]) -> Result<(), Failure> {
         match change {
             Change::Assigned(_) => self.native.incremental_assign(&TopicPartitionList::new()),
-            Change::Revoked(_) => self.native.incremental_unassign(&self.all_inputs(fetched)),
+            // A client that has lost its membership may have stopped fetching by itself, and then refuses the list.
+            Change::Revoked(_) => self
+                .native
+                .incremental_unassign(&self.all_inputs(fetched))
+                .or_else(|_| self.native.incremental_unassign(&TopicPartitionList::new())),
         }
     }
 

@@ -20,6 +20,7 @@ mod transaction;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -106,7 +107,7 @@ pub struct Lane {
     queued: Arc<Queued>,
     shares: BTreeMap<Partition, Share>,
     /// Stores that a revoked share's restore still holds open, by partition.
-    abroad: BTreeMap<Partition, Arc<std::sync::atomic::AtomicBool>>,
+    abroad: BTreeMap<Partition, Arc<AtomicBool>>,
     /// Handed on by the poller, not yet applied.
     pending: VecDeque<Pending>,
     decoder: Decoder,
@@ -164,6 +165,7 @@ impl Lane {
             }
             self.show();
         }
+        self.abroad.values().for_each(|cancelled| cancelled.store(true, Ordering::Relaxed));
         match self.commit_batch() {
             Err(Trouble::Fatal(error)) => Err(error),
             Err(Trouble::Redo(_) | Trouble::Reset(_)) | Ok(()) => Ok(()),

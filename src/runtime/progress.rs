@@ -66,7 +66,8 @@ impl Progress {
                 status.set(Check::Reading, Condition::met(format!("{} tasks", states.len())));
             }
             Some((partition, state)) => {
-                let detail = format!("partition {} is {}; {} of {} are not running", partition.0, state.as_str(), behind.len(), states.len());
+                let detail =
+                    format!("partition {} is {}; {} of {} are not running", partition.0, state.as_str(), behind.len(), states.len());
                 status.set(Check::Restored, Condition::unmet(detail.clone()));
                 status.set(Check::Reading, Condition::unmet(detail));
             }

@@ -81,12 +81,13 @@ impl Drop for Service {
 pub fn serve() {
     let bootstrap = std::env::var("SERVICE_BOOTSTRAP").expect("SERVICE_BOOTSTRAP");
     let state = std::env::var("SERVICE_STATE").expect("SERVICE_STATE");
+    let segments = std::env::var("SERVICE_SEGMENTS").expect("SERVICE_SEGMENTS");
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let shutdown = Shutdown::default();
     let asked = shutdown.clone();
     std::thread::spawn(move || wait_for_sigterm(&asked));
     let settings = settings(&bootstrap, Path::new(&state));
-    let result = runtime::run(settings, definitions(), observed(), &shutdown);
+    let result = runtime::run(settings, definitions_of(Path::new(&segments)), observed(), &shutdown);
     if let Err(error) = result {
         eprintln!("the service failed: {error}");
         std::process::exit(1);
@@ -141,15 +142,14 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
     }
 }
 
-/// The segments in the file that `SERVICE_SEGMENTS` names.
-fn definitions() -> Definitions {
-    let path = std::env::var("SERVICE_SEGMENTS").expect("SERVICE_SEGMENTS");
+/// The segments of a file, compiled.
+pub fn definitions_of(path: &Path) -> Definitions {
     let catalogue = Catalogue::segment_spec();
     let loaded = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] });
     let definitions = loaded.definitions.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
     Definitions { plan: Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new())), options: TaskOptions::default() }
 }
 
-fn observed() -> Observed {
+pub fn observed() -> Observed {
     Observed { metrics: Metrics::new(&Labels::default()).expect("metrics"), status: Status::new() }
 }

@@ -102,7 +102,8 @@ impl Lane {
 
     /// Starts the shares whose partition no thread has any more.
     pub(super) fn start_waiting(&mut self) {
-        let waiting = self.shares.iter().filter(|(partition, share)| matches!(share.stage, Stage::Waiting) && !self.abroad.contains_key(partition));
+        let waiting =
+            self.shares.iter().filter(|(partition, share)| matches!(share.stage, Stage::Waiting) && !self.abroad.contains_key(partition));
         let partitions: Vec<_> = waiting.map(|(partition, _)| *partition).collect();
         for partition in partitions {
             self.start(partition, None);
@@ -205,7 +206,8 @@ impl Lane {
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
         let footprint = Footprint::new(self.around.observed.metrics.state.clone());
-        share.stage = Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false, caused: Vec::new(), footprint }));
+        share.stage =
+            Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false, caused: Vec::new(), footprint }));
         self.around.progress.moved(partition, State::Running);
         Ok(())
     }

@@ -41,6 +41,9 @@ const ALARM: Duration = Duration::from_secs(15);
 /// How often a refused batch is tried again while no rebalance is seen.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// What was sent as each task's manifest.
+type Manifests = Vec<(Partition, Vec<u8>)>;
+
 impl Lane {
     /// Commits what the shares have that we own at this moment.
     pub(super) fn commit_batch(&mut self) -> Result<(), Trouble> {
@@ -130,7 +133,7 @@ impl Lane {
     }
 
     /// The input offsets that go with the records, and the manifest of each task.
-    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<(Partition, Vec<u8>)>), Trouble> {
+    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Manifests), Trouble> {
         let mut offsets = TopicPartitionList::new();
         let mut manifests = Vec::with_capacity(partitions.len());
         let Lane { producer, around, shares, .. } = self;
@@ -206,7 +209,7 @@ impl Lane {
     }
 
     /// Writes each task's batch to its store.
-    fn store(&mut self, manifests: &[(Partition, Vec<u8>)]) -> Result<(), Trouble> {
+    fn store(&mut self, manifests: &Manifests) -> Result<(), Trouble> {
         for (index, (partition, manifest)) in manifests.iter().enumerate() {
             if index > 0 {
                 pass(CrashPoint::BetweenStores);
@@ -358,7 +361,13 @@ impl Sender<'_> {
         Ok(manifest)
     }
 
-    fn changelog<'a>(&'a self, partition: Partition, key: &'a [u8], value: Option<&'a [u8]>, headers: &'a [(&'a str, &'a [u8])]) -> Record<'a> {
+    fn changelog<'a>(
+        &'a self,
+        partition: Partition,
+        key: &'a [u8],
+        value: Option<&'a [u8]>,
+        headers: &'a [(&'a str, &'a [u8])],
+    ) -> Record<'a> {
         let topic = &*self.settings.topics.changelog.0;
         Record { topic, partition: partition.0, key: Some(key), value, headers, ..Record::default() }
     }
@@ -369,9 +378,5 @@ fn borrowed<'a>(headers: &'a [Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
 }
 
 fn position(message: &Message) -> SourcePosition {
-    SourcePosition {
-        topic: TopicName(message.topic().into()),
-        partition: Partition(message.partition()),
-        offset: Offset(message.offset()),
-    }
+    SourcePosition { topic: TopicName(message.topic().into()), partition: Partition(message.partition()), offset: Offset(message.offset()) }
 }
