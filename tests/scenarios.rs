@@ -2,6 +2,8 @@
 //!
 //! A page that fails is printed with what was missing (`-`) and what came instead (`+`).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
 use std::fmt::Write;
 use std::sync::Arc;
 

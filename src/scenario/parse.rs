@@ -70,13 +70,9 @@ fn page_of(text: PageText, catalogue: &Catalogue) -> Result<Page, PageError> {
     Ok(Page {
         lists: text.lists.into_iter().map(|(key, ids)| (ListKey::new(key), ids.into_iter().map(CustomerId::new).collect())).collect(),
         segments: text.segments.into_iter().map(SegmentText::meant).collect(),
-        events: events
-            .map(|(i, e)| event_of(e, i + 1, catalogue).map_err(wrong(format!("event {}", i + 1))))
-            .collect::<Result<_, _>>()?,
+        events: events.map(|(i, e)| event_of(e, i + 1, catalogue).map_err(wrong(format!("event {}", i + 1)))).collect::<Result<_, _>>()?,
         until: text.until.map(|until| instant(&until)).transpose().map_err(wrong("until".into()))?,
-        expect: expect
-            .map(|(i, e)| expectation_of(e).map_err(wrong(format!("expectation {}", i + 1))))
-            .collect::<Result<_, _>>()?,
+        expect: expect.map(|(i, e)| expectation_of(e).map_err(wrong(format!("expectation {}", i + 1)))).collect::<Result<_, _>>()?,
         name: text.name,
     })
 }
@@ -156,7 +152,9 @@ fn untyped(value: &Json) -> Option<Value> {
         Json::Bool(flag) => Some(Value::Bool(*flag)),
         Json::Number(number) => decimal(&number.to_string()),
         Json::String(text) => Some(Value::Text(text.into())),
-        Json::Array(items) => items.iter().map(|item| untyped(item).filter(|v| !matches!(v, Value::List(_)))).collect::<Option<Vec<_>>>().map(list),
+        Json::Array(items) => {
+            items.iter().map(|item| untyped(item).filter(|v| !matches!(v, Value::List(_)))).collect::<Option<Vec<_>>>().map(list)
+        }
         Json::Object(_) => None,
     }
 }
@@ -240,7 +238,10 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_named() {
-        check("name: x\nevents: [{at: 2026-01-01T00:00:00Z, orders: {order_id: a, totl: 1}}]", "event 1: the stream `orders` has no field `totl`");
+        check(
+            "name: x\nevents: [{at: 2026-01-01T00:00:00Z, orders: {order_id: a, totl: 1}}]",
+            "event 1: the stream `orders` has no field `totl`",
+        );
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub fn start_of_date(zone: &TimeZone, date: Date) -> i64 {
 fn day_at(zone: &TimeZone, at: i64) -> Date {
     let now = timestamp(at);
     let shown = |t: Timestamp| zone.to_datetime(t).date();
-    let recent = zone.preceding(now + SignedDuration::from_millis(1)).map(|t| t.timestamp()).take_while(|t| timestamp(at - 48 * HOUR) <= *t);
+    let recent =
+        zone.preceding(now + SignedDuration::from_millis(1)).map(|t| t.timestamp()).take_while(|t| timestamp(at - 48 * HOUR) <= *t);
     recent.map(|change| shown(change - SignedDuration::from_nanos(1))).chain([shown(now)]).max().unwrap()
 }
 
@@ -121,7 +122,12 @@ mod tests {
     /// An instant at most three days from a change of clocks, or anywhere.
     fn instant(zone: &'static str) -> impl Strategy<Value = i64> {
         let year = |y: i16| jiff::civil::date(y, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
-        let changes: Vec<i64> = TimeZone::get(zone).unwrap().following(year(1995)).map(|t| t.timestamp().as_millisecond()).take_while(|t| *t < 1_900_000_000_000).collect();
+        let changes: Vec<i64> = TimeZone::get(zone)
+            .unwrap()
+            .following(year(1995))
+            .map(|t| t.timestamp().as_millisecond())
+            .take_while(|t| *t < 1_900_000_000_000)
+            .collect();
         let quarter_hours = (-288..288i64).prop_map(|n| n * HOUR / 4);
         prop_oneof![
             1 => 800_000_000_000..1_900_000_000_000i64,

@@ -9,8 +9,8 @@ use segmentd::event::Catalogue;
 use segmentd::scenario::Page;
 use segmentd::time::EventTime;
 
-use super::naive::{Ends, rule_of, transitions};
 use super::events::{self, Shape};
+use super::naive::{Ends, rule_of, transitions};
 use super::rules;
 
 /// A page that shows itself as its text.

@@ -39,7 +39,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(CASES / 10))]
+    #![proptest_config(config(CASES / 40))]
 
     #[test]
     fn it_does_when_the_oldest_orders_live_on_in_totals_only(case in cases::case(Shape::LONG)) {

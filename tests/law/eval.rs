@@ -101,7 +101,10 @@ impl View<'_> {
 
     fn quantified(&self, quantifier: Quantifier, over: &Selection, condition: &Expr) -> Scalar {
         let all = self.rows(&over.stream);
-        let mut rows = self.selected(&all, over).into_iter().filter(|row| over.field.as_ref().is_none_or(|name| !elements(row, &name.text).is_empty()));
+        let mut rows = self
+            .selected(&all, over)
+            .into_iter()
+            .filter(|row| over.field.as_ref().is_none_or(|name| !elements(row, &name.text).is_empty()));
         let satisfies = |row: &Row| self.value(condition, Some(row)).is_true();
         Scalar::Bool(match quantifier {
             Quantifier::Every => rows.all(satisfies),

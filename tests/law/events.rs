@@ -62,7 +62,8 @@ fn delay() -> impl Strategy<Value = i64> {
 
 fn event(beginning: EventTime, shape: Shape, customers: usize) -> impl Strategy<Value = PageEvent> {
     let at = (0..shape.days, prop::sample::select(&HOURS[..]), prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)]);
-    let at = at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * shape.stretch * DAY + hour * HOUR + off));
+    let at =
+        at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * shape.stretch * DAY + hour * HOUR + off));
     (at, 0..customers, what(shape.ids)).prop_map(|(at, customer, (stream, id, fields))| PageEvent {
         at,
         customer: ["c", "d", "e"][customer].into(),
@@ -122,7 +123,17 @@ fn amount() -> impl Strategy<Value = Value> {
 
 fn trait_value() -> impl Strategy<Value = Value> {
     let several = list([text("a"), number("10"), Value::Null]);
-    prop::sample::select(vec![absent(), Value::Null, Value::Bool(true), Value::Bool(false), text("a"), text("ba"), number("10"), number("1.0"), several])
+    prop::sample::select(vec![
+        absent(),
+        Value::Null,
+        Value::Bool(true),
+        Value::Bool(false),
+        text("a"),
+        text("ba"),
+        number("10"),
+        number("1.0"),
+        several,
+    ])
 }
 
 fn text(text: &str) -> Value {

@@ -80,10 +80,10 @@ impl History {
 
     fn row(&self, place: usize, definition: &StreamDefinition, catalogue: &Catalogue) -> Option<Row> {
         let fact = &self.facts[place];
-        let mut fields: BTreeMap<String, Scalar> =
-            fact.fields.iter().map(|(name, value)| (name.to_string(), Scalar::of(value))).collect();
+        let mut fields: BTreeMap<String, Scalar> = fact.fields.iter().map(|(name, value)| (name.to_string(), Scalar::of(value))).collect();
         if definition.role == StreamRole::Orders {
-            let others: Vec<&PageEvent> = self.references.iter().filter(|(order, _)| *order == place).map(|(_, other)| &self.facts[*other]).collect();
+            let others: Vec<&PageEvent> =
+                self.references.iter().filter(|(order, _)| *order == place).map(|(_, other)| &self.facts[*other]).collect();
             let role = |event: &PageEvent| catalogue.stream(event.stream).role;
             if others.iter().any(|other| role(other) == StreamRole::Cancellations) {
                 return None;

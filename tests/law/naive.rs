@@ -197,7 +197,8 @@ impl Customer {
             return None;
         }
         let leaves = self.history.times().flat_map(|time| survey.spans.iter().map(move |span| time + span));
-        let days = self.history.times().filter(|_| survey.days_since).map(|time| time + ((self.decided_to - time).div_euclid(DAY) + 1) * DAY);
+        let days =
+            self.history.times().filter(|_| survey.days_since).map(|time| time + ((self.decided_to - time).div_euclid(DAY) + 1) * DAY);
         let left = self.memberships.values().flat_map(|m| &m.left);
         let forgotten = left.flat_map(|left| survey.last_spans.iter().map(move |span| left + span));
         let boundaries = survey.calendars.iter().map(|calendar| calendar.bounds(self.decided_to).1);

@@ -109,7 +109,8 @@ fn quantity() -> Text {
 }
 
 fn aggregate() -> Text {
-    let of_orders = (one_of(&["sum", "avg", "min", "max", "count", "distinct", "first", "latest"]), one_of(&["total", "item_count", "products.price"]));
+    let of_orders =
+        (one_of(&["sum", "avg", "min", "max", "count", "distinct", "first", "latest"]), one_of(&["total", "item_count", "products.price"]));
     prop_oneof![
         4 => orders("").prop_map(|s| format!("count({s})")),
         6 => of_orders.prop_flat_map(|(function, field)| orders(&format!(".{field}")).prop_map(move |s| format!("{function}({s})"))),
