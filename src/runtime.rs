@@ -22,6 +22,7 @@ pub mod clock;
 pub mod crash;
 mod footprint;
 mod lane;
+mod mail;
 mod ownership;
 mod poller;
 mod progress;

@@ -9,6 +9,8 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use segmentd::kafka::partitioner::partition;
@@ -63,7 +65,9 @@ impl Chaos {
     /// third process join and leave on the way, then compares.
     fn run(mut self, kills: usize, pause: Duration) {
         let golden = golden();
-        let feeder = feed(self.broker.bootstrap().to_string(), pause * (kills as u32 + 4));
+        // A kill costs the dead member's session, 6 s; events have to come for as long as there are kills.
+        let hurry = Arc::new(AtomicBool::new(false));
+        let feeder = feed(self.broker.bootstrap().to_string(), (pause + Duration::from_secs(7)) * (kills as u32 + 2), hurry.clone());
         let mut services = [self.service("a"), self.service("b")];
         let mut tail = self.await_outputs();
         let mut recoveries = Vec::new();
@@ -86,6 +90,7 @@ impl Chaos {
                 third.terminate();
             }
         }
+        hurry.store(true, Ordering::Relaxed);
         feeder.join().expect("the feeder");
         let deadline = Instant::now() + Duration::from_secs(180);
         while Instant::now() < deadline && facts(&tail.records).len() < golden.len() {
@@ -147,8 +152,8 @@ impl Chaos {
     }
 }
 
-/// Sends every event, in order, spread over `over`; then one to each partition that moves its clock behind `UNTIL`.
-fn feed(bootstrap: String, over: Duration) -> std::thread::JoinHandle<()> {
+/// Sends every event, in order, spread over `over` or, once there is no more to wait for, at once; then one to each partition that moves its clock behind `UNTIL`.
+fn feed(bootstrap: String, over: Duration, hurry: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let writer = Writer::connect(&bootstrap);
         let events = unpacked("complete-journey.ndjson.zst");
@@ -156,7 +161,7 @@ fn feed(bootstrap: String, over: Duration) -> std::thread::JoinHandle<()> {
         let began = Instant::now();
         for (index, line) in events.split(|b| *b == b'\n').filter(|line| !line.is_empty()).enumerate() {
             let due = over.mul_f64(index as f64 / count as f64);
-            if index % 500 == 0 {
+            if index % 100 == 0 && !hurry.load(Ordering::Relaxed) {
                 std::thread::sleep(due.saturating_sub(began.elapsed()));
             }
             let event: Json = serde_json::from_slice(line).expect("JSON");

@@ -15,6 +15,7 @@
 mod batch;
 mod claim;
 mod figures;
+mod sender;
 mod shares;
 mod transaction;
 
@@ -28,9 +29,8 @@ use crossbeam_channel::{Receiver, Sender};
 use super::clock;
 use super::footprint;
 use super::ownership::Published;
-use super::poller::{Notice, Queued, Request};
+use super::mail::{Mail, Notice, Queued, Request};
 use super::progress::Progress;
-use super::restore::{RestoreError, Replayed, Restored};
 use super::status::Heartbeat;
 use super::{Definitions, Observed, RunError, Settings};
 use crate::id::Partition;
@@ -46,13 +46,6 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// How often figures are shown that have to be asked for.
 const SHOW: Duration = Duration::from_secs(2);
-
-/// Everything that a lane is told, in one order.
-pub enum Mail {
-    Notice(Notice),
-    Replayed(Partition, Box<Result<Replayed, RestoreError>>),
-    Restored(Partition, Box<Result<Restored, RestoreError>>),
-}
 
 /// What every lane of a process shares.
 #[derive(Clone)]

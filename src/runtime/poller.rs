@@ -11,13 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::clock;
+use super::mail::{Fed, Feed, LaneEnd, Notice, Request, size};
 use super::ownership::{Published, Token};
 use super::status::{Check, Condition, Heartbeat};
 use super::{Observed, RunError, Settings};
@@ -27,97 +27,10 @@ use crate::kafka::{Failure, GroupConsumer, Message};
 
 /// A batch call returns when this has passed, or when the batch is full; so it is also how late a record can be here.
 const POLL: Duration = Duration::from_millis(5);
-/// A lane with more records or bytes than this waiting is paused until it has half of it.
-const QUEUED_RECORDS: usize = 50_000;
-const QUEUED_BYTES: usize = 64 << 20;
 /// How often the ends of partitions are looked for.
 const LOOK: Duration = Duration::from_millis(100);
 /// Between attempts to join again after the client became unusable.
 const REJOIN: Duration = Duration::from_secs(1);
-
-/// Names one reading of one partition from a given offset on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Feed(pub u64);
-
-/// A record, and the reading that it belongs to.
-pub struct Fed {
-    pub feed: Feed,
-    pub message: Message,
-}
-
-/// What the poller tells a lane.
-pub enum Notice {
-    Assigned {
-        partition: Partition,
-        token: Token,
-    },
-    Revoked {
-        partition: Partition,
-        token: Token,
-    },
-    Records(Vec<Fed>),
-    /// Everything that an input has for this partition has been handed on.
-    End {
-        partition: Partition,
-        feed: Feed,
-        topic: TopicName,
-    },
-    Stop,
-}
-
-/// What a lane asks of the poller.
-pub enum Request {
-    /// Read a partition from these offsets on.
-    Feed { partition: Partition, token: Token, feed: Feed, offsets: Vec<(TopicName, Offset)> },
-    /// Stop reading a partition: its task is being restored.
-    Hold { partition: Partition, token: Token },
-    /// Hand out nothing more and tell the lanes to stop.
-    Stop,
-    /// The lanes have stopped: leave the group.
-    Leave,
-}
-
-/// Records that wait in a lane's inbox.
-#[derive(Default)]
-pub struct Queued {
-    records: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Queued {
-    fn add(&self, records: usize, bytes: usize) {
-        self.records.fetch_add(records, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// The lane took these records up.
-    pub fn taken(&self, records: usize, bytes: usize) {
-        self.records.fetch_sub(records, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    fn is_above(&self, part: usize) -> bool {
-        self.records.load(Ordering::Relaxed) > QUEUED_RECORDS / part || self.bytes.load(Ordering::Relaxed) > QUEUED_BYTES / part
-    }
-}
-
-/// Bytes of a record, as [`Queued`] counts them.
-pub fn size(message: &Message) -> usize {
-    message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len) + 128
-}
-
-/// The way to one lane.
-pub struct LaneEnd {
-    pub inbox: Sender<super::lane::Mail>,
-    pub queued: Arc<Queued>,
-}
-
-impl LaneEnd {
-    fn tell(&self, notice: Notice) {
-        // A lane that is gone has failed, and the supervisor knows; there is nobody left to tell.
-        let _ = self.inbox.send(super::lane::Mail::Notice(notice));
-    }
-}
 
 /// A partition that this process owns.
 struct Share {

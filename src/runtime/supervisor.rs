@@ -18,9 +18,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use super::clock::Deadline;
-use super::lane::{Lane, Mail, Surroundings};
+use super::lane::{Lane, Surroundings};
+use super::mail::{LaneEnd, Mail, Notice, Queued, Request};
 use super::ownership::Published;
-use super::poller::{LaneEnd, Notice, Poller, Queued, Request};
+use super::poller::Poller;
 use super::progress::Progress;
 use super::status::{Check, Condition};
 use super::{Definitions, Observed, RunError, Settings, watchdog};

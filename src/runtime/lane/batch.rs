@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::id::{Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{Decoded, RawRecord, Reject, RejectCode};
 use crate::kafka::{Message, partitioner};
-use crate::runtime::poller::{Fed, Feed, size};
+use crate::runtime::mail::{Fed, Feed, size};
 use crate::runtime::{RunError, Settings, clock};
 use crate::store::StoreError;
 use crate::time::EventTime;

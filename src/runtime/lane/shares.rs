@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Letter;
-use super::{Lane, Mail, Replayed, Restored, RunError, Store};
+use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
 use crate::runtime::footprint::Footprint;
 use crate::runtime::ownership::Token;
-use crate::runtime::poller::{Feed, Request};
+use crate::runtime::mail::{Feed, Request};
 use crate::runtime::progress::State;
-use crate::runtime::restore::{self, RestoreError, Site, Ticket};
+use crate::runtime::restore::{self, Replayed, RestoreError, Restored, Site, Ticket};
 use crate::runtime::task::Task;
 use crate::store::StoreError;
 
@@ -115,7 +115,7 @@ impl Lane {
         let site = self.send_abroad(partition, Stage::Replaying);
         let outbox = self.outbox.clone();
         self.spawn(partition, move || {
-            let result = restore::replay(&site, store);
+            let result = restore::begin(&site, store);
             let _ = outbox.send(Mail::Replayed(site.partition, Box::new(result)));
         });
     }
@@ -125,7 +125,7 @@ impl Lane {
         let site = self.send_abroad(partition, Stage::Confirming);
         let outbox = self.outbox.clone();
         self.spawn(partition, move || {
-            let result = restore::confirm(&site, replayed, &ticket);
+            let result = restore::finish(&site, replayed, &ticket);
             let _ = outbox.send(Mail::Restored(site.partition, Box::new(result)));
         });
     }
@@ -232,5 +232,15 @@ impl Lane {
             Stage::Running(ref mut running) => Some(running),
             _ => None,
         }
+    }
+}
+
+impl Running {
+    /// The open batch is in the changelog and in the store: nothing of it is open any more.
+    pub fn committed(&mut self) {
+        self.number += 1;
+        self.letters.clear();
+        self.caused.clear();
+        self.open = false;
     }
 }

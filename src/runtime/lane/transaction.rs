@@ -15,19 +15,16 @@ use std::time::Duration;
 
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::batch::{Fate, Letter};
-use super::shares::{Running, Stage};
+use super::sender::Sender;
+use super::shares::Stage;
 use super::{Lane, Trouble};
-use crate::id::{Offset, Partition, SourcePosition, TopicName};
+use crate::id::{Offset, Partition};
 use crate::kafka::consumer::add_at;
-use crate::kafka::wire::encode::{Header, TransitionRecord, dead_letter_headers};
-use crate::kafka::{Call, Failure, Message, Record, TransactionalProducer, Verdict, partitioner, verdict};
-use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
+use crate::kafka::{Call, Failure, Verdict, verdict};
 use crate::runtime::clock::{self, Deadline};
 use crate::runtime::crash::{CrashPoint, pass};
 use crate::runtime::ownership::Ownership;
-use crate::runtime::{RunError, Settings, Topic};
-use crate::transition::Direction;
+use crate::runtime::RunError;
 
 /// Longer than a transaction lives: after that the broker has ended it, one way or the other.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -242,141 +239,4 @@ fn never_accepted(failure: &Failure) -> bool {
         Code::PolicyViolation,
     ];
     matches!(failure.call, Call::Send | Call::Deliver) && deterministic.contains(&failure.code)
-}
-
-impl Running {
-    fn manifest(&self, settings: &Settings, definitions: &str, tally: &Tally) -> Manifest {
-        Manifest {
-            number: self.number + 1,
-            offsets: self.offsets.iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
-            clock: self.task.clock().millis(),
-            committed_at: clock::wall().millis(),
-            contents: tally.contents(),
-            definitions: definitions.into(),
-            partitions: settings.topics.partitions as usize,
-        }
-    }
-
-    fn committed(&mut self) {
-        self.number += 1;
-        self.letters.clear();
-        self.caused.clear();
-        self.open = false;
-    }
-}
-
-/// Turns one task's batch into records.
-struct Sender<'a> {
-    producer: &'a TransactionalProducer,
-    settings: &'a Settings,
-    definitions: String,
-}
-
-impl Sender<'_> {
-    /// The manifest, as it was sent.
-    fn send(&self, partition: Partition, running: &mut Running) -> Result<Vec<u8>, Failure> {
-        self.send_transitions(running)?;
-        self.send_memberships(running)?;
-        running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
-        self.send_changelog(partition, running)
-    }
-
-    fn send_transitions(&self, running: &mut Running) -> Result<(), Failure> {
-        let topics = &self.settings.topics;
-        let mut value = Vec::with_capacity(1024);
-        for transition in running.task.transitions() {
-            let record = TransitionRecord::new(transition, &self.settings.kafka.deployment);
-            value.clear();
-            record.write_value(&mut value);
-            let headers = record.headers();
-            let headers = borrowed(&headers);
-            self.keyed(&topics.transitions, record.key(), Some(&value), &headers)?;
-            if transition.direction == Direction::Entered {
-                self.keyed(&topics.entries, record.key(), Some(&value), &headers)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn send_memberships(&self, running: &mut Running) -> Result<(), Failure> {
-        let mut result = Ok(());
-        running.task.memberships(&mut |customer, value| {
-            if result.is_ok() {
-                result = self.keyed(&self.settings.topics.membership, customer.as_str().as_bytes(), value, &[]);
-            }
-        });
-        result
-    }
-
-    /// A record whose place is decided by its key.
-    fn keyed(&self, topic: &Topic, key: &[u8], value: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Result<(), Failure> {
-        let partition = partitioner::partition(key, topic.partitions).0;
-        self.producer.send(&Record { topic: &topic.name.0, partition, key: Some(key), value, headers, ..Record::default() })
-    }
-
-    fn send_letter(&self, letter: &Letter) -> Result<(), Failure> {
-        let source = position(&letter.message);
-        match &letter.fate {
-            Fate::Dead(reject) => {
-                let topic = &self.settings.topics.dead_letters;
-                let why = dead_letter_headers(reject, &source);
-                let headers = [letter.message.headers(), borrowed(&why)].concat();
-                let partition = partitioner::partition(letter.message.key().unwrap_or(&[]), topic.partitions);
-                self.forward(&topic.name, partition, letter, &headers)
-            }
-            Fate::Rerouted(home) => self.forward(&self.settings.topics.repartition, *home, letter, &letter.message.headers()),
-        }
-    }
-
-    fn forward(&self, topic: &TopicName, partition: Partition, letter: &Letter, headers: &[(&str, &[u8])]) -> Result<(), Failure> {
-        let message = &letter.message;
-        self.producer.send(&Record {
-            topic: &topic.0,
-            partition: partition.0,
-            key: message.key(),
-            value: message.payload(),
-            headers,
-            timestamp: message.timestamp(),
-            tracked: false,
-        })
-    }
-
-    fn send_changelog(&self, partition: Partition, running: &mut Running) -> Result<Vec<u8>, Failure> {
-        let writer = [(WRITER, self.producer.id().as_bytes())];
-        let mut first: &[(&str, &[u8])] = &writer;
-        let mut tally = Tally::default();
-        let mut full_key = Vec::with_capacity(64);
-        let mut result = Ok(());
-        running.task.changes(&mut |key, value| {
-            if result.is_ok() {
-                tally.add(key, value);
-                state_key(key, &mut full_key);
-                result = self.producer.send(&self.changelog(partition, &full_key, value, first));
-                first = &[];
-            }
-        });
-        result?;
-        let manifest = running.manifest(self.settings, &self.definitions, &tally).encode();
-        self.producer.send(&Record { tracked: true, ..self.changelog(partition, Manifest::KEY, Some(&manifest), first) })?;
-        Ok(manifest)
-    }
-
-    fn changelog<'a>(
-        &'a self,
-        partition: Partition,
-        key: &'a [u8],
-        value: Option<&'a [u8]>,
-        headers: &'a [(&'a str, &'a [u8])],
-    ) -> Record<'a> {
-        let topic = &*self.settings.topics.changelog.0;
-        Record { topic, partition: partition.0, key: Some(key), value, headers, ..Record::default() }
-    }
-}
-
-fn borrowed<'a>(headers: &'a [Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
-    headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect()
-}
-
-fn position(message: &Message) -> SourcePosition {
-    SourcePosition { topic: TopicName(message.topic().into()), partition: Partition(message.partition()), offset: Offset(message.offset()) }
 }
