@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -70,19 +70,30 @@ fn latency(rate: u64) {
 
 fn memory() {
     let rig = Rig::new();
-    // The first part of the year, for 41 times as many households.
+    // The first part of the year, for as many times more households as make 100,000.
     let part = rig.folder.path().join("part.ndjson");
     let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
     let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').take(40_000).collect();
     std::fs::write(&part, lines.concat()).unwrap();
-    let sent = rig.load(&part, &["--copies", "60"]);
+    let households: BTreeSet<&[u8]> = lines.iter().map(|line| customer(line)).collect();
+    let copies = 100_000 / households.len() + 1;
+    let sent = rig.load(&part, &["--copies", &copies.to_string()]);
     let service = rig.service();
     service.await_consumed(sent);
     std::thread::sleep(Duration::from_secs(2));
     let metrics = service.metrics();
-    let (resident, customers) = (metrics.sum("process_resident_memory_bytes"), metrics.sum("segmentd_state_customers"));
-    println!("memory              {:>6.0} MiB resident, {customers:.0} customers", resident / f64::from(1 << 20));
-    println!("state               {:>6.0} bytes a customer", metrics.sum("segmentd_state_bytes") / customers.max(1.0));
+    let customers = households.len() * copies;
+    println!(
+        "memory              {:>9.0} MiB resident, {customers} customers",
+        metrics.sum("process_resident_memory_bytes") / f64::from(1 << 20)
+    );
+    println!("state               {:>9.0} bytes a customer", metrics.sum("segmentd_state_bytes") / customers as f64);
+}
+
+/// The part of a record that names its customer.
+fn customer(line: &[u8]) -> &[u8] {
+    let start = line.windows(10).position(|part| part == br#""userId":""#).unwrap() + 10;
+    line[start..].split(|b| *b == b'"').next().unwrap()
 }
 
 /// A broker with a topic, and a folder for the rest.

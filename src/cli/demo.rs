@@ -52,7 +52,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut reader = broker.reader()?;
     // Quiet for this long after the last event: everything has come through.
     let (patience, mut last_seen) = (Duration::from_secs(3), clock::now());
-    while !running.is_finished() && !(feeding.is_finished() && clock::now().duration_since(last_seen) > patience) {
+    loop {
+        let quiet = feeding.is_finished() && clock::now().duration_since(last_seen) > patience;
+        if quiet || running.is_finished() {
+            break;
+        }
         if let Some(record) = reader.next(Duration::from_millis(50)) {
             last_seen = clock::now();
             screen.show(&record)?;

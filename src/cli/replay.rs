@@ -12,7 +12,7 @@ mod tally;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ impl Replay {
         })
     }
 
-    fn file(&mut self, path: &PathBuf) -> anyhow::Result<()> {
+    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
         let bar = self.bar.clone();
         let mut lines = Lines::open(path, self.limits.record_bytes, move |bytes| bar.inc(bytes))?;
         let mut number = 0u64;

@@ -234,7 +234,7 @@ fn a_status_of_rocksdb_becomes_what_the_caller_does() {
         ("IO error: While fsync: /s/0/000012.sst: Input/output error", "failed: IO error"),
     ];
     for (status, expected) in cases {
-        let message = error::classify(Path::new("/s/0"), status.to_owned().into()).to_string();
+        let message = error::classify(Path::new("/s/0"), status.to_owned()).to_string();
         assert!(message.contains("/s/0") && message.contains(expected), "{message}");
     }
 }
