@@ -5,6 +5,8 @@
 //! `make chaos` runs the long form: 20 kills. `SEGMENTD_CHAOS_KILLS` and `SEGMENTD_CHAOS_SEED` change it. The short
 //! form, with 3 kills over the first weeks, is one of the tests.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and measures by the clock
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,5 +1,7 @@
 //! The commands as a person meets them: what goes to stdout, what to stderr, and the exit code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
 use std::path::Path;
 use std::process::Output;
 

@@ -1,5 +1,7 @@
 //! The service on librdkafka's in-process broker, as `segmentd demo` runs it: everything but exactly-once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and measures by the clock
+
 mod support;
 
 use std::time::{Duration, Instant};
