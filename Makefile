@@ -34,4 +34,4 @@ bench: ## the figures of the README
 
 chaos: ## 20 kills, a broker restart and a rebalance; counts what is lost or doubled
 	@scripts/setup.sh kafka
-	$(CARGO) test --release --locked --test chaos -- --ignored --nocapture
+	$(CARGO) test --release --locked --test chaos -- chaos --exact --ignored --nocapture

@@ -6,6 +6,7 @@
 
 mod check;
 mod completions;
+mod demo;
 mod input;
 mod load;
 mod logging;
@@ -25,11 +26,11 @@ use crate::metrics::Build;
 
 const EXAMPLES: &str = "\
 Examples:
-  segmentd demo                                       see customers enter and leave, nothing to install
-  segmentd check config/segments/                     are the definitions right?
-  segmentd replay --segments config/segments/ events.ndjson.zst
-                                                      what would have happened?
-  segmentd run --config config/segmentd.yaml          the service: Kafka in, Kafka out
+  segmentd demo                            customers enter and leave; nothing to install
+  segmentd check config/                   is everything right?
+  segmentd replay --segments config/segments/ events.ndjson
+                                           what would have happened?
+  segmentd run                             the service: Kafka in, Kafka out
 
 Exit codes: 0 done, 1 a check or a command failed, 2 usage, 78 configuration refused.";
 
@@ -44,6 +45,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Demo(demo::Args),
     Replay(replay::Args),
     Check(check::Args),
     Load(load::Args),
@@ -77,6 +79,7 @@ impl Command {
     fn run(self) -> anyhow::Result<Outcome> {
         match self {
             Command::Run(args) => run::run(&args),
+            Command::Demo(args) => demo::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Load(args) => load::run(&args),

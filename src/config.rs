@@ -72,12 +72,27 @@ pub fn parse(name: &str, text: String, variables: impl IntoIterator<Item = (Stri
     if diagnostics.is_empty() { Ok(config) } else { Err(diagnostics) }
 }
 
-/// Whether a file is a configuration, told by its keys; definitions and streams have none of them.
-pub fn is_configuration(path: &Path) -> bool {
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Configuration,
+    Streams,
+    Definitions,
+}
+
+/// Told by the keys of the file; a folder holds definitions.
+pub fn kind(path: &Path) -> Kind {
     const KEYS: [&str; 9] = ["deployment", "kafka", "input", "output", "state", "commit", "clock", "limits", "http"];
-    let Ok(text) = std::fs::read_to_string(path) else { return false };
+    let Ok(text) = std::fs::read_to_string(path) else { return Kind::Definitions };
     let (document, _) = Node::parse(&Source::new("", text));
-    KEYS.iter().any(|key| document.get(&[key]).is_some()) || path.file_name().is_some_and(|name| name == "segmentd.yaml")
+    let has = |key: &str| document.get(&[key]).is_some();
+    if KEYS.iter().any(|key| has(key)) || path.ends_with("segmentd.yaml") {
+        Kind::Configuration
+    } else if has("streams") {
+        Kind::Streams
+    } else {
+        Kind::Definitions
+    }
 }
 
 /// JSON Schema (draft 2020-12) of the file.

@@ -12,7 +12,7 @@ pub mod codec;
 mod cursor;
 mod history;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, Touched, apply};
 pub use cursor::Cursor;
 pub use history::{History, Row};
 

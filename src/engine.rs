@@ -16,7 +16,7 @@ mod partition;
 
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 
-use crate::customer::{Applied, CustomerState, Facts, Standing, apply};
+use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
 use crate::event::Event;
 use crate::id::CustomerId;
@@ -52,8 +52,15 @@ pub struct Change {
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub changes: Vec<Change>,
-    touched: Vec<usize>,
+    touched: Touched,
     dirty: Vec<u64>,
+}
+
+impl Outcome {
+    fn clear_touched(&mut self) {
+        self.touched.grown.clear();
+        self.touched.changed.clear();
+    }
 }
 
 /// Advances one customer by one input at instant `now`; the changes are left in `out`, in dependency order.
@@ -62,7 +69,7 @@ pub struct Outcome {
 /// fired what was due before it.
 pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input: Input<'_>, now: EventTime, out: &mut Outcome) -> Applied {
     out.changes.clear();
-    out.touched.clear();
+    out.clear_touched();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
         Input::Time | Input::Definitions => Applied::Accepted { matched: true },
@@ -83,12 +90,15 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
     out.dirty.resize(at.plan.order.len().div_ceil(64), if everything { u64::MAX } else { 0 });
     if standing.next_flip <= at.t {
         let due = standing.predicates.iter().enumerate().filter(|(_, p)| p.flip <= at.t);
-        out.touched.extend(due.map(|(predicate, _)| predicate));
+        out.touched.changed.extend(due.map(|(predicate, _)| predicate));
     }
-    out.touched.sort_unstable();
-    out.touched.dedup();
+    for touched in [&mut out.touched.grown, &mut out.touched.changed] {
+        touched.sort_unstable();
+        touched.dedup();
+    }
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
-    out.touched.iter().for_each(|predicate| settling.evaluate(*predicate));
+    out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
+    out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
     settling.decide_dirty();
     standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
     standing.at = at.t;
@@ -106,6 +116,16 @@ impl Settling<'_> {
     /// Looks at a predicate again; who names it must be decided anew if it flipped.
     fn evaluate(&mut self, predicate: usize) {
         let truth = self.at.truth(self.standing, predicate);
+        self.set(predicate, truth);
+    }
+
+    /// The same after an event was added, and nothing else.
+    fn evaluate_grown(&mut self, predicate: usize) {
+        let truth = self.at.truth_of_grown(self.standing, predicate);
+        self.set(predicate, truth);
+    }
+
+    fn set(&mut self, predicate: usize, truth: Truth) {
         let before = std::mem::replace(&mut self.standing.predicates[predicate], truth);
         if before.holds != truth.holds {
             for position in &self.at.plan.predicates[predicate].users {

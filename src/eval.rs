@@ -33,13 +33,33 @@ impl At<'_> {
     /// Advances the predicate's aggregates to this instant, and finds its truth and flip.
     pub fn truth(&self, standing: &mut Standing, predicate: usize) -> Truth {
         let predicate = &self.plan.predicates[predicate];
+        self.advance(predicate, standing);
+        let holds = self.holds(predicate, standing);
+        Truth { holds, flip: self.flip(predicate, standing, holds) }
+    }
+
+    /// The same after an event was added and nothing else changed. While a monotone predicate's truth stays, one more
+    /// event only puts its flip off: the old one is early, which is allowed, and costs nothing to find.
+    pub fn truth_of_grown(&self, standing: &mut Standing, index: usize) -> Truth {
+        let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
+        if predicate.monotone && before.flip > self.t {
+            self.advance(predicate, standing);
+            if self.holds(predicate, standing) == before.holds {
+                return before;
+            }
+        }
+        self.truth(standing, index)
+    }
+
+    fn advance(&self, predicate: &Predicate, standing: &mut Standing) {
         for index in &predicate.aggregates {
             let aggregate = &self.plan.aggregates[*index];
             standing.cursors[*index].advance(aggregate, &self.facts.histories[aggregate.stream], self.t);
         }
-        let standing = &*standing;
-        let holds = predicate.formula.holds(&|leaf| self.leaf(leaf, standing, self.t));
-        Truth { holds, flip: self.flip(predicate, standing, holds) }
+    }
+
+    fn holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
+        predicate.formula.holds(&|leaf| self.leaf(leaf, standing, self.t))
     }
 
     fn flip(&self, predicate: &Predicate, standing: &Standing, holds: bool) -> EventTime {

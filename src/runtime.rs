@@ -24,6 +24,7 @@ mod footprint;
 mod lane;
 mod ownership;
 mod poller;
+mod progress;
 mod restore;
 pub mod status;
 mod supervisor;
@@ -47,6 +48,9 @@ use crate::store::StoreError;
 use status::Status;
 pub use supervisor::{Shutdown, run};
 pub use task::TaskOptions;
+
+/// The life of a task, as the label `state` of the metric `tasks` says it.
+pub const TASK_STATES: [&str; 5] = progress::State::NAMES;
 
 /// Everything that the service is told.
 #[derive(Clone, Debug)]

@@ -65,11 +65,36 @@ impl EventTime {
 impl fmt::Display for EventTime {
     /// RFC 3339, UTC, milliseconds: `2017-01-27T21:30:07.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Timestamp::from_millisecond(self.0) {
-            Ok(timestamp) => write!(f, "{timestamp:.3}"),
-            Err(_) => write!(f, "{}ms", self.0),
+        let (days, millis) = (self.0.div_euclid(Span::DAY.0), self.0.rem_euclid(Span::DAY.0));
+        let (year, month, day) = civil_from_days(days);
+        if !(0..=9999).contains(&year) {
+            return write!(f, "{}ms", self.0);
         }
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, millis / 3_600_000), (14, 2, millis / 60_000 % 60)];
+        let parts = parts.into_iter().chain([(17, 2, millis / 1000 % 60), (20, 3, millis % 1000)]);
+        for (at, width, mut number) in parts {
+            for place in (at..at + width).rev() {
+                text[place] += (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
+}
+
+/// The proleptic Gregorian date of a day, counted from 1970-01-01: year, month, day.
+///
+/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days.saturating_add(719_468);
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// The common form `yyyy-MM-ddTHH:mm:ss[.fff…]Z`, without a date library: it is parsed once an event.
@@ -302,4 +327,52 @@ fn shift(date: Date, unit: CalendarUnit, by: i64) -> Option<Date> {
         CalendarUnit::Year => by.years(),
     };
     date.checked_add(span).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn millis(text: &str) -> Option<i64> {
+        EventTime::parse(text).map(EventTime::millis)
+    }
+
+    #[test]
+    fn an_instant_needs_an_offset_and_digits_beyond_the_millisecond_are_cut_off() {
+        assert_eq!(millis("2026-01-01T00:00:00Z"), Some(1_767_225_600_000));
+        assert_eq!(millis("2026-01-01T00:00:00.9999999Z"), Some(1_767_225_600_999));
+        assert_eq!(millis("2026-01-01T02:00:00.5+02:00"), Some(1_767_225_600_500));
+        assert_eq!(millis("2026-01-01T00:00:00"), None);
+        assert_eq!(millis("2026-02-30T00:00:00Z"), None);
+        assert_eq!(millis("2026-01-01T24:00:00Z"), None);
+        assert_eq!(millis("2026-01-01T00:00:00.Z"), None);
+    }
+
+    #[test]
+    fn a_span_is_positive_and_has_one_unit() {
+        assert_eq!(Span::parse("2w").map(|span| span.to_string()), Some("14d".to_owned()));
+        assert_eq!(Span::parse("90m").map(|span| span.to_string()), Some("90m".to_owned()));
+        for bad in ["0d", "d", "", "1y", "1.5h", "99999999999999999999d"] {
+            assert_eq!(Span::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_day_that_has_begun_does_not_go_back_with_the_clocks() {
+        // Newfoundland, 1990-10-28: at 00:01 the clocks went back to 23:01 of the 27th.
+        let zone = Zone::parse("America/St_Johns").unwrap();
+        let day = |text| zone.start_of(CalendarUnit::Day, EventTime::parse(text).unwrap()).to_string();
+        assert_eq!(day("1990-10-28T02:30:30Z"), "1990-10-28T02:30:00.000Z");
+        assert_eq!(day("1990-10-28T02:45:00Z"), "1990-10-28T02:30:00.000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn an_instant_is_shown_as_jiff_shows_it_and_read_back(millis in -62_167_219_200_000i64..253_402_300_800_000) {
+            let shown = EventTime::from_millis(millis).to_string();
+            prop_assert_eq!(&shown, &format!("{:.3}", Timestamp::from_millisecond(millis).unwrap()));
+            prop_assert_eq!(EventTime::parse(&shown), Some(EventTime::from_millis(millis)));
+        }
+    }
 }

@@ -57,6 +57,11 @@ impl Window {
         }
     }
 
+    /// Whether events ever leave.
+    pub fn is_left(&self) -> bool {
+        matches!(self, Window::Last(_) | Window::FromTo { .. } | Window::This(_) | Window::Previous(_))
+    }
+
     /// How long after its time an event can still be of use, or enter; `None`: for ever.
     pub fn reach(&self) -> Reach {
         match self {

@@ -33,11 +33,14 @@ fn a_crash_at_any_point_loses_and_doubles_nothing() {
         // The third passage, where there are that many: by then there is something to come back to.
         for passage in ["1", "3"] {
             scene.send_orders(2);
-            let mut service = scene.service("a", &[(VARIABLE, &format!("{}:{passage}", point.as_str())), ("SERVICE_MAX_EVENTS", "20")]);
-            let died = scene.await_end(&mut service, Duration::from_secs(20));
+            let crash = format!("{}:{passage}", point.as_str());
+            // One lane and small batches: several tasks in a transaction, several transactions a round.
+            let small = [("SERVICE_LANES", "1"), ("SERVICE_MAX_EVENTS", "30"), ("SERVICE_STATIC", "1")];
+            let mut service = scene.service("a", &[&small[..], &[(VARIABLE, &crash)]].concat());
+            let died = scene.await_end(&mut service, Duration::from_secs(if passage == "1" { 20 } else { 4 }));
             assert!(died || passage == "3", "{} was never passed", point.as_str());
             service.kill();
-            let mut service = scene.service("a", &[]);
+            let mut service = scene.service("a", &small);
             scene.await_all(Duration::from_secs(40));
             service.terminate();
         }

@@ -45,7 +45,11 @@ const RESERVED: &[Reserved] = &[
     Reserved { word: "Instant::now", allowed: &["src/runtime/clock.rs"], reason: "time is an argument" },
     Reserved { word: "Timestamp::now", allowed: &["src/runtime/clock.rs"], reason: "time is an argument" },
     Reserved { word: "Zoned::now", allowed: &["src/runtime/clock.rs"], reason: "time is an argument" },
-    Reserved { word: "anyhow", allowed: &["src/cli.rs", "src/cli/", "src/main.rs"], reason: "elsewhere an error tells its caller what to do" },
+    Reserved {
+        word: "anyhow",
+        allowed: &["src/cli.rs", "src/cli/", "src/main.rs"],
+        reason: "elsewhere an error tells its caller what to do",
+    },
 ];
 
 #[test]

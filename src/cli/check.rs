@@ -2,24 +2,24 @@
 //!
 //! A configuration is checked with all that it names. What a file is, its keys say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
 use super::Outcome;
 use super::report::{self, Format};
-use crate::config::{self, Config, ruleset};
+use crate::config::{self, Config, Kind, ruleset};
 use crate::rule::diagnostic::Diagnostic;
 
 /// Show every problem of definitions and configurations, with its place and a suggestion
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
-  segmentd check config/segmentd.yaml            the configuration, and all that it names
+  segmentd check config/                         the configuration, and all that it names
   segmentd check config/segments/                definitions alone, over the built-in streams
   segmentd check --format json config/segments/  for a program: one object a line")]
 pub struct Args {
-    /// Configurations (segmentd.yaml), files of definitions, or folders of them
+    /// Configurations (segmentd.yaml), streams, files of definitions, or folders of them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Your own streams, for definitions that are checked alone
@@ -36,7 +36,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let (diagnostics, segments) = check(args);
+    let Findings { diagnostics, segments } = check(args);
     match args.format {
         Format::Json => report::print_json(&diagnostics)?,
         Format::Text => {
@@ -50,24 +50,47 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(if failed { Outcome::Failed } else { Outcome::Done })
 }
 
-/// Every problem, and how many segments there are if there is no error.
-fn check(args: &Args) -> (Vec<Diagnostic>, usize) {
-    let (configurations, definitions): (Vec<_>, Vec<_>) = args.paths.iter().cloned().partition(|path| config::is_configuration(path));
-    let (mut diagnostics, mut segments) = (vec![], 0);
-    let mut check = |streams: Option<&PathBuf>, paths: &[PathBuf], lists: Option<&PathBuf>, id_bytes: usize| {
-        let paths = ruleset::Paths { streams: streams.map(PathBuf::as_path), segments: paths, lists: lists.map(PathBuf::as_path) };
-        let (ruleset, problems) = ruleset::load(paths, id_bytes);
-        segments += ruleset.map_or(0, |ruleset| ruleset.definitions.segments.len());
-        problems
-    };
-    for path in &configurations {
-        diagnostics.extend(match config::load(path, std::env::vars()) {
-            Ok(Config { streams, segments, lists, limits, .. }) => check(streams.as_ref(), &segments, lists.as_ref(), limits.id_bytes),
-            Err(problems) => problems,
-        });
+/// What was found so far.
+#[derive(Default)]
+struct Findings {
+    diagnostics: Vec<Diagnostic>,
+    /// Of files without an error.
+    segments: usize,
+}
+
+impl Findings {
+    fn ruleset(&mut self, streams: Option<&Path>, segments: &[PathBuf], lists: Option<&Path>, id_bytes: usize) {
+        let (ruleset, problems) = ruleset::load(ruleset::Paths { streams, segments, lists }, id_bytes);
+        self.segments += ruleset.map_or(0, |ruleset| ruleset.definitions.segments.len());
+        self.diagnostics.extend(problems);
     }
+
+    fn configuration(&mut self, path: &Path) {
+        match config::load(path, std::env::vars()) {
+            Ok(Config { streams, segments, lists, limits, .. }) => {
+                self.ruleset(streams.as_deref(), &segments, lists.as_deref(), limits.id_bytes);
+            }
+            Err(problems) => self.diagnostics.extend(problems),
+        }
+    }
+}
+
+fn check(args: &Args) -> Findings {
+    let mut findings = Findings::default();
+    let mut definitions = vec![];
+    for path in &args.paths {
+        // A folder with a configuration in it is meant as that.
+        let within = path.join("segmentd.yaml");
+        let path = if within.exists() { &within } else { path };
+        match config::kind(path) {
+            Kind::Configuration => findings.configuration(path),
+            Kind::Streams => findings.diagnostics.extend(ruleset::catalogue(Some(path)).1),
+            Kind::Definitions => definitions.push(path.clone()),
+        }
+    }
+    // Together: they may name each other.
     if !definitions.is_empty() {
-        diagnostics.extend(check(args.streams.as_ref(), &definitions, args.lists.as_ref(), config::ID_BYTES));
+        findings.ruleset(args.streams.as_deref(), &definitions, args.lists.as_deref(), config::ID_BYTES);
     }
-    (diagnostics, segments)
+    findings
 }

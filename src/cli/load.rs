@@ -7,7 +7,6 @@
 
 mod copies;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -97,7 +96,7 @@ fn send_all(args: &Args, sender: &Sender) -> anyhow::Result<(u64, u64)> {
 }
 
 /// Sends to the partition that Java's clients would choose.
-struct Sender {
+pub struct Sender {
     producer: BaseProducer<Deliveries>,
     topic: String,
     partitions: u32,
@@ -123,17 +122,18 @@ impl ProducerContext for Deliveries {
 }
 
 impl Sender {
-    fn connect(settings: &Settings, topic: &str) -> anyhow::Result<Sender> {
+    pub fn connect(settings: &Settings, topic: &str) -> anyhow::Result<Sender> {
         let existing = Topics::connect(settings)?.existing()?;
-        let known: &BTreeMap<String, usize> = &existing.partitions;
-        let Some(partitions) = known.get(topic) else { bail!("topic `{topic}` does not exist; `segmentd topics` shows those that do") };
+        let Some(partitions) = existing.partitions.get(topic) else {
+            bail!("topic `{topic}` does not exist; `segmentd topics` shows those that do")
+        };
         let mut config = settings.admin();
         config.set("enable.idempotence", "true").set("linger.ms", "5").set("compression.type", "lz4");
         let producer = config.create_with_context(Deliveries::default()).context("cannot make a producer")?;
         Ok(Sender { producer, topic: topic.to_owned(), partitions: u32::try_from(*partitions)? })
     }
 
-    fn send(&self, key: &[u8], value: &[u8]) -> anyhow::Result<()> {
+    pub fn send(&self, key: &[u8], value: &[u8]) -> anyhow::Result<()> {
         let to = partition(key, self.partitions).0;
         let mut record = BaseRecord::to(&self.topic).partition(to).key(key).payload(value);
         while let Err((error, refused)) = self.producer.send(record) {
@@ -147,7 +147,13 @@ impl Sender {
         Ok(())
     }
 
-    fn finish(&self) -> anyhow::Result<()> {
+    /// Lets records go out and come back acknowledged for a while.
+    pub fn poll(&self, wait: Duration) {
+        self.producer.poll(wait);
+    }
+
+    /// Waits until every record is with Kafka.
+    pub fn finish(&self) -> anyhow::Result<()> {
         self.producer.flush(Duration::from_secs(60)).context("Kafka did not take all records within a minute")?;
         match self.producer.context().failed.load(Ordering::Relaxed) {
             0 => Ok(()),

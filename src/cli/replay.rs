@@ -43,8 +43,8 @@ Examples:
   segmentd replay --segments loyal.yaml --until 2026-03-01T00:00:00Z --format audience jan.ndjson feb.ndjson
   zcat events.ndjson.gz | segmentd replay --segments config/segments/ - | grep '\"segment\":\"loyal\"'")]
 pub struct Args {
-    /// Files of definitions, or folders of them
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    /// A file of definitions, or a folder of them; may be given several times
+    #[arg(long, required = true, value_name = "PATH")]
     segments: Vec<PathBuf>,
     /// Your own streams
     #[arg(long, value_name = "FILE")]
@@ -111,7 +111,9 @@ impl Replay {
     fn new(plan: Plan, args: &Args) -> anyhow::Result<Replay> {
         let (plan, limits) = (Arc::new(plan), DecodeLimits::default());
         let out: Box<dyn Write> = match &args.output {
-            Some(path) => Box::new(BufWriter::with_capacity(1 << 18, File::create(path).with_context(|| format!("cannot write {}", path.display()))?)),
+            Some(path) => {
+                Box::new(BufWriter::with_capacity(1 << 18, File::create(path).with_context(|| format!("cannot write {}", path.display()))?))
+            }
             None => Box::new(BufWriter::with_capacity(1 << 18, io::stdout())),
         };
         Ok(Replay {

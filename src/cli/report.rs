@@ -30,8 +30,7 @@ pub fn complain(diagnostics: &[Diagnostic]) {
 pub fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for diagnostic in diagnostics {
-        serde_json::to_writer(&mut out, diagnostic)?;
-        out.write_all(b"\n")?;
+        writeln!(out, "{}", serde_json::to_string(diagnostic)?)?;
     }
     Ok(())
 }
@@ -40,7 +39,8 @@ pub fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
 pub fn summary(diagnostics: &[Diagnostic]) -> String {
     let errors = diagnostics.iter().filter(|d| d.is_error()).count();
     let counts = [(errors, "error"), (diagnostics.len() - errors, "warning")];
-    let parts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" })).collect();
+    let parts: Vec<_> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" })).collect();
     parts.join(", ")
 }
 

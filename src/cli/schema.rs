@@ -13,7 +13,9 @@ use crate::kafka::wire::schemas::schemas;
 
 /// Print a JSON Schema, or the names of all
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  segmentd schema\n  segmentd schema transition\n  segmentd schema streams   every stream and its fields")]
+#[command(
+    after_help = "Examples:\n  segmentd schema\n  segmentd schema transition\n  segmentd schema streams   every stream and its fields"
+)]
 pub struct Args {
     /// Which one; without it, their names
     name: Option<String>,
@@ -31,8 +33,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let (_, schema) =
         all.iter().find(|(known, _)| known == name).ok_or_else(|| anyhow::anyhow!("there is no schema `{name}`; there are {}", names()))?;
-    serde_json::to_writer_pretty(&mut out, schema)?;
-    writeln!(out)?;
+    // Written as text: serde_json would wrap a closed pipe in an error of its own.
+    writeln!(out, "{}", serde_json::to_string_pretty(schema)?)?;
     Ok(Outcome::Done)
 }
 
@@ -46,7 +48,10 @@ fn all() -> Vec<(&'static str, Value)> {
 /// Not a schema but its subject: what rules may name.
 fn streams(catalogue: &Catalogue) -> Value {
     let stream = |stream: &crate::event::streams::StreamDefinition| {
-        let fields = stream.fields.iter().map(|field| json!({"name": field.name, "type": field.field_type, "array": field.array, "paths": field.paths}));
+        let fields = stream
+            .fields
+            .iter()
+            .map(|field| json!({"name": field.name, "type": field.field_type, "array": field.array, "paths": field.paths}));
         json!({"name": stream.name, "events": stream.events, "event_id": stream.event_id, "fields": fields.collect::<Vec<_>>()})
     };
     catalogue.streams.iter().map(stream).collect()

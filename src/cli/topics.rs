@@ -44,7 +44,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 /// Everything exists, with counts that fit.
 fn verdict(config: &Config, wanted: &[Wanted], existing: &Existing) -> Outcome {
-    let missing = topics::input_partitions(existing, &config.input.topics).and_then(|partitions| topics::missing(existing, wanted, partitions));
+    let missing =
+        topics::input_partitions(existing, &config.input.topics).and_then(|partitions| topics::missing(existing, wanted, partitions));
     match missing {
         Ok(missing) if missing.is_empty() => Outcome::Done,
         Ok(missing) => {

@@ -179,7 +179,12 @@ impl Default for OutputFile {
 
 impl Default for StateFile {
     fn default() -> StateFile {
-        StateFile { dir: "./state".into(), changelog: "segmentd-changelog".into(), repartition: "segmentd-repartition".into(), memory: "512MiB".into() }
+        StateFile {
+            dir: "./state".into(),
+            changelog: "segmentd-changelog".into(),
+            repartition: "segmentd-repartition".into(),
+            memory: "512MiB".into(),
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub fn load(folder: &Path, id_bytes: usize) -> (Lists, Vec<Diagnostic>) {
         Ok(entries) => entries,
         Err(error) => return (lists, vec![unreadable(folder, &error)]),
     };
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
+    let mut files: Vec<_> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
     files.sort();
     for path in files {
         match std::fs::read_to_string(&path) {

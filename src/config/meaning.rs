@@ -184,7 +184,11 @@ impl Meaning<'_> {
         let written = self.document.get(&["kafka", "properties", name]).is_some_and(|node| node.location.bytes.is_some());
         if written && SECRETS.contains(&name) {
             let variable = format!("SEGMENTD_KAFKA__PROPERTIES__{}", name.replace('.', "_").to_uppercase());
-            self.error(&path, "is a secret, and does not belong in this file", &format!("use kafka.password_file, or the variable {variable}"));
+            self.error(
+                &path,
+                "is a secret, and does not belong in this file",
+                &format!("use kafka.password_file, or the variable {variable}"),
+            );
         }
     }
 

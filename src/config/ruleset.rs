@@ -53,8 +53,15 @@ pub fn load(paths: Paths<'_>, id_bytes: usize) -> (Option<Ruleset>, Vec<Diagnost
     (ruleset, diagnostics)
 }
 
-/// The built-in streams with those of a file added.
-fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
+/// Definitions that are a text in the program, over the built-in streams. `None`: they have an error.
+pub fn load_text(name: &str, text: &str) -> Option<Ruleset> {
+    let catalogue = Catalogue::segment_spec();
+    let definitions = definition::load_text(name, text, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions?;
+    Some(Ruleset { catalogue, definitions, lists: Lists::new() })
+}
+
+/// The built-in streams with those of a file added; without them, if the file has a problem.
+pub fn catalogue(path: Option<&Path>) -> (Catalogue, Vec<Diagnostic>) {
     let built_in = Catalogue::segment_spec();
     let Some(path) = path else { return (built_in, vec![]) };
     let name = path.display().to_string();

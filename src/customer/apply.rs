@@ -24,9 +24,18 @@ pub enum Applied {
     Duplicate,
 }
 
+/// Predicates that an event may have changed; some may stand there more than once.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Some aggregate of theirs got one more event.
+    pub grown: Vec<usize>,
+    /// An event that an aggregate of theirs had seen changed or went, or a trait changed, or they are due.
+    pub changed: Vec<usize>,
+}
+
 /// Applies an event at instant `t` (the task clock, not before the event's own time), and adds to `touched` every
 /// predicate that may now be different.
-pub fn apply(plan: &Plan, state: &mut CustomerState, event: &Event, t: EventTime, touched: &mut Vec<usize>) -> Applied {
+pub fn apply(plan: &Plan, state: &mut CustomerState, event: &Event, t: EventTime, touched: &mut Touched) -> Applied {
     let stream = usize::from(event.stream.0);
     if !plan.streams[stream].tracked {
         return Applied::Accepted { matched: true };
@@ -42,7 +51,7 @@ struct Application<'a> {
     plan: &'a Plan,
     state: &'a mut CustomerState,
     t: EventTime,
-    touched: &'a mut Vec<usize>,
+    touched: &'a mut Touched,
 }
 
 impl Application<'_> {
@@ -66,7 +75,7 @@ impl Application<'_> {
             if known.as_ref().is_none_or(|(at, _)| *at <= time) {
                 *known = Some((time, value.clone()));
                 let users = self.plan.predicates.iter().enumerate().filter(|(_, p)| p.traits.contains(index));
-                self.touched.extend(users.map(|(predicate, _)| predicate));
+                self.touched.changed.extend(users.map(|(predicate, _)| predicate));
             }
         }
     }
@@ -121,6 +130,7 @@ impl Application<'_> {
         for index in &self.plan.over_stream[stream] {
             let aggregate = &self.plan.aggregates[*index];
             let cursor = &mut self.state.standing.cursors[*index];
+            cursor.disturb();
             if aggregate.window.leaves_at(row.time) <= self.t {
                 cursor.from += 1;
                 cursor.to += 1;
@@ -129,7 +139,7 @@ impl Application<'_> {
                 cursor.add(aggregate, history, &row);
             }
             if aggregate.sees(&row) || matches!(aggregate.measure, Measure::Returned { .. }) {
-                self.touched.extend(&aggregate.predicates);
+                self.touched.grown.extend(&aggregate.predicates);
             }
         }
         history.rows.insert(at, row);
@@ -192,7 +202,7 @@ impl Application<'_> {
             if (cursor.from..cursor.to).contains(&at) && cursor.remove(aggregate, history, row) == Removal::Rescan {
                 rescan.push(*index);
             }
-            self.touched.extend(&aggregate.predicates);
+            self.touched.changed.extend(&aggregate.predicates);
         }
         rescan
     }
@@ -216,6 +226,7 @@ impl Application<'_> {
         history.blocks.removed(at);
         for index in &self.plan.over_stream[stream] {
             let cursor = &mut self.state.standing.cursors[*index];
+            cursor.disturb();
             cursor.from -= usize::from(at < cursor.from);
             cursor.to -= usize::from(at < cursor.to);
         }
@@ -250,6 +261,7 @@ impl Application<'_> {
         for index in &self.plan.over_stream[stream] {
             let aggregate = &self.plan.aggregates[*index];
             let cursor = &mut self.state.standing.cursors[*index];
+            cursor.disturb();
             cursor.from = cursor.from.saturating_sub(1);
             cursor.to = cursor.to.saturating_sub(1);
             if matches!(aggregate.window.reach(), Reach::Unbounded { .. }) && aggregate.window.leaves_at(row.time) > self.t {

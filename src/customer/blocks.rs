@@ -20,6 +20,8 @@ const LONGEST_BLOCK: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Blocks {
     sealed: VecDeque<Block>,
+    /// Of all blocks together.
+    rows: usize,
     next_number: u32,
     /// Numbers of blocks that are gone and still stand in the store.
     pub dropped: Vec<u32>,
@@ -35,8 +37,8 @@ pub struct Block {
 impl Blocks {
     /// As read from a customer's head.
     pub fn stored(blocks: impl Iterator<Item = (u32, usize)>, next_number: u32) -> Blocks {
-        let sealed = blocks.map(|(number, rows)| Block { number, rows, dirty: false }).collect();
-        Blocks { sealed, next_number, dropped: Vec::new() }
+        let sealed: VecDeque<Block> = blocks.map(|(number, rows)| Block { number, rows, dirty: false }).collect();
+        Blocks { rows: sealed.iter().map(|block| block.rows).sum(), sealed, next_number, dropped: Vec::new() }
     }
 
     pub fn next_number(&self) -> u32 {
@@ -49,13 +51,14 @@ impl Blocks {
 
     /// How many rows stand in blocks.
     pub fn rows(&self) -> usize {
-        self.sealed.iter().map(|block| block.rows).sum()
+        self.rows
     }
 
     /// A row was inserted at `at`.
     pub fn inserted(&mut self, at: usize) {
         if let Some(index) = self.block_of(at) {
             self.sealed[index].rows += 1;
+            self.rows += 1;
             self.sealed[index].dirty = true;
             self.cut(index);
         }
@@ -72,6 +75,7 @@ impl Blocks {
     pub fn removed(&mut self, at: usize) {
         let Some(index) = self.block_of(at) else { return };
         self.sealed[index].rows -= 1;
+        self.rows -= 1;
         self.sealed[index].dirty = true;
         if self.sealed[index].rows == 0 {
             let block = self.sealed.remove(index);
@@ -86,15 +90,19 @@ impl Blocks {
 
     /// The oldest block (or row of the tail) was dropped.
     pub fn dropped_oldest(&mut self) {
-        self.dropped.extend(self.sealed.pop_front().map(|block| block.number));
+        if let Some(block) = self.sealed.pop_front() {
+            self.rows -= block.rows;
+            self.dropped.push(block.number);
+        }
     }
 
     /// Cuts a tail that has grown too long.
     pub fn seal(&mut self, rows: usize) {
-        let mut tail = rows - self.rows();
+        let mut tail = rows - self.rows;
         while tail >= TAIL_ROWS {
             let number = self.take_number();
             self.sealed.push_back(Block { number, rows: BLOCK_ROWS, dirty: true });
+            self.rows += BLOCK_ROWS;
             tail -= BLOCK_ROWS;
         }
     }
@@ -122,12 +130,13 @@ impl Blocks {
 
     /// The block that holds row `at`; `None`: the tail does.
     fn block_of(&self, at: usize) -> Option<usize> {
-        // Most changes are to the tail, and long histories have many blocks.
+        // Most changes are to the tail, and a long history has many blocks.
         let mut end = 0;
-        self.sealed.iter().position(|block| {
+        let holds = |block: &Block| {
             end += block.rows;
             at < end
-        })
+        };
+        if at < self.rows { self.sealed.iter().position(holds) } else { None }
     }
 }
 

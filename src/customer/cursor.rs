@@ -24,17 +24,19 @@ pub struct Cursor {
     pub(super) from: usize,
     pub(super) to: usize,
     total: Accumulator,
+    /// No row enters or leaves before this instant. Most calls of `advance` end here, without touching a row.
+    quiet_until: EventTime,
 }
 
 impl Cursor {
     pub fn new(aggregate: &AggregatePlan) -> Cursor {
-        Cursor { from: 0, to: 0, total: aggregate.empty() }
+        Cursor { from: 0, to: 0, total: aggregate.empty(), quiet_until: EventTime::MIN }
     }
 
     /// A cursor at the start of a history that was read back: only what is no longer kept is in its total.
     pub(super) fn over_base(aggregate: &AggregatePlan, history: &History) -> Cursor {
         let total = history.base(aggregate).map_or_else(|| aggregate.empty(), |base| base.total.clone());
-        Cursor { from: 0, to: 0, total }
+        Cursor { from: 0, to: 0, total, quiet_until: EventTime::MIN }
     }
 
     /// The rows that the window holds.
@@ -44,6 +46,9 @@ impl Cursor {
 
     /// Lets rows enter and leave up to and including instant `t`.
     pub fn advance(&mut self, aggregate: &AggregatePlan, history: &History, t: EventTime) {
+        if t < self.quiet_until {
+            return;
+        }
         let rows = history.rows();
         while let Some(row) = rows.get(self.to)
             && aggregate.window.enters_at(row.time) <= t
@@ -61,13 +66,22 @@ impl Cursor {
         if removal == Removal::Rescan {
             self.rescan(aggregate, history);
         }
+        let leaves = (self.from < self.to).then(|| aggregate.window.leaves_at(rows[self.from].time));
+        let enters = rows.get(self.to).map(|row| aggregate.window.enters_at(row.time));
+        self.quiet_until = leaves.into_iter().chain(enters).min().unwrap_or(EventTime::MAX);
+    }
+
+    /// A row came or went: the positions are right, but whether anything is due must be found again.
+    pub(super) fn disturb(&mut self) {
+        self.quiet_until = EventTime::MIN;
     }
 
     /// The first instant after `t` at which the value may change by time alone. The cursor stands at `t`.
     pub fn next_change(&self, aggregate: &AggregatePlan, history: &History, t: EventTime) -> EventTime {
         let seen = |row: &&Row| aggregate.sees(row);
         let rows = history.rows();
-        let leaves = rows.range(self.from..self.to).find(seen).map(|row| aggregate.window.leaves_at(row.time));
+        let members = if aggregate.window.is_left() { self.from..self.to } else { self.to..self.to };
+        let leaves = rows.range(members).find(seen).map(|row| aggregate.window.leaves_at(row.time));
         let enters = rows.range(self.to..).find(seen).map(|row| aggregate.window.enters_at(row.time));
         let next = leaves.into_iter().chain(enters).chain(self.next_day(aggregate, history, t)).min();
         next.unwrap_or(EventTime::MAX)

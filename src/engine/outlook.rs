@@ -20,7 +20,7 @@ pub(super) fn valid_until(at: &At<'_>, standing: &Standing, segment: usize) -> O
     while standing.next_flip < at.t.plus(HORIZON) {
         let t = standing.next_flip;
         let later = At { plan: &outlook.plan, facts: at.facts, customer: at.customer, t };
-        out.touched.clear();
+        out.clear_touched();
         settle(&later, &mut standing, false, &mut out);
         if !standing.memberships[outlook.target].is_member() {
             return Some(t);

@@ -25,10 +25,7 @@ impl At<'_> {
 
     fn evidence_of(&self, standing: &mut Standing, index: usize) -> Evidence {
         let predicate = &self.plan.predicates[index];
-        for at in &predicate.aggregates {
-            let aggregate = &self.plan.aggregates[*at];
-            standing.cursors[*at].advance(aggregate, &self.facts.histories[aggregate.stream], self.t);
-        }
+        self.advance(predicate, standing);
         let shown = |formula: &Formula| show(&formula.evaluate(&|leaf| self.leaf(leaf, standing, self.t)));
         let (value, right) = sides(&predicate.formula);
         Evidence {

@@ -67,7 +67,11 @@ impl GroupConsumer {
     pub fn answer(&self, change: &Change, fetched: &[Partition]) -> Result<(), Failure> {
         match change {
             Change::Assigned(_) => self.native.incremental_assign(&TopicPartitionList::new()),
-            Change::Revoked(_) => self.native.incremental_unassign(&self.all_inputs(fetched)),
+            // A client that has lost its membership may have stopped fetching by itself, and then refuses the list.
+            Change::Revoked(_) => self
+                .native
+                .incremental_unassign(&self.all_inputs(fetched))
+                .or_else(|_| self.native.incremental_unassign(&TopicPartitionList::new())),
         }
     }
 
@@ -89,12 +93,13 @@ impl GroupConsumer {
         self.native.resume(&self.all_inputs(partitions))
     }
 
-    /// Everything that the last fetch knew of has been handed out. `from`: where reading began.
+    /// How many offsets of a partition have not been handed out, as the last fetch knew. `from`: where reading began.
+    /// `None`: nothing has been fetched yet.
     ///
-    /// Only equality says so: an end from an earlier assignment is stale, and lies below.
-    pub fn is_at_end(&self, topic: &TopicName, partition: Partition, from: Offset) -> bool {
+    /// Only 0 says that the end is reached: an end that is left from an earlier assignment lies below, and is negative.
+    pub fn behind(&self, topic: &TopicName, partition: Partition, from: Offset) -> Option<i64> {
         let (position, end) = self.native.position_and_end(&topic.0, partition.0);
-        end.is_some_and(|end| end == position.unwrap_or(from.0).max(from.0))
+        Some(end? - position.unwrap_or(from.0).max(from.0))
     }
 
     /// A fatal error of the client, as text: only a new consumer helps.

@@ -107,7 +107,8 @@ impl NativeConsumer {
             sys::rd_kafka_poll_set_consumer(client.native_ptr());
             sys::rd_kafka_queue_get_consumer(client.native_ptr())
         };
-        let queue = NonNull::new(queue).ok_or_else(|| Failure::plain(Call::Connect, RDKafkaErrorCode::UnknownGroup, "no group.id".into()))?;
+        let queue =
+            NonNull::new(queue).ok_or_else(|| Failure::plain(Call::Connect, RDKafkaErrorCode::UnknownGroup, "no group.id".into()))?;
         Ok(NativeConsumer { client: Arc::new(client), queue, batch: vec![ptr::null_mut(); batch] })
     }
 

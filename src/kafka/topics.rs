@@ -47,7 +47,9 @@ pub enum TopicError {
     InputMissing(TopicName),
     #[error("inputs must have equally many partitions: {}; a customer's events would meet in no task", shown(.0))]
     InputsDiffer(Vec<(TopicName, usize)>),
-    #[error("topic `{topic}` has {found} partitions, the inputs have {expected}; state is bound to partitions: use another deployment and changelog, or restore the count")]
+    #[error(
+        "topic `{topic}` has {found} partitions, the inputs have {expected}; state is bound to partitions: use another deployment and changelog, or restore the count"
+    )]
     CountDiffers { topic: TopicName, found: usize, expected: usize },
     #[error("topic `{0}` does not exist, and kafka.create_topics is false; `segmentd topics --create` creates it")]
     NotCreated(TopicName),

@@ -14,18 +14,22 @@
 
 mod batch;
 mod claim;
+mod figures;
 mod shares;
 mod transaction;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::clock;
+use super::footprint;
 use super::ownership::Published;
 use super::poller::{Notice, Queued, Request};
+use super::progress::Progress;
 use super::restore::{RestoreError, Replayed, Restored};
 use super::status::Heartbeat;
 use super::{Definitions, Observed, RunError, Settings};
@@ -34,10 +38,14 @@ use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
 use crate::store::{Shared, Store};
 use batch::Pending;
-use shares::Share;
+use figures::Figures;
+use shares::{Share, Stage};
 
 /// How often an idle lane looks at the wall clock.
 const TICK: Duration = Duration::from_millis(20);
+
+/// How often figures are shown that have to be asked for.
+const SHOW: Duration = Duration::from_secs(2);
 
 /// Everything that a lane is told, in one order.
 pub enum Mail {
@@ -55,6 +63,7 @@ pub struct Surroundings {
     pub published: Published,
     pub requests: Sender<Request>,
     pub observed: Observed,
+    pub progress: Arc<Progress>,
     /// `{deployment}-{instance}-`: what the transactional ids of this process begin with.
     pub own_ids: Arc<str>,
     pub instance: Arc<str>,
@@ -89,13 +98,16 @@ pub struct Lane {
     number: usize,
     producer: TransactionalProducer,
     heartbeat: Heartbeat,
+    figures: Figures,
+    /// When the stores were last asked for their figures.
+    shown: Instant,
     inbox: Receiver<Mail>,
     /// For the threads that restore, which answer here.
     outbox: Sender<Mail>,
     queued: Arc<Queued>,
     shares: BTreeMap<Partition, Share>,
     /// Stores that a revoked share's restore still holds open, by partition.
-    abroad: BTreeMap<Partition, Arc<std::sync::atomic::AtomicBool>>,
+    abroad: BTreeMap<Partition, Arc<AtomicBool>>,
     /// Handed on by the poller, not yet applied.
     pending: VecDeque<Pending>,
     decoder: Decoder,
@@ -117,11 +129,14 @@ impl Lane {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
         let decoder = around.definitions.decoder(around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
+        let figures = Figures::new(around.observed.metrics.clone(), around.settings.inputs(), around.settings.clock.idle_delay);
         Ok(Lane {
             around,
             number,
             producer,
             heartbeat,
+            figures,
+            shown: clock::now(),
             inbox,
             outbox,
             queued,
@@ -148,7 +163,9 @@ impl Lane {
             if let Err(trouble) = self.step() {
                 self.handle(trouble)?;
             }
+            self.show();
         }
+        self.abroad.values().for_each(|cancelled| cancelled.store(true, Ordering::Relaxed));
         match self.commit_batch() {
             Err(Trouble::Fatal(error)) => Err(error),
             Err(Trouble::Redo(_) | Trouble::Reset(_)) | Ok(()) => Ok(()),
@@ -205,6 +222,27 @@ impl Lane {
             Trouble::Reset(reason) => self.reset(&reason),
             // Whoever met it has aborted; the batch is still there and is sent again.
             Trouble::Redo(_) => Ok(()),
+        }
+    }
+
+    /// Shows what is not counted as it happens; asks RocksDB, so only now and then.
+    fn show(&mut self) {
+        if clock::now().duration_since(self.shown) < SHOW {
+            return;
+        }
+        self.shown = clock::now();
+        let mut timers = 0;
+        for (partition, share) in &mut self.shares {
+            let Stage::Running(running) = &mut share.stage else { continue };
+            timers += running.task.timers_pending();
+            self.around.observed.metrics.tasks.task(*partition).set_clock(running.task.clock());
+            if let Ok(stats) = running.task.store().stats() {
+                running.footprint.show(stats);
+            }
+        }
+        self.figures.show_timers(timers);
+        if self.number == 0 {
+            footprint::show_shared(&self.around.observed.metrics.state, self.around.stores.stats());
         }
     }
 

@@ -47,11 +47,21 @@ pub struct Fed {
 
 /// What the poller tells a lane.
 pub enum Notice {
-    Assigned { partition: Partition, token: Token },
-    Revoked { partition: Partition, token: Token },
+    Assigned {
+        partition: Partition,
+        token: Token,
+    },
+    Revoked {
+        partition: Partition,
+        token: Token,
+    },
     Records(Vec<Fed>),
     /// Everything that an input has for this partition has been handed on.
-    End { partition: Partition, feed: Feed, topic: TopicName },
+    End {
+        partition: Partition,
+        feed: Feed,
+        topic: TopicName,
+    },
     Stop,
 }
 
@@ -146,7 +156,20 @@ impl Poller {
         let paused = vec![false; lanes.len()];
         let (shares, homes) = (BTreeMap::new(), BTreeMap::new());
         let heartbeat = observed.status.heartbeat("poller");
-        Ok(Poller { settings, consumer, published, lanes, requests, shares, homes, paused, last_token: 0, looked: None, observed, heartbeat })
+        Ok(Poller {
+            settings,
+            consumer,
+            published,
+            lanes,
+            requests,
+            shares,
+            homes,
+            paused,
+            last_token: 0,
+            looked: None,
+            observed,
+            heartbeat,
+        })
     }
 
     /// Runs until it is told to leave; then leaves the group.
@@ -159,7 +182,7 @@ impl Poller {
                 match request {
                     Request::Feed { partition, token, feed, offsets } if !stopping => self.feed(partition, token, feed, &offsets)?,
                     Request::Feed { .. } => {}
-                    Request::Hold { partition, token } => self.hold(partition, token)?,
+                    Request::Hold { partition, token } => self.hold(partition, token),
                     Request::Stop => {
                         stopping = true;
                         self.lanes.iter().for_each(|lane| lane.tell(Notice::Stop));
@@ -188,24 +211,29 @@ impl Poller {
         Ok(())
     }
 
-    fn hold(&mut self, partition: Partition, token: Token) -> Result<(), Failure> {
-        let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return Ok(()) };
-        if share.feed.take().is_some() { self.consumer.release(partition) } else { Ok(()) }
+    fn hold(&mut self, partition: Partition, token: Token) {
+        let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return };
+        if share.feed.take().is_some()
+            && let Err(failure) = self.consumer.release(partition)
+        {
+            // It was not fetched any more. What was is dropped by its feed.
+            tracing::debug!(partition = partition.0, %failure, "nothing to release");
+        }
     }
 
     fn hand_on(&mut self, records: &mut Vec<Message>, stopping: bool) -> Result<(), RunError> {
         let mut parcels: Vec<(Vec<Fed>, usize)> = self.lanes.iter().map(|_| (Vec::new(), 0)).collect();
         for message in records.drain(..) {
             let partition = Partition(message.partition());
+            if let Some(code) = message.error() {
+                self.consume_error(&message, code)?;
+                continue;
+            }
             let Some(Share { lane, feed: Some(feed), inputs, .. }) = self.shares.get_mut(&partition) else { continue };
-            match message.error() {
-                None if !stopping => {
-                    inputs.iter_mut().for_each(|(_, _, ended)| *ended = false);
-                    parcels[*lane].1 += size(&message);
-                    parcels[*lane].0.push(Fed { feed: *feed, message });
-                }
-                None => {}
-                Some(code) => self.consume_error(&message, code)?,
+            if !stopping {
+                inputs.iter_mut().for_each(|(_, _, ended)| *ended = false);
+                parcels[*lane].1 += size(&message);
+                parcels[*lane].0.push(Fed { feed: *feed, message });
             }
         }
         for (lane, parcel) in parcels.iter_mut().enumerate() {
@@ -222,8 +250,10 @@ impl Poller {
         self.looked = Some(clock::now());
         for (partition, share) in &mut self.shares {
             let Some(feed) = share.feed else { continue };
-            for (topic, from, ended) in share.inputs.iter_mut().filter(|(_, _, ended)| !ended) {
-                if self.consumer.is_at_end(topic, *partition, *from) {
+            for (topic, from, ended) in &mut share.inputs {
+                let Some(behind) = self.consumer.behind(topic, *partition, *from) else { continue };
+                self.observed.metrics.tasks.lag(topic, *partition).set(behind.max(0));
+                if behind == 0 && !*ended {
                     *ended = true;
                     self.lanes[share.lane].tell(Notice::End { partition: *partition, feed, topic: topic.clone() });
                 }
@@ -243,7 +273,9 @@ impl Poller {
         let reason = String::from_utf8_lossy(message.payload().unwrap_or(&[])).into_owned();
         match code {
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => Err(RunError::OffsetLost { place, reason }),
-            RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::TopicAuthorizationFailed => Err(RunError::InputGone { place, code }),
+            RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::TopicAuthorizationFailed => {
+                Err(RunError::InputGone { place, code })
+            }
             _ => {
                 tracing::warn!(place, ?code, reason, "reading was disturbed; librdkafka goes on by itself");
                 Ok(())
@@ -254,6 +286,12 @@ impl Poller {
     fn rebalance(&mut self, Rebalance { change, metadata }: Rebalance) -> Result<(), Failure> {
         tracing::info!(?change, generation = metadata.as_ref().map(|m| m.generation()), "the group has rebalanced");
         let metadata_held = metadata.is_some();
+        let rebalances = &self.observed.metrics.tasks;
+        match &change {
+            Change::Assigned(_) => rebalances.assigned.inc(),
+            Change::Revoked(_) if metadata_held => rebalances.revoked.inc(),
+            Change::Revoked(_) => rebalances.lost.inc(),
+        }
         match &change {
             Change::Assigned(partitions) => {
                 let fresh: Vec<_> = partitions.iter().copied().filter(|p| !self.shares.contains_key(p)).collect();
@@ -315,7 +353,11 @@ impl Poller {
             }
             let fed = |share: &Share| share.lane == lane && share.feed.is_some();
             let partitions: Vec<_> = self.shares.iter().filter(|(_, share)| fed(share)).map(|(p, _)| *p).collect();
-            if pause { self.consumer.pause(&partitions)? } else { self.consumer.resume(&partitions)? }
+            if pause {
+                self.consumer.pause(&partitions)?
+            } else {
+                self.consumer.resume(&partitions)?
+            }
             self.paused[lane] = pause;
         }
         Ok(())

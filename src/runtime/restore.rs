@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 
 use super::changelog::{Contents, Entry, Manifest, Tally, Unreadable, WRITER};
@@ -55,6 +56,8 @@ pub struct Site {
     /// Transactional ids that start with it are this process's: never fenced from here.
     pub own_ids: Arc<str>,
     pub partition: Partition,
+    /// Shows how much of the changelog is still to be replayed.
+    pub remaining: IntGauge,
     /// Set when the partition is revoked: nobody waits for the result any more.
     pub cancelled: Arc<AtomicBool>,
 }
@@ -189,8 +192,10 @@ impl Progress {
 
     fn read_to_end(&mut self, site: &Site, store: &Store) -> Result<(), RestoreError> {
         let mut deadline = Deadline::after(PATIENCE);
+        let (_, end) = self.reader.watermarks(&site.settings.topics.changelog, site.partition, Duration::from_secs(10))?;
         loop {
             let before = self.next;
+            site.remaining.set((end.0 - before.0).max(0));
             if self.read_one(site, store)? {
                 break;
             }
@@ -199,6 +204,7 @@ impl Progress {
             }
             site.check(deadline, 2)?;
         }
+        site.remaining.set(0);
         self.write(store)
     }
 

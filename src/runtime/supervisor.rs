@@ -21,6 +21,7 @@ use super::clock::Deadline;
 use super::lane::{Lane, Mail, Surroundings};
 use super::ownership::Published;
 use super::poller::{LaneEnd, Notice, Poller, Queued, Request};
+use super::progress::Progress;
 use super::status::{Check, Condition};
 use super::{Definitions, Observed, RunError, Settings, watchdog};
 use crate::kafka::TransactionalProducer;
@@ -68,7 +69,9 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
     let own_ids: Arc<str> = format!("{}-{}-", settings.kafka.deployment, folder.instance()).into();
     fence_retired_lanes(&settings, &own_ids)?;
     let (requests, asked) = unbounded();
+    let progress = Arc::new(Progress::new(observed.clone(), settings.inputs()));
     let around = Surroundings {
+        progress,
         stores: Shared::new(settings.state_memory),
         settings: Arc::new(settings),
         definitions: Arc::new(definitions),

@@ -34,6 +34,12 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) {
     created.expect("create").into_iter().for_each(|topic| drop(topic.expect("created")));
 }
 
+/// Is there such a topic by now?
+pub fn exists(bootstrap: &str, topic: &str) -> bool {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("client");
+    consumer.fetch_metadata(None, Duration::from_secs(10)).is_ok_and(|metadata| metadata.topics().iter().any(|found| found.name() == topic))
+}
+
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime").block_on(future)
 }
@@ -100,7 +106,9 @@ impl Tail {
     pub fn poll(&mut self, wait: Duration) -> bool {
         match self.consumer.poll(wait) {
             Some(Ok(record)) => {
-                let headers = record.headers().map(|headers| headers.iter().map(|h| (h.key.to_string(), String::from_utf8_lossy(h.value.unwrap_or(b"")).into_owned())).collect());
+                let headers = record.headers().map(|headers| {
+                    headers.iter().map(|h| (h.key.to_string(), String::from_utf8_lossy(h.value.unwrap_or(b"")).into_owned())).collect()
+                });
                 self.ended[record.partition() as usize] = false;
                 self.records.push(Read {
                     partition: record.partition(),

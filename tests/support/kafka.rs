@@ -34,7 +34,10 @@ impl Broker {
         let folder = TempDir::new().expect("a temporary folder");
         let (port, controller) = (free_port(), free_port());
         fs::write(folder.path().join("server.properties"), properties(folder.path(), port, controller)).expect("server.properties");
-        let format = java(folder.path(), &["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", "server.properties", "--standalone"]);
+        let format = java(
+            folder.path(),
+            &["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", "server.properties", "--standalone"],
+        );
         assert!(wait(format).success(), "formatting the broker's folder failed: see {}", folder.path().join("log").display());
         let process = launch(folder.path());
         let broker = Broker { bootstrap: format!("127.0.0.1:{port}"), own: Some(Own { folder, port, process }) };

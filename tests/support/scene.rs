@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::client::{Tail, Writer, create_topic, read_all};
+use super::client::{Tail, Writer, create_topic, exists, read_all};
 use super::kafka::Broker;
 use super::service::{INPUT, Service, TRANSITIONS};
 
 const CUSTOMERS: usize = 40;
+/// No scene sends more orders to a customer.
+const MOST_ORDERS: usize = 300;
 
 pub struct Scene {
     pub broker: Broker,
@@ -26,12 +28,18 @@ impl Scene {
         let broker = Broker::start();
         create_topic(broker.bootstrap(), INPUT, partitions);
         let writer = Writer::connect(broker.bootstrap());
-        Scene { broker, states: TempDir::new().expect("a folder"), writer, tail: None, orders: 0 }
+        let states = TempDir::new().expect("a folder");
+        // The n-th order leaves the segment of n − 1 and enters that of n: a lost or doubled order or transition shows.
+        let segments = (1..=MOST_ORDERS).map(|n| format!("  - {{key: n{n}, when: 'count(orders lifetime) == {n}'}}\n"));
+        fs::write(states.path().join("segments.yaml"), format!("segments:\n{}", segments.collect::<String>())).expect("segments");
+        Scene { broker, states, writer, tail: None, orders: 0 }
     }
 
     /// A service with a state folder of this name.
     pub fn service(&self, name: &str, environment: &[(&str, &str)]) -> Service {
-        Service::start(self.broker.bootstrap(), &self.states.path().join(name), environment)
+        let segments = self.states.path().join("segments.yaml");
+        let environment = [environment, &[("SERVICE_SEGMENTS", segments.to_str().expect("UTF-8"))]].concat();
+        Service::start(self.broker.bootstrap(), &self.states.path().join(name), &environment)
     }
 
     pub fn send(&self, topic: &str, partition: Option<i32>, key: &str, value: Option<&[u8]>) {
@@ -65,10 +73,10 @@ impl Scene {
 
     /// Waits until a reader has seen as many transitions as events were sent.
     pub fn await_all(&mut self, patience: Duration) {
-        let expected = self.orders * CUSTOMERS;
+        let expected = (2 * self.orders - 1) * CUSTOMERS;
         let deadline = Instant::now() + patience;
         while self.tail.is_none() && Instant::now() < deadline {
-            if self.outputs_exist() {
+            if exists(self.broker.bootstrap(), TRANSITIONS) {
                 self.tail = Some(Tail::open(self.broker.bootstrap(), TRANSITIONS));
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -78,14 +86,6 @@ impl Scene {
             tail.records.len()
         });
         assert!(found >= expected, "only {found} of {expected} transitions after {patience:?}\n{}", self.logs());
-    }
-
-    fn outputs_exist(&self) -> bool {
-        use rdkafka::consumer::Consumer;
-        let consumer: rdkafka::consumer::BaseConsumer =
-            rdkafka::ClientConfig::new().set("bootstrap.servers", self.broker.bootstrap()).create().expect("client");
-        let metadata = consumer.fetch_metadata(None, Duration::from_secs(10));
-        metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| topic.name() == TRANSITIONS))
     }
 
     /// `false`: it still lives after `patience`.
@@ -107,18 +107,27 @@ impl Scene {
         logs.map(|log| format!("── {}\n{}", log.path().display(), fs::read_to_string(log.path()).unwrap_or_default())).collect()
     }
 
-    /// Each customer's sequences are 1, 2, 3 … in the order in which they stand in the topic.
+    /// Each customer entered each of its segments once, and left all but the last once, in order.
     pub fn assert_each_once(&self) {
-        let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for record in read_all(self.broker.bootstrap(), TRANSITIONS) {
             let json = record.json();
-            let customer = json["properties"]["customer"].as_str().expect("customer").to_string();
-            found.entry(customer).or_default().push(json["properties"]["sequence"].as_u64().expect("sequence"));
+            let properties = &json["properties"];
+            let text = |key: &str| properties[key].as_str().expect("text").to_string();
+            found.entry(text("customer")).or_default().push(format!(
+                "{} {} {}",
+                text("segment"),
+                text("transition"),
+                properties["sequence"]
+            ));
         }
         assert_eq!(found.len(), CUSTOMERS);
-        let expected: Vec<u64> = (1..=self.orders as u64).collect();
-        for (customer, sequences) in found {
-            assert_eq!(sequences, expected, "{customer}: lost, doubled or out of order\n{}", self.logs());
+        let mut expected: Vec<String> = (1..=self.orders).map(|n| format!("n{n} entered 1")).collect();
+        expected.extend((1..self.orders).map(|n| format!("n{n} exited 2")));
+        expected.sort();
+        for (customer, mut transitions) in found {
+            transitions.sort();
+            assert_eq!(transitions, expected, "{customer}: lost or doubled\n{}", self.logs());
         }
     }
 }

@@ -5,12 +5,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use segmentd::event::{Catalogue, Projection};
+use segmentd::event::Catalogue;
 use segmentd::id::TopicName;
 use segmentd::kafka::wire::DecodeLimits;
 use segmentd::metrics::{Labels, Metrics};
-use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, Topic, Topics};
+use segmentd::plan::compile;
+use segmentd::rule::{Names, load};
 use segmentd::runtime::status::Status;
+use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, TaskOptions, Topic, Topics};
 
 pub const INPUT: &str = "shop.events";
 pub const TRANSITIONS: &str = "segment-transitions";
@@ -79,12 +81,13 @@ impl Drop for Service {
 pub fn serve() {
     let bootstrap = std::env::var("SERVICE_BOOTSTRAP").expect("SERVICE_BOOTSTRAP");
     let state = std::env::var("SERVICE_STATE").expect("SERVICE_STATE");
+    let segments = std::env::var("SERVICE_SEGMENTS").expect("SERVICE_SEGMENTS");
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let shutdown = Shutdown::default();
     let asked = shutdown.clone();
     std::thread::spawn(move || wait_for_sigterm(&asked));
     let settings = settings(&bootstrap, Path::new(&state));
-    let result = runtime::run(settings, definitions(), observed(), &shutdown);
+    let result = runtime::run(settings, definitions_of(Path::new(&segments)), observed(), &shutdown);
     if let Err(error) = result {
         eprintln!("the service failed: {error}");
         std::process::exit(1);
@@ -107,7 +110,7 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
         kafka: segmentd::kafka::Settings {
             bootstrap: bootstrap.into(),
             deployment: "test".into(),
-            group_instance_id: None,
+            group_instance_id: std::env::var("SERVICE_STATIC").ok().and(state.file_name()).map(|name| name.to_string_lossy().into_owned()),
             properties: [("session.timeout.ms".to_string(), "6000".to_string())].into(),
             embedded: false,
         },
@@ -125,26 +128,28 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
         start: Start::Earliest,
         state_dir: state.into(),
         state_memory: 64 << 20,
-        commit: Commit { interval: Duration::from_millis(number("SERVICE_INTERVAL_MS", 100) as u64), max_events: number("SERVICE_MAX_EVENTS", 20_000) },
-        clock: ClockSettings { follow_wall: false, idle_delay: Duration::from_secs(2), max_future: Duration::from_secs(300) },
+        commit: Commit {
+            interval: Duration::from_millis(number("SERVICE_INTERVAL_MS", 100) as u64),
+            max_events: number("SERVICE_MAX_EVENTS", 20_000),
+        },
+        clock: ClockSettings {
+            follow_wall: number("SERVICE_FOLLOW_WALL", 0) > 0,
+            idle_delay: Duration::from_secs(2),
+            max_future: Duration::from_secs(300),
+        },
         limits: DecodeLimits::default(),
         lanes: number("SERVICE_LANES", 2),
     }
 }
 
-fn definitions() -> Definitions {
+/// The segments of a file, compiled.
+pub fn definitions_of(path: &Path) -> Definitions {
     let catalogue = Catalogue::segment_spec();
-    let projection = Projection { fields: catalogue.streams.iter().map(|_| Vec::new()).collect(), traits: Vec::new() };
-    Definitions {
-        plan: Arc::new(runtime::task::Plan),
-        options: runtime::task::TaskOptions,
-        catalogue,
-        projection,
-        limits: DecodeLimits::default(),
-        fingerprint: "test".into(),
-    }
+    let loaded = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] });
+    let definitions = loaded.definitions.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+    Definitions { plan: Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new())), options: TaskOptions::default() }
 }
 
-fn observed() -> Observed {
+pub fn observed() -> Observed {
     Observed { metrics: Metrics::new(&Labels::default()).expect("metrics"), status: Status::new() }
 }

@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn a_copy_has_a_suffix_behind_every_id_and_nowhere_else() {
         let line = r#"{"messageId":"m1", "userId":"ann","properties":{"total":5,"order_id":"o\"1","coupon":"ann"},"anonymousId":null}"#;
-        let expected = r#"{"messageId":"m1-7", "userId":"ann-7","properties":{"total":5,"order_id":"o\"1-7","coupon":"ann"},"anonymousId":null}"#;
+        let expected =
+            r#"{"messageId":"m1-7", "userId":"ann-7","properties":{"total":5,"order_id":"o\"1-7","coupon":"ann"},"anonymousId":null}"#;
         assert_eq!(copy(line, 7), ("ann-7".into(), expected.into()));
         assert_eq!(copy(line, 0), ("ann".into(), line.into()));
     }

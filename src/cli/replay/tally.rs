@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{count, per_second};
-use crate::engine::Accepted;
 use crate::customer::Applied;
+use crate::engine::Accepted;
 use crate::kafka::wire::{Reject, SkipReason};
 
 #[derive(Default)]

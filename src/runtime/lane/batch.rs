@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::figures::Figures;
 use super::shares::{Running, Stage};
 use super::{Lane, Trouble};
 use crate::event::Event;
@@ -13,6 +14,7 @@ use crate::kafka::wire::{Decoded, RawRecord, Reject, RejectCode};
 use crate::kafka::{Message, partitioner};
 use crate::runtime::poller::{Fed, Feed, size};
 use crate::runtime::{RunError, Settings, clock};
+use crate::store::StoreError;
 use crate::time::EventTime;
 
 /// How many records are applied between two looks at the clock.
@@ -88,7 +90,7 @@ impl Lane {
         let raw = RawRecord { payload: message.payload(), headers: &headers, timestamp_ms: message.timestamp() };
         let decoded = self.decoder.decode(&raw);
         drop(headers);
-        let applied = running.apply(decoded, &message, &self.around.settings, wall).map_err(RunError::Store)?;
+        let applied = running.apply(decoded, &message, &self.around.settings, &self.figures, wall).map_err(RunError::Store)?;
         if let Applied::TimersRemain = applied {
             self.full = true;
             self.opened.get_or_insert_with(clock::now);
@@ -96,6 +98,7 @@ impl Lane {
             return Ok(());
         }
         self.queued.taken(1, bytes);
+        self.figures.consumed(&message);
         self.applied += 1;
         self.opened.get_or_insert_with(clock::now);
         running.passed(&message);
@@ -129,9 +132,19 @@ impl Lane {
 }
 
 impl Running {
-    fn apply(&mut self, decoded: Decoded, message: &Message, settings: &Settings, wall: EventTime) -> Result<Applied, crate::store::StoreError> {
+    fn apply(
+        &mut self,
+        decoded: Decoded,
+        message: &Message,
+        settings: &Settings,
+        figures: &Figures,
+        wall: EventTime,
+    ) -> Result<Applied, StoreError> {
         let event = match decoded {
-            Decoded::Skipped(_) => return Ok(Applied::Done),
+            Decoded::Skipped(_) => {
+                figures.skipped();
+                return Ok(Applied::Done);
+            }
             Decoded::Rejected(reject) => return Ok(Applied::Letter(Fate::Dead(reject))),
             Decoded::Event(event) => event,
         };
@@ -145,7 +158,11 @@ impl Running {
         let topic = self.offsets.iter().map(|(topic, _)| topic).find(|topic| *topic.0 == *message.topic()).cloned();
         let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
         let position = SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) };
-        self.task.accept(&event, &position, wall)?;
+        let before = self.task.transitions().len();
+        let accepted = self.task.accept(&event, &position, wall)?;
+        figures.accepted(event.stream, accepted);
+        let led_to = self.task.transitions().len() - before;
+        self.caused.extend(message.timestamp().into_iter().cycle().take(led_to));
         Ok(Applied::Done)
     }
 

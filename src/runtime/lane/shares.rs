@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::batch::Letter;
 use super::{Lane, Mail, Replayed, Restored, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
+use crate::runtime::footprint::Footprint;
 use crate::runtime::ownership::Token;
 use crate::runtime::poller::{Feed, Request};
+use crate::runtime::progress::State;
 use crate::runtime::restore::{self, RestoreError, Site, Ticket};
 use crate::runtime::task::Task;
 use crate::store::StoreError;
@@ -45,11 +47,15 @@ pub struct Running {
     pub ended: BTreeSet<TopicName>,
     /// There is something to commit, if only offsets.
     pub open: bool,
+    /// Timestamps of the records that led to transitions of the open batch, milliseconds since 1970.
+    pub caused: Vec<i64>,
+    pub footprint: Footprint,
 }
 
 impl Lane {
     pub(super) fn assigned(&mut self, partition: Partition, token: Token) {
         self.shares.insert(partition, Share { token, stage: Stage::Waiting });
+        self.around.progress.moved(partition, State::Waiting);
         self.start_waiting();
     }
 
@@ -62,6 +68,7 @@ impl Lane {
         }
         // Dropping the share closes its store; what the open batch had of it is gone with it.
         self.shares.remove(&partition);
+        self.around.progress.gone(partition);
     }
 
     /// Every share begins the routine again; nothing of an open batch is kept.
@@ -95,7 +102,8 @@ impl Lane {
 
     /// Starts the shares whose partition no thread has any more.
     pub(super) fn start_waiting(&mut self) {
-        let waiting = self.shares.iter().filter(|(partition, share)| matches!(share.stage, Stage::Waiting) && !self.abroad.contains_key(partition));
+        let waiting =
+            self.shares.iter().filter(|(partition, share)| matches!(share.stage, Stage::Waiting) && !self.abroad.contains_key(partition));
         let partitions: Vec<_> = waiting.map(|(partition, _)| *partition).collect();
         for partition in partitions {
             self.start(partition, None);
@@ -124,6 +132,7 @@ impl Lane {
 
     fn send_abroad(&mut self, partition: Partition, stage: Stage) -> Site {
         let cancelled = Arc::new(AtomicBool::new(false));
+        self.around.progress.moved(partition, if matches!(stage, Stage::Confirming) { State::Confirming } else { State::Replaying });
         self.abroad.insert(partition, cancelled.clone());
         if let Some(share) = self.shares.get_mut(&partition) {
             share.stage = stage;
@@ -131,6 +140,7 @@ impl Lane {
         Site {
             settings: self.around.settings.clone(),
             stores: self.around.stores.clone(),
+            remaining: self.around.observed.metrics.tasks.task(partition).restore_remaining,
             own_ids: self.around.own_ids.clone(),
             partition,
             cancelled,
@@ -165,6 +175,7 @@ impl Lane {
             Ok(replayed) => {
                 if let Some(share) = self.shares.get_mut(&partition) {
                     share.stage = Stage::Claiming(Box::new(replayed));
+                    self.around.progress.moved(partition, State::Claiming);
                 }
                 Ok(())
             }
@@ -194,7 +205,10 @@ impl Lane {
         let _ = self.around.requests.send(Request::Feed { partition, token: share.token, feed, offsets: offsets.clone() });
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
-        share.stage = Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false }));
+        let footprint = Footprint::new(self.around.observed.metrics.state.clone());
+        share.stage =
+            Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false, caused: Vec::new(), footprint }));
+        self.around.progress.moved(partition, State::Running);
         Ok(())
     }
 

@@ -41,6 +41,9 @@ const ALARM: Duration = Duration::from_secs(15);
 /// How often a refused batch is tried again while no rebalance is seen.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// What was sent as each task's manifest.
+type Manifests = Vec<(Partition, Vec<u8>)>;
+
 impl Lane {
     /// Commits what the shares have that we own at this moment.
     pub(super) fn commit_batch(&mut self) -> Result<(), Trouble> {
@@ -60,6 +63,7 @@ impl Lane {
             Err(Trouble::Redo(failure)) if never_accepted(&failure) => Err(Trouble::Fatal(RunError::Halted(failure.to_string()))),
             Err(Trouble::Redo(failure)) => {
                 tracing::info!(lane = self.number, %failure, "the transaction was refused; its batch goes out again");
+                self.figures.aborted();
                 self.abort()?;
                 self.wait_for_ownership(&ownership)
             }
@@ -100,6 +104,7 @@ impl Lane {
     }
 
     fn transact(&mut self, ownership: &Ownership, partitions: &[Partition]) -> Result<(), Trouble> {
+        let began = clock::now();
         pass(CrashPoint::BeforeBegin);
         self.producer.begin()?;
         pass(CrashPoint::AfterBegin);
@@ -107,6 +112,7 @@ impl Lane {
         pass(CrashPoint::AfterSend);
         let suspicious = self.finish(ownership, &offsets)?;
         pass(CrashPoint::AfterCommit);
+        self.figures.commit_took(clock::now().duration_since(began));
         self.store(&manifests)?;
         pass(CrashPoint::AfterStore);
         if suspicious {
@@ -127,7 +133,7 @@ impl Lane {
     }
 
     /// The input offsets that go with the records, and the manifest of each task.
-    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<(Partition, Vec<u8>)>), Trouble> {
+    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Manifests), Trouble> {
         let mut offsets = TopicPartitionList::new();
         let mut manifests = Vec::with_capacity(partitions.len());
         let Lane { producer, around, shares, .. } = self;
@@ -159,7 +165,11 @@ impl Lane {
 
     fn commit(&mut self) -> Result<bool, Trouble> {
         let began = clock::now();
-        let calls = self.until_done("the outcome of a commit is unknown", || self.producer.commit(SLICE))?;
+        let outcome = self.until_done("the outcome of a commit is unknown", || self.producer.commit(SLICE));
+        if let Err(Trouble::Reset(_)) = &outcome {
+            self.figures.outcome_unknown();
+        }
+        let calls = outcome?;
         let took = clock::now().duration_since(began);
         let suspicious = calls > 1 || took > self.usual_commit + SUSPICIOUS;
         self.usual_commit = (self.usual_commit * 7 + took.min(self.usual_commit * 2)) / 8;
@@ -199,7 +209,7 @@ impl Lane {
     }
 
     /// Writes each task's batch to its store.
-    fn store(&mut self, manifests: &[(Partition, Vec<u8>)]) -> Result<(), Trouble> {
+    fn store(&mut self, manifests: &Manifests) -> Result<(), Trouble> {
         for (index, (partition, manifest)) in manifests.iter().enumerate() {
             if index > 0 {
                 pass(CrashPoint::BetweenStores);
@@ -208,6 +218,7 @@ impl Lane {
                 return Err(Trouble::Reset("a manifest was committed without a delivery report".into()));
             };
             let Some(Stage::Running(running)) = self.shares.get_mut(partition).map(|share| &mut share.stage) else { continue };
+            self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall());
             if let Err(error) = running.task.commit(manifest, Offset(manifest_at.0 + 1)) {
                 // Committed, but not stored: the changelog has it, and the routine brings it back.
                 return Err(Trouble::Reset(error.to_string()));
@@ -249,6 +260,7 @@ impl Running {
     fn committed(&mut self) {
         self.number += 1;
         self.letters.clear();
+        self.caused.clear();
         self.open = false;
     }
 }
@@ -349,7 +361,13 @@ impl Sender<'_> {
         Ok(manifest)
     }
 
-    fn changelog<'a>(&'a self, partition: Partition, key: &'a [u8], value: Option<&'a [u8]>, headers: &'a [(&'a str, &'a [u8])]) -> Record<'a> {
+    fn changelog<'a>(
+        &'a self,
+        partition: Partition,
+        key: &'a [u8],
+        value: Option<&'a [u8]>,
+        headers: &'a [(&'a str, &'a [u8])],
+    ) -> Record<'a> {
         let topic = &*self.settings.topics.changelog.0;
         Record { topic, partition: partition.0, key: Some(key), value, headers, ..Record::default() }
     }
@@ -360,9 +378,5 @@ fn borrowed<'a>(headers: &'a [Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
 }
 
 fn position(message: &Message) -> SourcePosition {
-    SourcePosition {
-        topic: TopicName(message.topic().into()),
-        partition: Partition(message.partition()),
-        offset: Offset(message.offset()),
-    }
+    SourcePosition { topic: TopicName(message.topic().into()), partition: Partition(message.partition()), offset: Offset(message.offset()) }
 }

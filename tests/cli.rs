@@ -1,0 +1,174 @@
+//! The commands as a person meets them: what goes to stdout, what to stderr, and the exit code.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+const GOLDEN_SEGMENTS: &str = "tests/data/golden.segments.yaml";
+
+/// Runs `segmentd` in the repository's folder, without variables of ours.
+fn segmentd(arguments: &[&str]) -> Output {
+    with_input(arguments, "")
+}
+
+fn with_input(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::cargo_bin("segmentd").unwrap();
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGMENTD_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).write_stdin(input).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder with one file in it.
+fn file(name: &str, text: &str) -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_string_lossy().into_owned();
+    (folder, path)
+}
+
+#[test]
+fn an_unknown_command_is_a_usage_error() {
+    let output = segmentd(&["bogus"]);
+    assert_eq!(code(&output), 2);
+    assert!(stdout(&output).is_empty() && stderr(&output).contains("bogus"));
+}
+
+#[test]
+fn the_version_names_a_revision() {
+    let output = segmentd(&["--version"]);
+    assert_eq!(code(&output), 0);
+    assert!(stdout(&output).starts_with(&format!("segmentd {} (", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn the_configuration_and_the_definitions_that_are_shipped_are_right() {
+    for path in ["config/", "config/segments/", "config/streams.example.yaml", GOLDEN_SEGMENTS] {
+        let output = segmentd(&["check", "--deny-warnings", path]);
+        assert_eq!(code(&output), 0, "{path}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_problem_has_its_place_and_a_suggestion() {
+    let (_folder, path) = file("loyal.yaml", "segments:\n  - {key: loyal, when: 'sum(orders.totl last 30d) > 100'}\n");
+    let output = segmentd(&["check", &path]);
+    assert_eq!(code(&output), 1);
+    assert!(stdout(&output).is_empty());
+    for expected in ["error[unknown-field]", "loyal.yaml:2:36", "did you mean `total`?", "1 error"] {
+        assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_program_gets_problems_as_json() {
+    let (_folder, path) = file("segmentd.yaml", "kafka: {bootstrp: x}\ncommit: {interval: soon}\n");
+    let output = segmentd(&["check", "--format", "json", &path]);
+    assert_eq!(code(&output), 1);
+    let problems: Vec<serde_json::Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let places: Vec<_> = problems.iter().map(|p| (p["code"].as_str().unwrap(), p["line"].as_u64().unwrap())).collect();
+    assert_eq!(places, [("unknown-key", 1), ("bad-value", 2)]);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_starts_nothing() {
+    let (_folder, path) = file("segmentd.yaml", "kafka: {properties: {acks: 1}}\n");
+    let output = segmentd(&["run", "--config", &path]);
+    assert_eq!(code(&output), 78);
+    assert!(stderr(&output).contains("`kafka.properties.acks` is not yours to set"), "{}", stderr(&output));
+    assert_eq!(code(&segmentd(&["run", "--config", "no/such/file.yaml"])), 78);
+}
+
+#[test]
+fn a_replay_reads_stdin_and_reports_what_it_left_out() {
+    let order = |id: &str, day: u32, total: &str| {
+        format!(
+            r#"{{"type":"track","event":"Order Completed","userId":"ann","messageId":"{id}","timestamp":"2026-01-0{day}T10:00:00Z","properties":{{"order_id":"{id}","total":{total}}}}}"#
+        )
+    };
+    let input = [
+        order("a", 1, "25"),
+        order("b", 2, "30"),
+        "not JSON".into(),
+        order("c", 3, "\"21.00\""),
+        order("c", 3, "21"),
+        r#"{"type":"page"}"#.into(),
+    ];
+    let (_folder, path) =
+        file("loyal.yaml", "segments:\n  - {key: loyal, when: 'count(orders last 30d) > 2 and every(orders last 30d: total > 20)'}\n");
+    let output = with_input(&["replay", "--segments", &path, "--until", "2026-03-01T00:00:00Z", "-"], &input.join("\n"));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let lines: Vec<serde_json::Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<_> =
+        lines.iter().map(|t| (t["transition"].as_str().unwrap(), t["at"].as_str().unwrap(), t["cause"].as_str().unwrap())).collect();
+    assert_eq!(found, [("entered", "2026-01-03T10:00:00.000Z", "event"), ("exited", "2026-01-31T10:00:00.000Z", "time")]);
+    for expected in ["4 events, 2 transitions", "of them 1 duplicates", "skipped 1: other_call", "rejected 1: bad_json, first at -:3"] {
+        assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_audience_is_who_is_a_member_at_the_end() {
+    let sample = ["replay", "--segments", "config/segments/", "--format", "audience", "assets/demo.ndjson.zst"];
+    let output = segmentd(&sample);
+    let members = stdout(&output).matches(r#""loyal":{"since""#).count();
+    let transitions = stdout(&segmentd(&[&sample[..3], &sample[5..]].concat()));
+    let net = |direction: &str| transitions.matches(&format!(r#""segment":"loyal","transition":"{direction}""#)).count();
+    assert!(members > 0);
+    assert_eq!(members, net("entered") - net("exited"));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let command = format!("{} schema config | head -1", assert_cmd::cargo::cargo_bin("segmentd").display());
+    let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("{\n", ""));
+}
+
+#[test]
+fn every_name_that_schema_lists_it_can_print() {
+    for name in stdout(&segmentd(&["schema"])).lines() {
+        let output = segmentd(&["schema", name]);
+        assert!(serde_json::from_str::<serde_json::Value>(&stdout(&output)).is_ok(), "{name}");
+    }
+    assert_eq!(code(&segmentd(&["schema", "nonsense"])), 1);
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_named() {
+    let (_folder, path) = file("segmentd.yaml", "kafka: {bootstrap: '127.0.0.1:1'}\n");
+    let output = segmentd(&["topics", "--config", &path]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("127.0.0.1:1") && stderr(&output).contains("SEGMENTD_KAFKA__BOOTSTRAP"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_links_of_the_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("README.md")];
+    documents.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let local = target.split('#').next().unwrap_or_default();
+            if !local.is_empty() && !local.contains("://") {
+                assert!(document.parent().unwrap().join(local).exists(), "{}: {target}", document.display());
+            }
+        }
+    }
+}
