@@ -84,7 +84,9 @@ impl Accumulator {
                 *count -= 1;
                 *sum = sum.minus(x);
             }
-            (Accumulator::Min(extreme) | Accumulator::Max(extreme), Scalar::Number(x)) if extreme.as_ref() == Some(x) => return Removal::Rescan,
+            (Accumulator::Min(extreme) | Accumulator::Max(extreme), Scalar::Number(x)) if extreme.as_ref() == Some(x) => {
+                return Removal::Rescan;
+            }
             (Accumulator::Distinct(values), value) => remove_distinct(values, value),
             _ => {}
         }

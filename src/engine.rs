@@ -160,7 +160,15 @@ impl Settling<'_> {
         now.changed_at = self.at.t;
         let (sequence, entry) = (now.sequence, now.entry());
         let direction = if is { Direction::Entered } else { Direction::Exited };
-        self.changes.push(Change { segment, direction, sequence, entry, since: membership.since(), valid_until: None, evidence: Vec::new() });
+        self.changes.push(Change {
+            segment,
+            direction,
+            sequence,
+            entry,
+            since: membership.since(),
+            valid_until: None,
+            evidence: Vec::new(),
+        });
         plan.dependents.iter().for_each(|predicate| self.evaluate(*predicate));
     }
 }

@@ -22,7 +22,10 @@ pub struct Number(Form);
 #[derive(Clone, Debug)]
 enum Form {
     /// `over` is positive, and for sums of decimals a power of ten. Not reduced: reducing costs more than it saves.
-    Small { units: i128, over: i128 },
+    Small {
+        units: i128,
+        over: i128,
+    },
     Big(Box<BigRational>),
 }
 
@@ -76,7 +79,11 @@ impl Number {
         let small = || {
             let ((a, b), (c, d)) = (self.small()?, other.small()?);
             let (units, over) = (a.checked_mul(d)?, b.checked_mul(c)?);
-            Some(Number(if over > 0 { Form::Small { units, over } } else { Form::Small { units: units.checked_neg()?, over: over.checked_neg()? } }))
+            Some(Number(if over > 0 {
+                Form::Small { units, over }
+            } else {
+                Form::Small { units: units.checked_neg()?, over: over.checked_neg()? }
+            }))
         };
         Some(small().unwrap_or_else(|| Number::shrink(self.big() / other.big())))
     }
@@ -120,7 +127,8 @@ impl Number {
     pub fn to_decimal(&self) -> Option<Decimal> {
         let (units, over) = self.small()?;
         let (units, over) = reduced(units, over);
-        let scale = POWERS_OF_TEN.iter().position(|power| *power == over).or_else(|| POWERS_OF_TEN.iter().position(|power| power % over == 0))?;
+        let scale =
+            POWERS_OF_TEN.iter().position(|power| *power == over).or_else(|| POWERS_OF_TEN.iter().position(|power| power % over == 0))?;
         Decimal::try_from_i128_with_scale(units.checked_mul(POWERS_OF_TEN[scale] / over)?, scale as u32).ok()
     }
 
@@ -291,7 +299,11 @@ mod tests {
 
     #[test]
     fn parts_give_the_number_back() {
-        for n in [number("-12.34"), Number::ratio(10, 7), number("79228162514264337593543950335").times(&number("79228162514264337593543950335"))] {
+        for n in [
+            number("-12.34"),
+            Number::ratio(10, 7),
+            number("79228162514264337593543950335").times(&number("79228162514264337593543950335")),
+        ] {
             let (numerator, denominator) = n.to_parts();
             assert_eq!(Number::from_parts(numerator, denominator), Some(n));
         }

@@ -85,7 +85,9 @@ pub enum FieldRef {
 pub enum Measure {
     Function(Function),
     /// `returned`: is there an event whose predecessor in the stream is at least this much older?
-    Returned { after: Span },
+    Returned {
+        after: Span,
+    },
 }
 
 /// One shared aggregate: a measure over a field of the events of a window that meet a condition.

@@ -244,7 +244,8 @@ impl fmt::Display for Span {
 impl CalendarDate {
     /// `YYYY-MM-DD`, a day that exists.
     pub fn parse(text: &str) -> Option<CalendarDate> {
-        let well_formed = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
+        let well_formed =
+            text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
         well_formed.then(|| text.parse().ok().map(CalendarDate)).flatten()
     }
 }

@@ -26,7 +26,10 @@ pub enum Window {
     /// `older than W`
     OlderThan(Span),
     /// `from A to B ago`
-    FromTo { from: Span, to: Span },
+    FromTo {
+        from: Span,
+        to: Span,
+    },
     /// `since DATE`: from the first instant of that local day.
     Since(EventTime),
     This(Arc<Calendar>),

@@ -136,7 +136,9 @@ impl Chaos {
         let wrong = golden.iter().filter(|(key, value)| found.get(*key).is_some_and(|other| other != *value)).count();
         let extra = found.keys().filter(|key| !golden.contains_key(*key)).count();
         recoveries.sort();
-        let at = |part: usize| recoveries.get((recoveries.len() * part / 100).min(recoveries.len().saturating_sub(1))).copied().unwrap_or_default();
+        let at = |part: usize| {
+            recoveries.get((recoveries.len() * part / 100).min(recoveries.len().saturating_sub(1))).copied().unwrap_or_default()
+        };
         println!(
             "kills {kills}, broker restarts 1, rebalances by a third process 2: of {} transitions {lost} lost, {doubled} doubled, {wrong} wrong, {extra} too many; \
              kill to next output p50 {:?}, max {:?}",
@@ -150,7 +152,10 @@ impl Chaos {
     }
 
     fn logs(&self) -> String {
-        ["a", "b", "c"].iter().map(|name| std::fs::read_to_string(self.states.path().join(format!("{name}.log"))).unwrap_or_default()).collect()
+        ["a", "b", "c"]
+            .iter()
+            .map(|name| std::fs::read_to_string(self.states.path().join(format!("{name}.log"))).unwrap_or_default())
+            .collect()
     }
 }
 
@@ -237,7 +242,8 @@ fn fact_of(json: &Json) -> ((String, String, u64), (String, String, u64)) {
 
 /// Who is in which segment, by the transitions.
 fn members(facts: &Facts) -> BTreeSet<(String, String)> {
-    let last: HashMap<(&str, &str), &str> = facts.iter().map(|((c, s, _), (direction, ..))| ((c.as_str(), s.as_str()), direction.as_str())).collect();
+    let last: HashMap<(&str, &str), &str> =
+        facts.iter().map(|((c, s, _), (direction, ..))| ((c.as_str(), s.as_str()), direction.as_str())).collect();
     last.into_iter().filter(|(_, direction)| *direction == "entered").map(|((c, s), _)| (c.to_string(), s.to_string())).collect()
 }
 

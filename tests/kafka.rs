@@ -53,7 +53,9 @@ fn a_crash_at_any_point_loses_and_doubles_nothing() {
 #[test]
 fn another_process_takes_over_from_one_that_died_in_a_transaction() {
     let mut scene = Scene::new(4);
-    for (round, point) in [CrashPoint::AfterSend, CrashPoint::AfterOffsets, CrashPoint::BeforeCommit, CrashPoint::AfterCommit].iter().enumerate() {
+    for (round, point) in
+        [CrashPoint::AfterSend, CrashPoint::AfterOffsets, CrashPoint::BeforeCommit, CrashPoint::AfterCommit].iter().enumerate()
+    {
         scene.send_orders(2);
         let (dying, heir) = if round % 2 == 0 { ("a", "b") } else { ("b", "a") };
         let mut service = scene.service(dying, &[(VARIABLE, point.as_str())]);
@@ -129,7 +131,8 @@ fn a_broker_that_dies_and_comes_back_is_waited_for() {
 #[test]
 fn what_is_no_event_goes_to_the_dead_letters_as_it_came() {
     let mut scene = Scene::new(4);
-    let bad: [(&[u8], &str); 3] = [(b"not json", "bad_json"), (b"\xff\xfe", "bad_json"), (br#"{"type":"track","event":"Order Completed"}"#, "missing")];
+    let bad: [(&[u8], &str); 3] =
+        [(b"not json", "bad_json"), (b"\xff\xfe", "bad_json"), (br#"{"type":"track","event":"Order Completed"}"#, "missing")];
     for (value, _) in bad {
         scene.send(INPUT, Some(1), "some-key", Some(value));
     }

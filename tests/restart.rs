@@ -65,7 +65,14 @@ fn sorted<'a>(transitions: impl Iterator<Item = &'a Transition>) -> Vec<String> 
     let told = |t: &Transition| {
         let (customer, segment, direction) = (&t.customer, &t.segment, t.direction.as_str());
         let trigger = t.trigger.as_ref().map(|trigger| trigger.event_id.to_string());
-        format!("{customer} {segment} {:06} {direction} {} {} {:?} {trigger:?} {:?}", t.sequence, t.at, t.cause.as_str(), t.valid_until, t.evidence)
+        format!(
+            "{customer} {segment} {:06} {direction} {} {} {:?} {trigger:?} {:?}",
+            t.sequence,
+            t.at,
+            t.cause.as_str(),
+            t.valid_until,
+            t.evidence
+        )
     };
     let mut all: Vec<String> = transitions.map(told).collect();
     all.sort();
@@ -109,7 +116,14 @@ fn a_task_that_restarts_at_commits_decides_what_one_that_never_stopped_decides()
     let plan = plan();
     let events = events(&plan);
     let folder = tempfile::tempdir().unwrap();
-    let mut life = Life { plan: &plan, shared: Shared::new(64 << 20), folder: folder.path(), changelog: Vec::new(), published: Vec::new(), clock: EventTime::MIN };
+    let mut life = Life {
+        plan: &plan,
+        shared: Shared::new(64 << 20),
+        folder: folder.path(),
+        changelog: Vec::new(),
+        published: Vec::new(),
+        clock: EventTime::MIN,
+    };
     let mut task = life.open();
     for (number, batch) in events.chunks(EVENTS_PER_COMMIT).enumerate() {
         if number % COMMITS_PER_LIFE == 1 {

@@ -92,7 +92,13 @@ fn part_key(kind: u8, customer: &CustomerId, stream: u64, number: u32) -> Vec<u8
 }
 
 /// Writes what changed since the state was last written, and the head. `put(key, None)` deletes.
-pub fn write(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, armed: EventTime, put: &mut impl FnMut(Vec<u8>, Option<Vec<u8>>)) {
+pub fn write(
+    plan: &Plan,
+    customer: &CustomerId,
+    state: &mut CustomerState,
+    armed: EventTime,
+    put: &mut impl FnMut(Vec<u8>, Option<Vec<u8>>),
+) {
     for (stream, history) in state.facts.histories.iter_mut().enumerate() {
         history.blocks.seal(history.rows.len());
         write_parts(plan, customer, stream, history, put);
@@ -234,7 +240,12 @@ pub struct Stored {
 }
 
 /// Reads a customer; `part` fetches a block by its key.
-pub fn read<E: From<FormatError>>(plan: &Plan, customer: &CustomerId, head: &[u8], mut part: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, E>) -> Result<Stored, E> {
+pub fn read<E: From<FormatError>>(
+    plan: &Plan,
+    customer: &CustomerId,
+    head: &[u8],
+    mut part: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Stored, E> {
     let mut r = Reader::new(head)?;
     let _armed = r.fixed()?;
     let current = r.fixed()? == plan.fingerprint;
@@ -283,7 +294,8 @@ fn read_history<E: From<FormatError>>(
     stream: Option<usize>,
     mut part: impl FnMut(u8, u32) -> Result<Option<Vec<u8>>, E>,
 ) -> Result<History, E> {
-    let mut history = History { total_cell: stream.and_then(|s| plan.streams[s].total_cell), newest_dropped: r.optional_time()?, ..History::default() };
+    let mut history =
+        History { total_cell: stream.and_then(|s| plan.streams[s].total_cell), newest_dropped: r.optional_time()?, ..History::default() };
     for _ in 0..r.count()? {
         history.bases.push(read_base(r)?);
     }
@@ -326,9 +338,8 @@ fn read_blocks(r: &mut Reader<'_>) -> Result<Blocks, FormatError> {
 
 fn read_base(r: &mut Reader<'_>) -> Result<Base, FormatError> {
     let (key, total) = (r.fixed()?, r.accumulator()?);
-    let mut edge = || -> Result<Option<(EventTime, Value)>, FormatError> {
-        r.optional_time()?.map(|time| Ok((time, r.value()?))).transpose()
-    };
+    let mut edge =
+        || -> Result<Option<(EventTime, Value)>, FormatError> { r.optional_time()?.map(|time| Ok((time, r.value()?))).transpose() };
     Ok(Base { key, total, first: edge()?, latest: edge()? })
 }
 

@@ -100,9 +100,11 @@ impl Cursor {
         match aggregate.measure {
             Measure::Returned { .. } => Scalar::Bool(self.newest_return(aggregate, history).is_some()),
             Measure::Function(Function::First | Function::Latest) => self.edge(aggregate, history).map_or(Scalar::Null, |(_, value)| value),
-            Measure::Function(Function::DaysSince | Function::DaysSinceFirst) => self.edge(aggregate, history).map_or(Scalar::Null, |(time, _)| {
-                Scalar::Number(Number::integer((t.millis() - time.millis()).div_euclid(Span::DAY.millis())))
-            }),
+            Measure::Function(Function::DaysSince | Function::DaysSinceFirst) => {
+                self.edge(aggregate, history).map_or(Scalar::Null, |(time, _)| {
+                    Scalar::Number(Number::integer((t.millis() - time.millis()).div_euclid(Span::DAY.millis())))
+                })
+            }
             Measure::Function(function) => self.total.value(function == Function::Avg).map_or(Scalar::Null, Scalar::Number),
         }
     }

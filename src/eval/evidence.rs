@@ -42,7 +42,9 @@ impl At<'_> {
 fn sides(formula: &Formula) -> (&Formula, Option<&Formula>) {
     match formula {
         Formula::Compare { left, right, .. } => (left, Some(right)),
-        Formula::Range { value, .. } | Formula::InSet { value, .. } | Formula::Contains { value, .. } | Formula::IsNull { value, .. } => (value, None),
+        Formula::Range { value, .. } | Formula::InSet { value, .. } | Formula::Contains { value, .. } | Formula::IsNull { value, .. } => {
+            (value, None)
+        }
         other => (other, None),
     }
 }

@@ -20,7 +20,8 @@ impl At<'_> {
     pub(super) fn suffix_flip(&self, predicate: &Predicate, members: std::ops::Range<usize>, holds: bool) -> EventTime {
         let Some(first) = predicate.aggregates.first().map(|index| &self.plan.aggregates[*index]) else { return EventTime::MAX };
         let history = &self.facts.histories[first.stream];
-        let mut suffix = Suffix { at: self, predicate, totals: predicate.aggregates.iter().map(|a| self.plan.aggregates[*a].empty()).collect() };
+        let mut suffix =
+            Suffix { at: self, predicate, totals: predicate.aggregates.iter().map(|a| self.plan.aggregates[*a].empty()).collect() };
         if suffix.holds() == holds {
             return EventTime::MAX;
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{monotone, AggregatePlan, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject};
+use super::{AggregatePlan, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject, monotone};
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
 use crate::id::ListKey;
@@ -123,8 +123,15 @@ impl<'c> Compiler<'c> {
             return *index;
         }
         let formula = self.formula(expr, None);
-        let mut predicate =
-            Predicate { subject: Subject::of(expr), monotone: false, aggregates: Vec::new(), traits: Vec::new(), segments: Vec::new(), users: Vec::new(), formula: Formula::And(vec![]) };
+        let mut predicate = Predicate {
+            subject: Subject::of(expr),
+            monotone: false,
+            aggregates: Vec::new(),
+            traits: Vec::new(),
+            segments: Vec::new(),
+            users: Vec::new(),
+            formula: Formula::And(vec![]),
+        };
         formula.each_leaf(&mut |leaf| match leaf {
             Leaf::Aggregate(index) if !predicate.aggregates.contains(&index) => predicate.aggregates.push(index),
             Leaf::Trait(index) if !predicate.traits.contains(&index) => predicate.traits.push(index),
@@ -170,7 +177,9 @@ impl<'c> Compiler<'c> {
     fn leaf(&mut self, expr: &Expr) -> Option<Leaf> {
         Some(match &expr.kind {
             ExprKind::Trait(name) => Leaf::Trait(self.traits.iter().position(|t| *t == name.text)?),
-            ExprKind::Aggregate(aggregate) => Leaf::Aggregate(self.aggregate(Measure::Function(aggregate.function), &aggregate.over, expr)?),
+            ExprKind::Aggregate(aggregate) => {
+                Leaf::Aggregate(self.aggregate(Measure::Function(aggregate.function), &aggregate.over, expr)?)
+            }
             ExprKind::Segment { key, last } => Leaf::Segment { segment: *self.segment_index.get(key.text.as_str())?, last: *last },
             ExprKind::List(name) => Leaf::List(*self.list_index.get(name.text.as_str())?),
             ExprKind::Returned { stream, after, within } => {

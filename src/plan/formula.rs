@@ -13,14 +13,35 @@ use crate::time::Span;
 pub enum Formula {
     Literal(Value),
     Leaf(Leaf),
-    Arithmetic { op: ArithmeticOp, left: Box<Formula>, right: Box<Formula> },
+    Arithmetic {
+        op: ArithmeticOp,
+        left: Box<Formula>,
+        right: Box<Formula>,
+    },
     Negate(Box<Formula>),
-    Compare { op: CompareOp, left: Box<Formula>, right: Box<Formula> },
+    Compare {
+        op: CompareOp,
+        left: Box<Formula>,
+        right: Box<Formula>,
+    },
     /// `between`, `in [a, b)`; the flags say which end is included.
-    Range { value: Box<Formula>, low: (Box<Formula>, bool), high: (Box<Formula>, bool) },
-    InSet { value: Box<Formula>, set: Vec<Value> },
-    Contains { value: Box<Formula>, element: Value },
-    IsNull { value: Box<Formula>, negated: bool },
+    Range {
+        value: Box<Formula>,
+        low: (Box<Formula>, bool),
+        high: (Box<Formula>, bool),
+    },
+    InSet {
+        value: Box<Formula>,
+        set: Vec<Value>,
+    },
+    Contains {
+        value: Box<Formula>,
+        element: Value,
+    },
+    IsNull {
+        value: Box<Formula>,
+        negated: bool,
+    },
     Not(Box<Formula>),
     And(Vec<Formula>),
     Or(Vec<Formula>),
@@ -54,7 +75,9 @@ impl Formula {
     /// The truth of a formula: null and anything that is not a boolean is false.
     pub fn holds<'a>(&'a self, leaf: &impl Fn(Leaf) -> Scalar<'a>) -> bool {
         match self {
-            Formula::Literal(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => self.evaluate(leaf) == Scalar::Bool(true),
+            Formula::Literal(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => {
+                self.evaluate(leaf) == Scalar::Bool(true)
+            }
             _ => self.decide(leaf),
         }
     }
@@ -64,7 +87,10 @@ impl Formula {
             Formula::Compare { op, left, right } => compare(*op, &left.evaluate(leaf), &right.evaluate(leaf)),
             Formula::Range { value, low, high } => {
                 let value = value.evaluate(leaf);
-                let (above, below) = (if low.1 { CompareOp::GreaterOrEqual } else { CompareOp::Greater }, if high.1 { CompareOp::LessOrEqual } else { CompareOp::Less });
+                let (above, below) = (
+                    if low.1 { CompareOp::GreaterOrEqual } else { CompareOp::Greater },
+                    if high.1 { CompareOp::LessOrEqual } else { CompareOp::Less },
+                );
                 compare(above, &value, &low.0.evaluate(leaf)) && compare(below, &value, &high.0.evaluate(leaf))
             }
             Formula::InSet { value, set } => {
@@ -103,7 +129,9 @@ impl Formula {
                 left.replace_leaves(change);
                 right.replace_leaves(change);
             }
-            Formula::Range { value, low, high } => [value, &mut low.0, &mut high.0].into_iter().for_each(|part| part.replace_leaves(change)),
+            Formula::Range { value, low, high } => {
+                [value, &mut low.0, &mut high.0].into_iter().for_each(|part| part.replace_leaves(change))
+            }
             Formula::Negate(value) | Formula::Not(value) => value.replace_leaves(change),
             Formula::InSet { value, .. } | Formula::Contains { value, .. } | Formula::IsNull { value, .. } => value.replace_leaves(change),
             Formula::And(parts) | Formula::Or(parts) => parts.iter_mut().for_each(|part| part.replace_leaves(change)),
@@ -169,4 +197,3 @@ fn contains(value: &Scalar<'_>, element: &Value) -> bool {
         _ => false,
     }
 }
-

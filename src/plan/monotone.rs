@@ -15,7 +15,9 @@ pub(super) fn is_monotone(formula: &Formula, aggregates: &[AggregatePlan]) -> bo
         (Formula::Leaf(Leaf::Aggregate(a)), Formula::Literal(Value::Number(threshold))) => {
             only_empties(&aggregates[*a]) && falls(&aggregates[*a], *op, threshold.is_zero())
         }
-        (Formula::Leaf(Leaf::Aggregate(met)), Formula::Leaf(Leaf::Aggregate(all))) => *op == CompareOp::Equal && is_part(&aggregates[*met], &aggregates[*all]),
+        (Formula::Leaf(Leaf::Aggregate(met)), Formula::Leaf(Leaf::Aggregate(all))) => {
+            *op == CompareOp::Equal && is_part(&aggregates[*met], &aggregates[*all])
+        }
         _ => false,
     }
 }

@@ -11,7 +11,8 @@ impl Plan {
     pub(super) fn restrict(&self, segment: usize) -> Outlook {
         let segments = self.closure(segment);
         let predicates = self.predicates_of(&segments);
-        let aggregates: Vec<usize> = predicates.iter().flat_map(|p| self.predicates[*p].aggregates.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+        let aggregates: Vec<usize> =
+            predicates.iter().flat_map(|p| self.predicates[*p].aggregates.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
         let part = Part { segments: &segments, predicates: &predicates, aggregates: &aggregates };
         let mut plan = Plan {
             catalogue: self.catalogue.clone(),

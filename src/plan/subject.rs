@@ -14,7 +14,9 @@ impl Subject {
                 let (open, close) = (if *low_included { '[' } else { '(' }, if *high_included { ']' } else { ')' });
                 (&**value, "in", format!("{open}{low}, {high}{close}"))
             }
-            ExprKind::InSet { value, set } => (&**value, "in", format!("{{{}}}", set.iter().map(Literal::to_string).collect::<Vec<_>>().join(", "))),
+            ExprKind::InSet { value, set } => {
+                (&**value, "in", format!("{{{}}}", set.iter().map(Literal::to_string).collect::<Vec<_>>().join(", ")))
+            }
             ExprKind::Contains { value, element } => (&**value, "contains", element.to_string()),
             ExprKind::IsNull { value, negated } => (&**value, if *negated { "is not" } else { "is" }, "null".to_owned()),
             _ => (expr, "is", "true".to_owned()),

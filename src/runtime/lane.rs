@@ -28,8 +28,8 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::clock;
 use super::footprint;
-use super::ownership::Published;
 use super::mail::{Mail, Notice, Queued, Request};
+use super::ownership::Published;
 use super::progress::Progress;
 use super::status::Heartbeat;
 use super::{Definitions, Observed, RunError, Settings};
@@ -118,7 +118,13 @@ pub struct Lane {
 
 impl Lane {
     /// Connects the lane's producer and fences its past.
-    pub fn open(around: Surroundings, number: usize, inbox: Receiver<Mail>, outbox: Sender<Mail>, queued: Arc<Queued>) -> Result<Lane, RunError> {
+    pub fn open(
+        around: Surroundings,
+        number: usize,
+        inbox: Receiver<Mail>,
+        outbox: Sender<Mail>,
+        queued: Arc<Queued>,
+    ) -> Result<Lane, RunError> {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
         let decoder = around.definitions.decoder(around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));

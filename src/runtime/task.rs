@@ -9,8 +9,8 @@
 
 use std::sync::Arc;
 
-use crate::customer::codec::{self, FormatError};
 use crate::customer::CustomerState;
+use crate::customer::codec::{self, FormatError};
 use crate::engine::{Accepted, Loaded, Partition, Slot, rebuild, valid_until};
 use crate::event::Event;
 use crate::id::{CustomerId, Offset, SourcePosition};
@@ -216,7 +216,11 @@ impl Task {
 }
 
 /// Reads customers from the store, decides nothing.
-fn loader<'a>(plan: &'a Plan, store: &'a Store, resident: &'a mut usize) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
+fn loader<'a>(
+    plan: &'a Plan,
+    store: &'a Store,
+    resident: &'a mut usize,
+) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
     move |customer| {
         *resident += 1;
         let Some(head) = store.get(&codec::head_key(customer))? else { return Ok(None) };
@@ -291,4 +295,3 @@ fn stale_customers(store: &Store, fingerprint: u64) -> Result<Vec<CustomerId>, S
         after = Some(last.to_vec());
     }
 }
-

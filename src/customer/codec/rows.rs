@@ -75,7 +75,13 @@ fn write_row(w: &mut Writer, row: &Row) {
     row.cells.iter().for_each(|value| w.value(value));
 }
 
-pub(super) fn read(r: &mut Reader<'_>, columns: &Columns, plan: &Plan, stream: Option<usize>, rows: &mut VecDeque<Row>) -> Result<(), FormatError> {
+pub(super) fn read(
+    r: &mut Reader<'_>,
+    columns: &Columns,
+    plan: &Plan,
+    stream: Option<usize>,
+    rows: &mut VecDeque<Row>,
+) -> Result<(), FormatError> {
     let sources = columns.sources(plan, stream);
     let conditions = stream.map_or(&[][..], |stream| &plan.streams[stream].conditions);
     let total_cell = stream.and_then(|stream| plan.streams[stream].total_cell);

@@ -117,10 +117,14 @@ impl Needs {
         let fields = self.fields(index);
         let at = |name: &str| definition.field(name).and_then(|field| fields.iter().position(|f| *f == field));
         let named = self.named.get(&index);
-        let cells: Vec<_> = named.into_iter().flatten().filter_map(|field| {
-            let name = definition.fields[usize::from(field.0)].name.clone();
-            Some((name, fields.iter().position(|f| f == field)?))
-        }).collect();
+        let cells: Vec<_> = named
+            .into_iter()
+            .flatten()
+            .filter_map(|field| {
+                let name = definition.fields[usize::from(field.0)].name.clone();
+                Some((name, fields.iter().position(|f| f == field)?))
+            })
+            .collect();
         StreamPlan {
             name: definition.name.clone(),
             tracked: named.is_some() || self.read.contains_key(&index),

@@ -21,10 +21,10 @@ use super::{Lane, Trouble};
 use crate::id::{Offset, Partition};
 use crate::kafka::consumer::add_at;
 use crate::kafka::{Call, Failure, Verdict, verdict};
+use crate::runtime::RunError;
 use crate::runtime::clock::{self, Deadline};
 use crate::runtime::crash::{CrashPoint, pass};
 use crate::runtime::ownership::Ownership;
-use crate::runtime::RunError;
 
 /// Longer than a transaction lives: after that the broker has ended it, one way or the other.
 const PATIENCE: Duration = Duration::from_secs(15);
