@@ -23,7 +23,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Rules, a history of that shape, and twice as much silence after it.
+/// Rules, a history of that shape, and silence after it.
 pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
     let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
     (rules::segments(), beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
@@ -33,7 +33,7 @@ pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
                 lists: vec![("staff".into(), vec!["d".into()])],
                 segments: segments.clone(),
                 events,
-                until: Some(EventTime::from_millis(beginning.millis() + 3 * shape.length())),
+                until: Some(EventTime::from_millis(beginning.millis() + shape.length_with_silence())),
                 expect: Vec::new(),
             })
         })

@@ -42,8 +42,9 @@ impl Shape {
     /// Two years and more orders than are kept: the oldest live on in totals only.
     pub const LONG: Shape = Shape { days: 360, stretch: 2, events: 400, ids: 300 };
 
-    pub fn length(&self) -> i64 {
-        self.days * self.stretch * DAY
+    /// Long enough for the windows of the rules to empty, ms.
+    pub fn length_with_silence(&self) -> i64 {
+        (self.days + 24) * self.stretch * DAY
     }
 }
 
