@@ -74,7 +74,7 @@ impl At<'_> {
         }
         let mut ahead = Ahead::new(self, predicate, standing);
         for _ in 0..LOOK_AHEAD {
-            if !ahead.to_next_change() {
+            if !ahead.go_to_next_change() {
                 return EventTime::MAX;
             }
             if ahead.holds() != holds {

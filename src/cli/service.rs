@@ -39,7 +39,7 @@ impl Service {
         let site = Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
-        let definitions = Definitions { plan: Arc::new(ruleset.plan()), options: TaskOptions::default() };
+        let definitions = Definitions { plan: Arc::new(ruleset.plan()), options: TaskOptions::within(settings.state_memory) };
         Ok(Service { settings, definitions, observed, server, io })
     }
 

@@ -32,7 +32,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// Goes to the next instant at which an input changes; `false`: there is none.
-    pub(super) fn to_next_change(&mut self) -> bool {
+    pub(super) fn go_to_next_change(&mut self) -> bool {
         let (plan, facts, t) = (self.at.plan, self.at.facts, self.t);
         let of_cursor = |(index, cursor): (&usize, &Cursor)| {
             let aggregate = &plan.aggregates[*index];

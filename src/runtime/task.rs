@@ -32,11 +32,22 @@ pub struct TaskOptions {
     pub resident_customers: usize,
 }
 
-impl Default for TaskOptions {
-    fn default() -> TaskOptions {
-        TaskOptions { resident_customers: 50_000 }
+impl TaskOptions {
+    /// For a process that may use so many bytes for state (`state.memory`). A decoded customer takes about 8 KiB (with
+    /// 25 orders and a dozen aggregates), and a process drives several tasks.
+    pub fn within(memory_bytes: u64) -> TaskOptions {
+        TaskOptions { resident_customers: usize::try_from(memory_bytes / (64 << 10)).unwrap_or(usize::MAX).max(1_000) }
     }
 }
+
+impl Default for TaskOptions {
+    fn default() -> TaskOptions {
+        TaskOptions::within(512 << 20)
+    }
+}
+
+/// Is given a changelog record: key, and value or tombstone.
+pub type EachChange<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
 
 /// A changelog record: key, and value or tombstone.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -135,7 +146,7 @@ impl Task {
     }
 
     /// The changelog records of the open batch: one a key, full values; `None`: a tombstone.
-    pub fn changes(&mut self, each: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub fn changes(&mut self, each: &mut EachChange<'_>) {
         self.encode();
         for (key, value) in &self.encoded {
             each(key, value.as_deref());
