@@ -79,6 +79,9 @@ fn sorted<'a>(transitions: impl Iterator<Item = &'a Transition>) -> Vec<String> 
     all
 }
 
+/// Every key of a store with its value.
+type Stored = Vec<(Box<[u8]>, Box<[u8]>)>;
+
 struct Life<'a> {
     plan: &'a Arc<Plan>,
     shared: Shared,
@@ -149,7 +152,7 @@ fn a_task_that_restarts_at_commits_decides_what_one_that_never_stopped_decides()
 }
 
 /// What the changelog alone gives.
-fn replayed(life: &Life<'_>) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+fn replayed(life: &Life<'_>) -> Stored {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&life.shared, folder.path(), "restart").unwrap();
     for chunk in life.changelog.chunks(1_000) {
@@ -159,7 +162,7 @@ fn replayed(life: &Life<'_>) -> Vec<(Box<[u8]>, Box<[u8]>)> {
     state_of(&life.shared, folder.path())
 }
 
-fn state_of(shared: &Shared, folder: &Path) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+fn state_of(shared: &Shared, folder: &Path) -> Stored {
     let store = Store::open(shared, folder, "restart").unwrap();
     store.scan_state(b"", None, usize::MAX).unwrap()
 }
