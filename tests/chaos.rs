@@ -55,6 +55,8 @@ struct Chaos {
 
 /// (customer, segment, sequence) → (direction, instant, entry)
 type Facts = BTreeMap<(String, String, u64), (String, String, u64)>;
+/// One entry of [`Facts`].
+type Fact = ((String, String, u64), (String, String, u64));
 
 impl Chaos {
     fn new(seed: u64) -> Chaos {
@@ -228,13 +230,13 @@ fn facts(records: &[Read]) -> Facts {
 }
 
 /// `None`: of a sentinel, or later than the golden data goes.
-fn fact(record: &Read) -> Option<((String, String, u64), (String, String, u64))> {
+fn fact(record: &Read) -> Option<Fact> {
     let json = record.json();
     let fact = fact_of(&json["properties"]);
     (!fact.0.0.starts_with(SENTINEL) && fact.1.1.as_str() <= UNTIL).then_some(fact)
 }
 
-fn fact_of(json: &Json) -> ((String, String, u64), (String, String, u64)) {
+fn fact_of(json: &Json) -> Fact {
     let text = |key: &str| json[key].as_str().expect("text").to_string();
     let number = |key: &str| json[key].as_u64().expect("number");
     ((text("customer"), text("segment"), number("sequence")), (text("transition"), text("at"), number("entry")))
