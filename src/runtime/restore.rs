@@ -131,8 +131,13 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
         }
         (topic, offset)
     });
-    let restored = Restored { offsets: truth.collect(), number: manifest.number, clock: EventTime::from_millis(manifest.clock),
-        changelog_next, store };
+    let restored = Restored {
+        offsets: truth.collect(),
+        number: manifest.number,
+        clock: EventTime::from_millis(manifest.clock),
+        changelog_next,
+        store,
+    };
     pass(CrashPoint::Restored);
     Ok(restored)
 }

@@ -66,13 +66,8 @@ impl Lane {
         let claim = Claim { instance: self.around.instance.to_string(), nonce: nonce.into() }.encode();
         let headers = [(WRITER, self.producer.id().as_bytes())];
         let topic = &*self.around.settings.topics.changelog.0;
-        let record = Record {
-            topic,
-            partition: partition.0,
-            key: Some(Claim::KEY),
-            value: Some(&claim),
-            headers: &headers,
-            timestamp: None };
+        let record =
+            Record { topic, partition: partition.0, key: Some(Claim::KEY), value: Some(&claim), headers: &headers, timestamp: None };
         Ok(self.producer.send(&record)?)
     }
 

@@ -209,8 +209,18 @@ impl Lane {
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
         let footprint = Footprint::new(self.around.observed.metrics.state.clone());
-        share.stage =
-            Stage::Running(Box::new(Running { task, feed, offsets, number, changelog_next, letters, ended, open: false, caused: Vec::new(), footprint }));
+        share.stage = Stage::Running(Box::new(Running {
+            task,
+            feed,
+            offsets,
+            number,
+            changelog_next,
+            letters,
+            ended,
+            open: false,
+            caused: Vec::new(),
+            footprint,
+        }));
         self.around.progress.moved(partition, State::Running);
         Ok(())
     }
