@@ -286,15 +286,9 @@ impl Zone {
         self.unit_start(unit, at).map_or(EventTime::MIN, |date| self.start_of_day(CalendarDate(date)))
     }
 
-    /// The first instant of the unit before the one that holds `at`.
-    pub fn start_of_previous(&self, unit: CalendarUnit, at: EventTime) -> EventTime {
-        let previous = self.unit_start(unit, at).and_then(|date| shift(date, unit, -1));
-        previous.map_or(EventTime::MIN, |date| self.start_of_day(CalendarDate(date)))
-    }
-
     /// The first instant of the unit after the one that holds `at`; [`EventTime::MAX`] at the end of the calendar.
     pub fn start_of_next(&self, unit: CalendarUnit, at: EventTime) -> EventTime {
-        let next = self.unit_start(unit, at).and_then(|date| shift(date, unit, 1));
+        let next = self.unit_start(unit, at).and_then(|date| next_unit(date, unit));
         next.map_or(EventTime::MAX, |date| self.start_of_day(CalendarDate(date)))
     }
 
@@ -319,13 +313,14 @@ impl Zone {
     }
 }
 
-fn shift(date: Date, unit: CalendarUnit, by: i64) -> Option<Date> {
+/// The first date of the unit after the one that begins on `date`.
+fn next_unit(date: Date, unit: CalendarUnit) -> Option<Date> {
     let span = match unit {
-        CalendarUnit::Day => by.days(),
-        CalendarUnit::Week => by.weeks(),
-        CalendarUnit::Month => by.months(),
-        CalendarUnit::Quarter => (3 * by).months(),
-        CalendarUnit::Year => by.years(),
+        CalendarUnit::Day => 1.day(),
+        CalendarUnit::Week => 1.week(),
+        CalendarUnit::Month => 1.month(),
+        CalendarUnit::Quarter => 3.months(),
+        CalendarUnit::Year => 1.year(),
     };
     date.checked_add(span).ok()
 }
