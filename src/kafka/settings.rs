@@ -57,6 +57,7 @@ pub const OWNED: &[(&str, &str)] = &[
     ("partitioner", "keys are placed by murmur2, as Java does"),
     ("max.in.flight.requests.per.connection", "the order of records depends on it"),
     ("transaction.timeout.ms", "take-over times depend on it"),
+    ("delivery.report.only.error", "deliveries are counted by what is in flight"),
     ("test.mock.num.brokers", "the demo has its own broker"),
 ];
 
@@ -142,6 +143,7 @@ impl Settings {
                 ("enable.idempotence", "true"),
                 ("acks", "all"),
                 ("transaction.timeout.ms", &timeout),
+                ("delivery.report.only.error", "true"),
             ],
         )
     }

@@ -17,8 +17,10 @@ use crossbeam_channel::Receiver;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::clock;
+use super::lane::Surroundings;
 use super::mail::{Fed, Feed, LaneEnd, Notice, Request, size};
 use super::ownership::{Published, Token};
+use super::progress::Progress;
 use super::status::{Check, Condition, Heartbeat};
 use super::{Observed, RunError, Settings};
 use crate::id::{Offset, Partition, TopicName};
@@ -54,34 +56,27 @@ pub struct Poller {
     last_token: u64,
     looked: Option<Instant>,
     observed: Observed,
+    progress: Arc<Progress>,
     heartbeat: Heartbeat,
 }
 
 impl Poller {
-    pub fn join(
-        settings: Arc<Settings>,
-        published: Published,
-        lanes: Vec<LaneEnd>,
-        requests: Receiver<Request>,
-        observed: Observed,
-    ) -> Result<Poller, RunError> {
-        let consumer = GroupConsumer::join(&settings.kafka, settings.inputs())?;
-        let paused = vec![false; lanes.len()];
-        let (shares, homes) = (BTreeMap::new(), BTreeMap::new());
-        let heartbeat = observed.status.heartbeat("poller");
+    pub fn join(around: &Surroundings, lanes: Vec<LaneEnd>, requests: Receiver<Request>) -> Result<Poller, RunError> {
+        let settings = around.settings.clone();
         Ok(Poller {
+            consumer: GroupConsumer::join(&settings.kafka, settings.inputs())?,
             settings,
-            consumer,
-            published,
+            published: around.published.clone(),
+            paused: vec![false; lanes.len()],
             lanes,
             requests,
-            shares,
-            homes,
-            paused,
+            shares: BTreeMap::new(),
+            homes: BTreeMap::new(),
             last_token: 0,
             looked: None,
-            observed,
-            heartbeat,
+            observed: around.observed.clone(),
+            progress: around.progress.clone(),
+            heartbeat: around.observed.status.heartbeat("poller"),
         })
     }
 
@@ -224,6 +219,7 @@ impl Poller {
             }
         }
         self.show_assigned(metadata_held);
+        self.progress.rebalanced();
         Ok(())
     }
 

@@ -51,6 +51,11 @@ impl Progress {
         self.observed.metrics.tasks.forget(&self.inputs, partition);
     }
 
+    /// The group has spoken; perhaps it gave us nothing, and then nothing is behind.
+    pub fn rebalanced(&self) {
+        self.change(|_| None);
+    }
+
     fn change(&self, change: impl FnOnce(&mut BTreeMap<Partition, State>) -> Option<State>) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut states);

@@ -93,13 +93,8 @@ pub struct Restored {
     /// Of the last transaction; 0: there is none.
     pub number: u64,
     pub clock: EventTime,
-}
-
-/// A claim that the lane has committed.
-#[derive(Clone, Debug)]
-pub struct Ticket {
-    pub nonce: String,
-    pub offset: Offset,
+    /// The next changelog offset to read; everything before it is in the store.
+    pub changelog_next: Offset,
 }
 
 /// Steps 2 and 3.
@@ -117,14 +112,16 @@ pub fn begin(site: &Site, store: Option<Store>) -> Result<Replayed, RestoreError
     Ok(Replayed { store, offsets, replay })
 }
 
-/// Steps 5 and 7.
-pub fn finish(site: &Site, replayed: Replayed, ticket: &Ticket) -> Result<Restored, RestoreError> {
+/// Steps 5 and 7. `nonce`: of the claim that the lane has committed.
+pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, RestoreError> {
     let Replayed { store, offsets, mut replay } = replayed;
-    replay.read_to_claim(site, &store, ticket)?;
+    replay.read_to_claim(site, &store, nonce)?;
+    let changelog_next = replay.next;
     let Some((manifest, contents)) = &replay.last else {
         pass(CrashPoint::Restored);
-        return Ok(Restored { store, offsets, number: 0, clock: EventTime::MIN });
+        return Ok(Restored { store, offsets, number: 0, clock: EventTime::MIN, changelog_next });
     };
+    check_partitions(site, manifest)?;
     check_whole(site, manifest, *contents)?;
     let truth = site.settings.inputs().into_iter().map(|topic| {
         let claimed = offsets.iter().find(|(t, _)| *t == topic).map_or(Offset(0), |(_, offset)| *offset);
@@ -134,7 +131,13 @@ pub fn finish(site: &Site, replayed: Replayed, ticket: &Ticket) -> Result<Restor
         }
         (topic, offset)
     });
-    let restored = Restored { offsets: truth.collect(), number: manifest.number, clock: EventTime::from_millis(manifest.clock), store };
+    let restored = Restored {
+        offsets: truth.collect(),
+        number: manifest.number,
+        clock: EventTime::from_millis(manifest.clock),
+        changelog_next,
+        store,
+    };
     pass(CrashPoint::Restored);
     Ok(restored)
 }
@@ -207,6 +210,18 @@ fn starting_offsets(site: &Site, replay: &Replay, group: Vec<Option<Offset>>) ->
 fn first_offset(site: &Site, reader: &Reader, topic: &TopicName) -> Result<Offset, RestoreError> {
     let (low, high) = reader.watermarks(topic, site.partition, Duration::from_secs(10))?;
     Ok(if site.settings.start == Start::Earliest { low } else { high })
+}
+
+/// State is bound to the number of partitions: with another one, a customer's events would go to another task.
+fn check_partitions(site: &Site, manifest: &Manifest) -> Result<(), RestoreError> {
+    let now = site.settings.topics.partitions as usize;
+    if manifest.partitions == now {
+        return Ok(());
+    }
+    Err(RestoreError::Halt(format!(
+        "the state was built over {} partitions, the inputs have {now}; use another deployment and changelog, or restore the count",
+        manifest.partitions
+    )))
 }
 
 /// Step 7: is the last transaction in the changelog whole?

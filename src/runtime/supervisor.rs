@@ -116,7 +116,7 @@ impl Service {
             ends.push(LaneEnd { inbox, queued });
         }
         let lanes = ends.iter().map(|end| end.inbox.clone()).collect();
-        let poller = Poller::join(around.settings.clone(), around.published.clone(), ends, asked, around.observed.clone())?;
+        let poller = Poller::join(&around, ends, asked)?;
         spawn("poller", Who::Poller, report, move || poller.run())?;
         let status = around.observed.status.clone();
         let watchdog = std::thread::Builder::new().name("watchdog".into()).spawn(move || watchdog::watch(&status));

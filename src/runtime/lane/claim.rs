@@ -10,14 +10,13 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::shares::Stage;
 use super::{Lane, Trouble};
-use crate::id::{Offset, Partition};
+use crate::id::Partition;
 use crate::kafka::Record;
 use crate::kafka::consumer::add_at;
 use crate::runtime::changelog::{Claim, WRITER};
 use crate::runtime::clock;
 use crate::runtime::crash::{CrashPoint, pass};
 use crate::runtime::ownership::Ownership;
-use crate::runtime::restore::Ticket;
 
 impl Lane {
     pub(super) fn claim(&mut self) -> Result<(), Trouble> {
@@ -57,10 +56,8 @@ impl Lane {
         let suspicious = self.finish(ownership, &offsets)?;
         pass(CrashPoint::ClaimCommitted);
         self.refused_since = None;
-        let tickets: Vec<_> = due.iter().map(|partition| (*partition, self.producer.delivered(*partition))).collect();
-        for (partition, delivered) in tickets {
-            let Some(offset) = delivered else { return Err(Trouble::Reset("a claim was committed without a delivery report".into())) };
-            self.send_to_confirm(partition, &nonce, offset);
+        for partition in due {
+            self.send_to_confirm(*partition, &nonce);
         }
         if suspicious { self.renew_producer().map_err(Trouble::Fatal) } else { Ok(()) }
     }
@@ -69,22 +66,15 @@ impl Lane {
         let claim = Claim { instance: self.around.instance.to_string(), nonce: nonce.into() }.encode();
         let headers = [(WRITER, self.producer.id().as_bytes())];
         let topic = &*self.around.settings.topics.changelog.0;
-        let record = Record {
-            topic,
-            partition: partition.0,
-            key: Some(Claim::KEY),
-            value: Some(&claim),
-            headers: &headers,
-            timestamp: None,
-            tracked: true,
-        };
+        let record =
+            Record { topic, partition: partition.0, key: Some(Claim::KEY), value: Some(&claim), headers: &headers, timestamp: None };
         Ok(self.producer.send(&record)?)
     }
 
-    fn send_to_confirm(&mut self, partition: Partition, nonce: &str, offset: Offset) {
+    fn send_to_confirm(&mut self, partition: Partition, nonce: &str) {
         let Some(share) = self.shares.get_mut(&partition) else { return };
         match std::mem::replace(&mut share.stage, Stage::Waiting) {
-            Stage::Claiming(replayed) => self.confirm(partition, *replayed, Ticket { nonce: nonce.into(), offset }),
+            Stage::Claiming(replayed) => self.confirm(partition, *replayed, nonce.into()),
             other => share.stage = other,
         }
     }

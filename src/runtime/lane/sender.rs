@@ -16,6 +16,14 @@ use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
 use crate::runtime::{Settings, Topic, clock};
 use crate::transition::Direction;
 
+/// What a task's changelog partition was sent.
+pub struct Sent {
+    pub partition: Partition,
+    pub manifest: Vec<u8>,
+    /// The manifest included.
+    pub records: i64,
+}
+
 /// Turns one task's batch into records.
 pub struct Sender<'a> {
     pub producer: &'a TransactionalProducer,
@@ -25,8 +33,8 @@ pub struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Sends everything that the open batch of a task publishes. The manifest, as it was sent.
-    pub fn send(&self, partition: Partition, running: &mut Running) -> Result<Vec<u8>, Failure> {
+    /// Sends everything that the open batch of a task publishes.
+    pub fn send(&self, partition: Partition, running: &mut Running) -> Result<Sent, Failure> {
         self.send_transitions(running)?;
         self.send_memberships(running)?;
         running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
@@ -89,18 +97,19 @@ impl Sender<'_> {
             value: message.payload(),
             headers,
             timestamp: message.timestamp(),
-            tracked: false,
         })
     }
 
-    fn send_changelog(&self, partition: Partition, running: &mut Running) -> Result<Vec<u8>, Failure> {
+    fn send_changelog(&self, partition: Partition, running: &mut Running) -> Result<Sent, Failure> {
         let writer = [(WRITER, self.producer.id().as_bytes())];
         let mut first: &[(&str, &[u8])] = &writer;
         let mut tally = Tally::default();
+        let mut records = 0;
         let mut full_key = Vec::with_capacity(64);
         let mut result = Ok(());
         running.task.changes(&mut |key, value| {
             if result.is_ok() {
+                records += 1;
                 tally.add(key, value);
                 state_key(key, &mut full_key);
                 result = self.producer.send(&self.changelog(partition, &full_key, value, first));
@@ -109,8 +118,8 @@ impl Sender<'_> {
         });
         result?;
         let manifest = running.manifest(self.settings, &self.definitions, &tally).encode();
-        self.producer.send(&Record { tracked: true, ..self.changelog(partition, Manifest::KEY, Some(&manifest), first) })?;
-        Ok(manifest)
+        self.producer.send(&self.changelog(partition, Manifest::KEY, Some(&manifest), first))?;
+        Ok(Sent { partition, manifest, records: records + 1 })
     }
 
     fn changelog<'a>(

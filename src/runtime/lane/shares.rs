@@ -14,7 +14,7 @@ use crate::runtime::footprint::Footprint;
 use crate::runtime::mail::{Feed, Request};
 use crate::runtime::ownership::Token;
 use crate::runtime::progress::State;
-use crate::runtime::restore::{self, Replayed, RestoreError, Restored, Site, Ticket};
+use crate::runtime::restore::{self, Replayed, RestoreError, Restored, Site};
 use crate::runtime::task::Task;
 use crate::store::StoreError;
 
@@ -42,6 +42,9 @@ pub struct Running {
     pub offsets: Vec<(TopicName, Offset)>,
     /// Of the last committed transaction.
     pub number: u64,
+    /// Where a restore would go on in the changelog: never past what the store holds. Aborted transactions take offsets
+    /// that are not counted here; then a restore reads a little again, which changes nothing.
+    pub changelog_next: Offset,
     pub letters: Vec<Letter>,
     /// Inputs that have been read to their ends.
     pub ended: BTreeSet<TopicName>,
@@ -121,11 +124,11 @@ impl Lane {
     }
 
     /// Steps 5 and 7, on a thread of their own.
-    pub(super) fn confirm(&mut self, partition: Partition, replayed: Replayed, ticket: Ticket) {
+    pub(super) fn confirm(&mut self, partition: Partition, replayed: Replayed, nonce: String) {
         let site = self.send_abroad(partition, Stage::Confirming);
         let outbox = self.outbox.clone();
         self.spawn(partition, move || {
-            let result = restore::finish(&site, replayed, &ticket);
+            let result = restore::finish(&site, replayed, &nonce);
             let _ = outbox.send(Mail::Restored(site.partition, Box::new(result)));
         });
     }
@@ -196,7 +199,7 @@ impl Lane {
     }
 
     fn begin_running(&mut self, partition: Partition, restored: Restored) -> Result<(), RunError> {
-        let Restored { store, offsets, number, clock } = restored;
+        let Restored { store, offsets, number, clock, changelog_next } = restored;
         let definitions = &self.around.definitions;
         let task = Task::new(definitions.plan.clone(), definitions.options.clone(), store, clock).map_err(RunError::Store)?;
         self.feeds += 1;
@@ -206,8 +209,18 @@ impl Lane {
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
         let footprint = Footprint::new(self.around.observed.metrics.state.clone());
-        share.stage =
-            Stage::Running(Box::new(Running { task, feed, offsets, number, letters, ended, open: false, caused: Vec::new(), footprint }));
+        share.stage = Stage::Running(Box::new(Running {
+            task,
+            feed,
+            offsets,
+            number,
+            changelog_next,
+            letters,
+            ended,
+            open: false,
+            caused: Vec::new(),
+            footprint,
+        }));
         self.around.progress.moved(partition, State::Running);
         Ok(())
     }
@@ -237,8 +250,9 @@ impl Lane {
 
 impl Running {
     /// The open batch is in the changelog and in the store: nothing of it is open any more.
-    pub fn committed(&mut self) {
+    pub fn committed(&mut self, changelog_next: Offset) {
         self.number += 1;
+        self.changelog_next = changelog_next;
         self.letters.clear();
         self.caused.clear();
         self.open = false;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::sender::Sender;
+use super::sender::{Sender, Sent};
 use super::shares::Stage;
 use super::{Lane, Trouble};
 use crate::id::{Offset, Partition};
@@ -37,9 +37,6 @@ const SUSPICIOUS: Duration = Duration::from_millis(50);
 const ALARM: Duration = Duration::from_secs(15);
 /// How often a refused batch is tried again while no rebalance is seen.
 const RETRY: Duration = Duration::from_millis(100);
-
-/// What was sent as each task's manifest.
-type Manifests = Vec<(Partition, Vec<u8>)>;
 
 impl Lane {
     /// Commits what the shares have that we own at this moment.
@@ -105,12 +102,12 @@ impl Lane {
         pass(CrashPoint::BeforeBegin);
         self.producer.begin()?;
         pass(CrashPoint::AfterBegin);
-        let (offsets, manifests) = self.send_batches(partitions)?;
+        let (offsets, sent) = self.send_batches(partitions)?;
         pass(CrashPoint::AfterSend);
         let suspicious = self.finish(ownership, &offsets)?;
         pass(CrashPoint::AfterCommit);
         self.figures.commit_took(clock::now().duration_since(began));
-        self.store(&manifests)?;
+        self.store(&sent)?;
         pass(CrashPoint::AfterStore);
         if suspicious {
             self.renew_producer().map_err(Trouble::Fatal)?;
@@ -129,19 +126,19 @@ impl Lane {
         self.commit()
     }
 
-    /// The input offsets that go with the records, and the manifest of each task.
-    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Manifests), Trouble> {
+    /// The input offsets that go with the records, and what each changelog partition was sent.
+    fn send_batches(&mut self, partitions: &[Partition]) -> Result<(TopicPartitionList, Vec<Sent>), Trouble> {
         let mut offsets = TopicPartitionList::new();
-        let mut manifests = Vec::with_capacity(partitions.len());
+        let mut sent = Vec::with_capacity(partitions.len());
         let Lane { producer, around, shares, .. } = self;
         let sender = Sender { producer, settings: &around.settings, definitions: around.definitions.fingerprint() };
         for partition in partitions {
             if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
-                manifests.push((*partition, sender.send(*partition, running)?));
+                sent.push(sender.send(*partition, running)?);
                 add_at(&mut offsets, *partition, &running.offsets)?;
             }
         }
-        Ok((offsets, manifests))
+        Ok((offsets, sent))
     }
 
     fn drain(&self) -> Result<(), Trouble> {
@@ -206,21 +203,20 @@ impl Lane {
     }
 
     /// Writes each task's batch to its store.
-    fn store(&mut self, manifests: &Manifests) -> Result<(), Trouble> {
-        for (index, (partition, manifest)) in manifests.iter().enumerate() {
+    fn store(&mut self, sent: &[Sent]) -> Result<(), Trouble> {
+        for (index, sent) in sent.iter().enumerate() {
             if index > 0 {
                 pass(CrashPoint::BetweenStores);
             }
-            let Some(manifest_at) = self.producer.delivered(*partition) else {
-                return Err(Trouble::Reset("a manifest was committed without a delivery report".into()));
-            };
-            let Some(Stage::Running(running)) = self.shares.get_mut(partition).map(|share| &mut share.stage) else { continue };
+            let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
             self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall());
-            if let Err(error) = running.task.commit(manifest, Offset(manifest_at.0 + 1)) {
+            // The marker of the transaction takes an offset too.
+            let changelog_next = Offset(running.changelog_next.0 + sent.records + 1);
+            if let Err(error) = running.task.commit(&sent.manifest, changelog_next) {
                 // Committed, but not stored: the changelog has it, and the routine brings it back.
                 return Err(Trouble::Reset(error.to_string()));
             }
-            running.committed();
+            running.committed(changelog_next);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::{OLDEST_STORE_MS, PATIENCE, RestoreError, STILL, Site, Ticket, fence};
+use super::{OLDEST_STORE_MS, PATIENCE, RestoreError, STILL, Site, fence};
 use crate::id::Offset;
 use crate::kafka::Reader;
 use crate::kafka::consumer::Polled;
@@ -24,7 +24,7 @@ const CHUNK: usize = 8192;
 /// How far the changelog has been read.
 pub struct Replay {
     pub reader: Reader,
-    next: Offset,
+    pub next: Offset,
     /// Not yet written; the last value of each key.
     chunk: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     tally: Option<Tally>,
@@ -71,10 +71,12 @@ impl Replay {
     }
 
     /// Step 5. Ends at our claim, or behind it: compaction may take a claim that a later one superseded.
-    pub fn read_to_claim(&mut self, site: &Site, store: &Store, ticket: &Ticket) -> Result<(), RestoreError> {
+    pub fn read_to_claim(&mut self, site: &Site, store: &Store, nonce: &str) -> Result<(), RestoreError> {
         let mut deadline = Deadline::after(PATIENCE);
         let mut still = Deadline::after(STILL);
-        while self.claim.as_ref() != Some(&ticket.nonce) && self.next <= ticket.offset {
+        // The claim is committed: it stands before this end.
+        let end = end_of(site)?;
+        while self.claim.as_deref() != Some(nonce) && self.next < end {
             let before = self.next;
             self.read_one(site, store)?;
             if self.next > before {
@@ -171,8 +173,12 @@ fn is_old(manifest: Option<&Manifest>) -> bool {
 
 /// The changelog is shorter than what the store has read of it: it was deleted and made anew.
 fn is_beyond_end(site: &Site, position: Offset) -> Result<bool, RestoreError> {
-    // Committed readers see the last stable offset, which may lie below our position behind somebody's transaction.
+    Ok(position > end_of(site)?)
+}
+
+/// The end of the changelog, with what is not committed. A committed reader would be told the last stable offset, which
+/// may lie below our own position, behind somebody's open transaction.
+fn end_of(site: &Site) -> Result<Offset, RestoreError> {
     let reader = Reader::connect(&site.settings.kafka, Isolation::Uncommitted)?;
-    let (_, end) = reader.watermarks(&site.settings.topics.changelog, site.partition, Duration::from_secs(10))?;
-    Ok(position > end)
+    Ok(reader.watermarks(&site.settings.topics.changelog, site.partition, Duration::from_secs(10))?.1)
 }
