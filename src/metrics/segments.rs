@@ -41,7 +41,7 @@ impl TransitionMetrics {
             segments: segments.iter().map(|key| (key.clone(), handles(key))).collect(),
             latency: declare
                 .latency("segmentd_transition_latency_seconds", "From a record's source timestamp to its committed transition")?,
-            timer_lag: declare.latency("segmentd_timer_lag_seconds", "From a timer's due instant to its committed effect")?,
+            timer_lag: declare.latency("segmentd_timer_lag_seconds", "From the instant at which a timer was due by the task clock (clock.idle_delay behind the wall clock) to its committed effect")?,
         })
     }
 

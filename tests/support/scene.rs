@@ -71,6 +71,16 @@ impl Scene {
         self.writer.flush();
     }
 
+    /// A reader of the transitions, once the service has made their topic.
+    pub fn await_transitions(&self) -> Tail {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !exists(self.broker.bootstrap(), TRANSITIONS) {
+            assert!(Instant::now() < deadline, "no output topic\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Tail::open(self.broker.bootstrap(), TRANSITIONS)
+    }
+
     /// Waits until a reader has seen as many transitions as events were sent.
     pub fn await_all(&mut self, patience: Duration) {
         let expected = (2 * self.orders - 1) * CUSTOMERS;
