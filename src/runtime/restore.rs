@@ -39,6 +39,9 @@ use replay::Replay;
 
 /// How long a step may stand still before somebody must have died inside a transaction.
 const STILL: Duration = Duration::from_secs(1);
+/// After this no transaction can be open that could change the group's offsets: `transaction.timeout.ms` and the broker's
+/// sweep are 10 s each. Offsets that are pending even then are left over; it was seen once, after a broker's restart.
+const PENDING: Duration = Duration::from_secs(25);
 /// After this the routine starts again from step 1.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A store that is older than this may have missed tombstones, which Kafka removes after `delete.retention.ms` (7 d).
@@ -106,7 +109,7 @@ pub fn begin(site: &Site, store: Option<Store>) -> Result<Replayed, RestoreError
     let mut replay = Replay::begin(site, &store)?;
     replay.read_to_end(site, &store)?;
     pass(CrashPoint::AfterReplay);
-    let group = group_offsets(site, &replay.reader)?;
+    let group = group_offsets(site, &replay)?;
     pass(CrashPoint::AfterGroupOffsets);
     let offsets = starting_offsets(site, &replay, group)?;
     Ok(Replayed { store, offsets, replay })
@@ -177,17 +180,24 @@ impl Site {
     }
 }
 
-/// Step 3.
-fn group_offsets(site: &Site, reader: &Reader) -> Result<Vec<Option<Offset>>, RestoreError> {
-    let deadline = Deadline::after(PATIENCE);
+/// Step 3. Nothing where the group's offsets stay pending and a manifest knows them: it is the truth in any case, and what a
+/// predecessor may still commit stands before our claim, so that step 5 finds it.
+fn group_offsets(site: &Site, replay: &Replay) -> Result<Vec<Option<Offset>>, RestoreError> {
+    let inputs = site.settings.inputs();
+    let (deadline, pending) = (Deadline::after(PATIENCE), Deadline::after(PENDING));
     let mut still = Deadline::after(STILL);
     loop {
-        match reader.committed(&site.settings.inputs(), site.partition, Duration::from_millis(500)) {
+        let failure = match replay.reader.committed(&inputs, site.partition, Duration::from_millis(500)) {
             Ok(offsets) => return Ok(offsets),
-            Err(failure) => tracing::debug!(partition = site.partition.0, %failure, "the group's offsets are not there yet"),
+            Err(failure) => failure,
+        };
+        tracing::debug!(partition = site.partition.0, %failure, "the group's offsets are not there yet");
+        if pending.is_past() && replay.last.is_some() {
+            tracing::warn!(partition = site.partition.0, %failure, "the group's offsets stay pending; the manifest's count");
+            return Ok(vec![None; inputs.len()]);
         }
         if still.is_past() {
-            fence::end_blocking(site, reader)?;
+            fence::end_blocking(site, &replay.reader)?;
             still = Deadline::after(STILL);
         }
         site.check(deadline, 3)?;
