@@ -190,3 +190,30 @@ fn a_record_on_the_wrong_partition_reaches_its_customers_task() {
     scene.assert_each_once();
     assert!(!read_all(scene.broker.bootstrap(), MEMBERSHIP).is_empty());
 }
+
+#[test]
+fn with_no_event_coming_a_customer_leaves_at_the_due_instant() {
+    let mut scene = Scene::new(4);
+    scene.define("segments: [{key: recent, when: 'count(orders last 3s) > 0'}]");
+    let mut service = scene.service("a", &[("SERVICE_FOLLOW_WALL", "1")]);
+    scene.await_outputs(Duration::from_secs(40));
+    let now = jiff::Timestamp::now().round(jiff::Unit::Millisecond).unwrap();
+    let order = format!(
+        r#"{{"type":"track","event":"Order Completed","userId":"c","timestamp":"{now:.3}","properties":{{"order_id":"o","total":20}}}}"#
+    );
+    scene.send(INPUT, None, "c", Some(order.as_bytes()));
+    let records = scene.await_transitions(2, Duration::from_secs(20));
+    service.terminate();
+    let exit = records[1].json();
+    let due = now + jiff::Span::new().seconds(3);
+    assert_eq!((exit["properties"]["transition"].as_str(), exit["properties"]["cause"].as_str()), (Some("exited"), Some("time")));
+    assert_eq!(
+        exit["properties"]["at"].as_str().unwrap(),
+        format!("{due:.3}"),
+        "stamped with the due instant, not with when it was noticed"
+    );
+    let decided: jiff::Timestamp = exit["properties"]["decided_at"].as_str().unwrap().parse().unwrap();
+    let late = decided.duration_since(due).as_millis();
+    // The task clock stays 2 s behind the wall clock (`clock.idle_delay`); what comes on top is ours.
+    assert!((2000..3000).contains(&late), "fired {late} ms after it was due");
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::client::{Tail, Writer, create_topic, exists, read_all};
+use super::client::{Read, Tail, Writer, create_topic, exists, read_all};
 use super::kafka::Broker;
 use super::service::{INPUT, Service, TRANSITIONS};
 
@@ -33,6 +33,11 @@ impl Scene {
         let segments = (1..=MOST_ORDERS).map(|n| format!("  - {{key: n{n}, when: 'count(orders lifetime) == {n}'}}\n"));
         fs::write(states.path().join("segments.yaml"), format!("segments:\n{}", segments.collect::<String>())).expect("segments");
         Scene { broker, states, writer, tail: None, orders: 0 }
+    }
+
+    /// Other segments than those that count orders.
+    pub fn define(&self, segments: &str) {
+        fs::write(self.states.path().join("segments.yaml"), segments).expect("segments");
     }
 
     /// A service with a state folder of this name.
@@ -71,31 +76,31 @@ impl Scene {
         self.writer.flush();
     }
 
-    /// A reader of the transitions, once the service has made their topic.
-    pub fn await_transitions(&self) -> Tail {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !exists(self.broker.bootstrap(), TRANSITIONS) {
-            assert!(Instant::now() < deadline, "no output topic\n{}", self.logs());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Tail::open(self.broker.bootstrap(), TRANSITIONS)
+    /// Waits until a reader has seen all transitions of the orders that were sent.
+    pub fn await_all(&mut self, patience: Duration) {
+        self.await_transitions((2 * self.orders - 1) * CUSTOMERS, patience);
     }
 
-    /// Waits until a reader has seen as many transitions as events were sent.
-    pub fn await_all(&mut self, patience: Duration) {
-        let expected = (2 * self.orders - 1) * CUSTOMERS;
+    /// Waits until a reader has seen `count` transitions; all that it has seen.
+    pub fn await_transitions(&mut self, count: usize, patience: Duration) -> &[Read] {
         let deadline = Instant::now() + patience;
-        while self.tail.is_none() && Instant::now() < deadline {
+        self.await_outputs(patience);
+        let seen = self.tail.as_mut().is_some_and(|tail| tail.read_until(count, deadline.saturating_duration_since(Instant::now())));
+        let records = self.tail.as_ref().map_or(&[][..], |tail| &tail.records);
+        assert!(seen, "only {} of {count} transitions after {patience:?}\n{}", records.len(), self.logs());
+        records
+    }
+
+    /// Waits until the service has made its topics.
+    pub fn await_outputs(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.tail.is_none() {
+            assert!(Instant::now() < deadline, "no output topic after {patience:?}\n{}", self.logs());
             if exists(self.broker.bootstrap(), TRANSITIONS) {
                 self.tail = Some(Tail::open(self.broker.bootstrap(), TRANSITIONS));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let found = self.tail.as_mut().map_or(0, |tail| {
-            tail.read_until(expected, deadline.saturating_duration_since(Instant::now()));
-            tail.records.len()
-        });
-        assert!(found >= expected, "only {found} of {expected} transitions after {patience:?}\n{}", self.logs());
     }
 
     /// `false`: it still lives after `patience`.
