@@ -4,10 +4,9 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use segmentd::runtime::crash::{CrashPoint, VARIABLE};
-use segmentd::time::EventTime;
 use support::client::read_all;
 use support::scene::Scene;
 use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, serve};
@@ -27,31 +26,6 @@ fn every_event_leads_to_its_transition_once() {
     let stopped = service.terminate();
     assert!(stopped < Duration::from_secs(5), "SIGTERM to exit took {stopped:?}");
     scene.assert_each_once();
-}
-
-#[test]
-fn a_customer_leaves_at_the_due_instant_though_no_event_comes() {
-    let scene = Scene::new(4);
-    let segments = "segments: [{key: recent, when: 'count(orders last 4s) > 0'}]";
-    std::fs::write(scene.states.path().join("segments.yaml"), segments).expect("segments");
-    let mut service = scene.service("a", &[("SERVICE_FOLLOW_WALL", "1")]);
-    let mut tail = scene.await_transitions();
-    let now = || EventTime::from_millis(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64);
-    let ordered_at = now();
-    let order = format!(
-        r#"{{"type":"track","event":"Order Completed","userId":"c","timestamp":"{ordered_at}","properties":{{"order_id":"o","total":1}}}}"#
-    );
-    scene.send(INPUT, None, "c", Some(order.as_bytes()));
-    assert!(tail.read_until(2, Duration::from_secs(30)), "{:?}\n{}", tail.records, scene.logs());
-    let seen_at = now();
-    service.terminate();
-    let due = EventTime::from_millis(ordered_at.millis() + 4_000);
-    let exit = &tail.records[1].json()["properties"];
-    assert_eq!((exit["transition"].as_str(), exit["cause"].as_str()), (Some("exited"), Some("time")));
-    assert_eq!(exit["at"].as_str(), Some(&*due.to_string()));
-    // `clock.idle_delay` is 2 s; firing and committing are the rest.
-    let lag = seen_at.millis() - due.millis();
-    assert!(lag < 4_000, "seen {lag} ms after it was due");
 }
 
 #[test]
