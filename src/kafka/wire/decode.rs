@@ -1,6 +1,8 @@
 //! A record's bytes to an [`Event`], in one pass.
 //!
-//!     bytes ─prefix, UTF-8→ text ─walk→ notes ─envelope→ record ─route→ stream ─check→ Event
+//! ```text
+//! bytes ─prefix, UTF-8→ text ─walk→ notes ─envelope→ record ─route→ stream ─check→ Event
+//! ```
 //!
 //! Understood: the Segment Spec's `track` and `identify`, bare or as the data of a CloudEvent 1.0 (structured: an
 //! object with `specversion`, `type` and `data`; binary: `ce_*` headers), with or without the five bytes that

@@ -2,7 +2,9 @@
 //!
 //! A pointer is RFC 6901, with `*` as a segment for every element of an array. The nodes stand in pre-order:
 //!
-//!     0 (root) · 1 /messageId · 2 /properties · 3 /properties/products · 4 /properties/products/* · 5 …/*/sku
+//! ```text
+//! 0 (root) · 1 /messageId · 2 /properties · 3 /properties/products · 4 /properties/products/* · 5 …/*/sku
+//! ```
 //!
 //! **Invariant:** the descendants of node n are exactly `n+1 .. end(n)`.
 
