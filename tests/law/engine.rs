@@ -12,9 +12,9 @@ use super::naive::{self, Ends, Rule, rule_of};
 use super::shrink::smallest;
 
 /// `PROPTEST_CASES` asks for other numbers.
-const CASES: u32 = 500;
+pub const CASES: u32 = 500;
 
-fn config(cases: u32) -> ProptestConfig {
+pub fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() }
 }

@@ -26,8 +26,14 @@ fn without_segments(page: &Page) -> impl Iterator<Item = Page> {
     (0..page.segments.len()).map(|i| changed(page, |page| drop(page.segments.remove(i))))
 }
 
+/// Many at once first: half of them, a quarter, …
 fn without_events(page: &Page) -> impl Iterator<Item = Page> {
-    (0..page.events.len()).map(|i| changed(page, |page| drop(page.events.remove(i))))
+    let count = page.events.len();
+    let lengths =
+        std::iter::successors(Some(count.div_ceil(2)), |length| (*length > 1).then(|| length.div_ceil(2))).filter(move |_| count > 0);
+    lengths.flat_map(move |length| {
+        (0..count).step_by(length).map(move |from| changed(page, |page| drop(page.events.drain(from..(from + length).min(count)))))
+    })
 }
 
 fn without_fields(page: &Page) -> impl Iterator<Item = Page> {
