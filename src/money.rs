@@ -96,14 +96,6 @@ impl Number {
         matches!(self.0, Form::Small { units: 0, .. })
     }
 
-    /// The largest integer that is not above this number, if it fits.
-    pub fn floor(&self) -> Option<i64> {
-        match &self.0 {
-            Form::Small { units, over } => units.div_euclid(*over).to_i64(),
-            Form::Big(big) => big.floor().to_integer().to_i64(),
-        }
-    }
-
     /// Numerator and denominator in decimal digits, for storage; not reduced.
     pub fn to_parts(&self) -> (BigInt, BigInt) {
         match &self.0 {

@@ -20,7 +20,6 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use super::Outcome;
 use super::input::Lines;
 use super::report;
-use crate::config;
 use crate::kafka::Settings;
 use crate::kafka::partitioner::partition;
 use crate::kafka::settings::Logged;
@@ -54,13 +53,7 @@ pub struct Args {
 const LONGEST_LINE: usize = 64 << 20;
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let config = match config::load_or_default(args.config.as_deref(), std::env::vars()) {
-        Ok(config) => config,
-        Err(diagnostics) => {
-            report::complain(&diagnostics);
-            return Ok(Outcome::Refused);
-        }
-    };
+    let Some(config) = report::configuration(args.config.as_deref()) else { return Ok(Outcome::Refused) };
     let sender = Sender::connect(&config.kafka_settings(), &args.topic)?;
     let (sent, skipped) = send_all(args, &sender)?;
     sender.finish()?;

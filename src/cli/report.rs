@@ -3,9 +3,11 @@
 //! **Invariant:** the last line for a person says how many problems there are, also when not all are shown.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use clap::ValueEnum;
 
+use crate::config::{self, Config};
 use crate::rule::diagnostic::{Diagnostic, Style, render_all};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -24,6 +26,11 @@ pub fn complain(diagnostics: &[Diagnostic]) {
     if !diagnostics.is_empty() {
         eprintln!("{}", summary(diagnostics));
     }
+}
+
+/// The configuration that a command was given, or the default one; `None`: refused, and said why.
+pub fn configuration(path: Option<&Path>) -> Option<Config> {
+    config::load_or_default(path, std::env::vars()).inspect_err(|diagnostics| complain(diagnostics)).ok()
 }
 
 /// As JSON on stdout: here the problems are the result.

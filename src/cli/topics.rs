@@ -7,7 +7,7 @@ use clap::Parser;
 use comfy_table::{Table, presets};
 
 use super::{Outcome, report};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::kafka::topics::{self, Existing, Purpose, Topics, Wanted};
 
 /// Show the topics that the configuration needs, and create those that are missing
@@ -22,13 +22,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let config = match config::load_or_default(args.config.as_deref(), std::env::vars()) {
-        Ok(config) => config,
-        Err(diagnostics) => {
-            report::complain(&diagnostics);
-            return Ok(Outcome::Refused);
-        }
-    };
+    let Some(config) = report::configuration(args.config.as_deref()) else { return Ok(Outcome::Refused) };
     let cluster = Topics::connect(&config.kafka_settings())?;
     let mut existing = cluster.existing()?;
     let wanted = config.service_settings().wanted_topics();

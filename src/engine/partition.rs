@@ -131,11 +131,6 @@ impl Partition {
         self.clock = self.clock.max(to);
     }
 
-    /// The instant at which the next timer is due.
-    pub fn next_due(&mut self) -> Option<EventTime> {
-        self.next_timer().map(|(due, _)| due)
-    }
-
     /// How many customers have a timer.
     pub fn timers_pending(&self) -> usize {
         self.residents.iter().filter(|resident| resident.armed != EventTime::MAX).count()
