@@ -8,6 +8,7 @@ use std::process::Output;
 use assert_cmd::Command;
 use tempfile::TempDir;
 
+const DEMO_SEGMENTS: &str = "assets/demo.segments.yaml";
 const GOLDEN_SEGMENTS: &str = "tests/data/golden.segments.yaml";
 
 /// Runs `segmentd` in the repository's folder, without variables of ours.
@@ -60,7 +61,7 @@ fn the_version_names_a_revision() {
 
 #[test]
 fn the_configuration_and_the_definitions_that_are_shipped_are_right() {
-    for path in ["config/", "config/segments/", "config/streams.example.yaml", GOLDEN_SEGMENTS] {
+    for path in ["config/", "config/segments/", "config/streams.example.yaml", DEMO_SEGMENTS, GOLDEN_SEGMENTS] {
         let output = segmentd(&["check", "--deny-warnings", path]);
         assert_eq!(code(&output), 0, "{path}: {}", stderr(&output));
     }
@@ -126,7 +127,7 @@ fn a_replay_reads_stdin_and_reports_what_it_left_out() {
 
 #[test]
 fn an_audience_is_who_is_a_member_at_the_end() {
-    let sample = ["replay", "--segments", "config/segments/", "--format", "audience", "assets/demo.ndjson.zst"];
+    let sample = ["replay", "--segments", DEMO_SEGMENTS, "--format", "audience", "assets/demo.ndjson.zst"];
     let output = segmentd(&sample);
     let members = stdout(&output).matches(r#""loyal":{"since""#).count();
     let transitions = stdout(&segmentd(&[&sample[..3], &sample[5..]].concat()));
