@@ -13,6 +13,7 @@
 
 mod outlook;
 mod partition;
+mod stay;
 
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 
@@ -96,12 +97,22 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
         touched.sort_unstable();
         touched.dedup();
     }
+    for segment in stay::ended(at.plan, standing, at.t) {
+        let position = at.plan.segments[segment].position;
+        out.dirty[position / 64] |= 1 << (position % 64);
+    }
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
     out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
     settling.decide_dirty();
-    standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
     standing.at = at.t;
+    standing.next_flip = next_flip(at.plan, standing);
+}
+
+/// The first instant after the last evaluation at which time alone may change something.
+fn next_flip(plan: &Plan, standing: &Standing) -> EventTime {
+    let flips = standing.predicates.iter().map(|p| p.flip);
+    flips.chain(stay::next_end(plan, standing)).min().unwrap_or(EventTime::MAX)
 }
 
 struct Settling<'a> {
@@ -152,7 +163,7 @@ impl Settling<'_> {
             Some(exit_when) => !exit_when.holds(&truth) && (membership.is_member() || plan.when.holds(&truth)),
             None => plan.when.holds(&truth),
         };
-        if is == membership.is_member() {
+        if is == membership.is_member() || stay::holds(self.at.plan, self.standing, segment, self.at.t) {
             return;
         }
         let now = &mut self.standing.memberships[segment];
@@ -195,5 +206,5 @@ pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut
     for predicate in 0..plan.predicates.len() {
         standing.predicates[predicate] = at.truth(standing, predicate);
     }
-    standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
+    standing.next_flip = next_flip(plan, standing);
 }

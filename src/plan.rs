@@ -46,6 +46,8 @@ pub struct Plan {
     pub segments: Vec<SegmentPlan>,
     /// Segment indexes such that a segment stands after those that it names.
     pub order: Vec<usize>,
+    /// Segments with a `min_stay`.
+    pub stays: Vec<usize>,
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
@@ -145,6 +147,8 @@ pub struct SegmentPlan {
     pub version: Arc<str>,
     pub when: Logic,
     pub exit_when: Option<Logic>,
+    /// How long nobody who entered leaves.
+    pub min_stay: Option<Span>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].

@@ -62,6 +62,7 @@ pub struct PageSegment {
     pub timezone: Option<String>,
     pub when: String,
     pub exit_when: Option<String>,
+    pub min_stay: Option<String>,
 }
 
 /// An input record as a page writes it: decoded and typed, but with all its fields.

@@ -44,6 +44,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         predicates: compiler.predicates,
         segments,
         order: definitions.evaluation_order.clone(),
+        stays: Vec::new(),
         lists: Arc::new(lists),
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
@@ -101,6 +102,7 @@ impl<'c> Compiler<'c> {
             version: definition.version.clone(),
             when: self.logic(&definition.when),
             exit_when: definition.exit_when.as_ref().map(|expr| self.logic(expr)),
+            min_stay: definition.min_stay,
             dependents: Vec::new(),
             position: 0,
             outlook: None,
@@ -323,6 +325,7 @@ impl Plan {
             self.over_stream[aggregate.stream].push(index);
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));
         }
+        self.stays = (0..self.segments.len()).filter(|segment| self.segments[*segment].min_stay.is_some()).collect();
         for (position, segment) in self.order.iter().enumerate() {
             let plan = &mut self.segments[*segment];
             plan.position = position;

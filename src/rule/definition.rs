@@ -27,7 +27,7 @@ use super::diagnostic::{Diagnostic, Location, Source};
 use super::yaml;
 use crate::event::Catalogue;
 use crate::id::{CustomerId, ListKey, SegmentKey};
-use crate::time::Zone;
+use crate::time::{Span, Zone};
 pub use file::MAX_FILE_BYTES;
 use loader::Loader;
 
@@ -55,6 +55,8 @@ pub struct SegmentDefinition {
     pub timezone: Zone,
     pub when: Expr,
     pub exit_when: Option<Expr>,
+    /// How long nobody who entered leaves.
+    pub min_stay: Option<Span>,
     pub on_create: OnCreate,
     /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
     pub version: Arc<str>,
@@ -111,9 +113,10 @@ pub fn load_text(name: &str, text: &str, names: Names<'_>, beside: &[&str]) -> L
 }
 
 /// The fingerprint of what decides who is a member, and nothing else.
-fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone) -> Arc<str> {
+fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone, min_stay: Option<Span>) -> Arc<str> {
     let exit_when = exit_when.map(Expr::to_string).unwrap_or_default();
+    let min_stay = min_stay.map(|span| format!("\0min_stay {span}")).unwrap_or_default();
     // NUL cannot stand in a zone's name or begin a rule: no two definitions run together.
-    let text = format!("{when}\0{exit_when}\0{}", timezone.name());
+    let text = format!("{when}\0{exit_when}\0{}{min_stay}", timezone.name());
     format!("{:032x}", xxh3_128(text.as_bytes())).into()
 }

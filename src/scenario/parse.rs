@@ -49,6 +49,7 @@ struct SegmentText {
     timezone: Option<String>,
     when: String,
     exit_when: Option<String>,
+    min_stay: Option<String>,
 }
 
 /// Reads every page of a text; pages are YAML documents, separated by `---`.
@@ -79,7 +80,8 @@ fn page_of(text: PageText, catalogue: &Catalogue) -> Result<Page, PageError> {
 
 impl SegmentText {
     fn meant(self) -> PageSegment {
-        PageSegment { key: SegmentKey::new(self.key), timezone: self.timezone, when: self.when, exit_when: self.exit_when }
+        let SegmentText { key, timezone, when, exit_when, min_stay } = self;
+        PageSegment { key: SegmentKey::new(key), timezone, when, exit_when, min_stay }
     }
 }
 

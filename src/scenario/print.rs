@@ -38,6 +38,9 @@ impl fmt::Display for PageSegment {
         if let Some(exit_when) = &self.exit_when {
             write!(f, ", exit_when: {}", quoted(exit_when))?;
         }
+        if let Some(min_stay) = &self.min_stay {
+            write!(f, ", min_stay: {min_stay}")?;
+        }
         f.write_str("}")
     }
 }
@@ -122,7 +125,7 @@ mod tests {
     fn a_printed_page_parses_back_to_itself() {
         let text = "name: it's a page
 lists: {staff: [a, b]}
-segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")'}]
+segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")', min_stay: 7d}]
 events:
   - {at: 2026-01-01T10:00:00Z, customer: d, partition: 2, orders: {order_id: a, total: 25.5, products.category: [wine, null]}}
   - {at: 2026-01-01T10:00:00Z, identify: {x: true, y: [1, b], z: null}}

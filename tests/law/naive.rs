@@ -13,7 +13,7 @@ use segmentd::event::streams::StreamRole;
 use segmentd::id::CustomerId;
 use segmentd::rule::ast::Expr;
 use segmentd::scenario::{Outcome, Page, PageEvent, PageSegment};
-use segmentd::time::EventTime;
+use segmentd::time::{EventTime, Span};
 use segmentd::transition::{Cause, Direction};
 
 use super::eval::{Memberships, View};
@@ -29,6 +29,8 @@ pub struct Rule {
     pub zone: TimeZone,
     pub when: Expr,
     pub exit_when: Option<Expr>,
+    /// ms.
+    pub min_stay: Option<i64>,
 }
 
 /// A segment of a page, parsed.
@@ -36,7 +38,8 @@ pub fn rule_of(segment: &PageSegment) -> Rule {
     let parse = |text: &str| segmentd::rule::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
     let zone = segment.timezone.as_deref().map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
     let exit_when = segment.exit_when.as_deref().map(parse);
-    Rule { key: segment.key.to_string(), zone, when: parse(&segment.when), exit_when }
+    let min_stay = segment.min_stay.as_deref().map(|text| Span::parse(text).unwrap().millis());
+    Rule { key: segment.key.to_string(), zone, when: parse(&segment.when), exit_when, min_stay }
 }
 
 /// What is the same for every customer.
@@ -153,7 +156,10 @@ impl Customer {
             membership.sequence += 1;
             let direction = if is { Direction::Entered } else { Direction::Exited };
             match direction {
-                Direction::Entered => membership.entry += 1,
+                Direction::Entered => {
+                    membership.entry += 1;
+                    membership.entered_at = now;
+                }
                 Direction::Exited => membership.left.push(now),
             }
             out.push(Outcome {
@@ -184,6 +190,9 @@ impl Customer {
             lists: &self.lists,
             now,
         };
+        if rule.min_stay.is_some_and(|stay| was && now < self.memberships[&rule.key].entered_at + stay) {
+            return true;
+        }
         match &rule.exit_when {
             Some(exit_when) => !view.holds(exit_when) && (was || view.holds(&rule.when)),
             None => view.holds(&rule.when),
@@ -202,7 +211,9 @@ impl Customer {
         let left = self.memberships.values().flat_map(|m| &m.left);
         let forgotten = left.flat_map(|left| survey.last_spans.iter().map(move |span| left + span));
         let boundaries = survey.calendars.iter().map(|calendar| calendar.bounds(self.decided_to).1);
-        leaves.chain(days).chain(forgotten).chain(boundaries).filter(|due| *due > self.decided_to).min()
+        let stays = world.rules.iter().filter_map(|rule| Some((self.memberships.get(&rule.key)?, rule.min_stay?)));
+        let released = stays.filter(|(m, _)| m.member).map(|(m, stay)| m.entered_at + stay);
+        leaves.chain(days).chain(forgotten).chain(boundaries).chain(released).filter(|due| *due > self.decided_to).min()
     }
 
     /// When the membership that has just begun ends, if nothing more happens.

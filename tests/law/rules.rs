@@ -22,11 +22,13 @@ pub fn segments() -> impl Strategy<Value = Vec<PageSegment>> {
 
 fn segment(place: usize) -> impl Strategy<Value = PageSegment> {
     let zone = prop::option::of(prop::sample::select(&ZONES[..]));
-    (zone, rule(place), prop::option::weighted(0.2, rule(place))).prop_map(move |(zone, when, exit_when)| PageSegment {
+    let min_stay = prop::option::weighted(0.25, span());
+    (zone, rule(place), prop::option::weighted(0.2, rule(place)), min_stay).prop_map(move |(zone, when, exit_when, min_stay)| PageSegment {
         key: format!("s{place}").as_str().into(),
         timezone: zone.map(String::from),
         when,
         exit_when,
+        min_stay,
     })
 }
 

@@ -51,7 +51,11 @@ fn simpler_rules(page: &Page) -> impl Iterator<Item = Page> {
 fn simpler(segment: &PageSegment) -> Vec<PageSegment> {
     let whens = parts(&segment.when).into_iter().map(|when| PageSegment { when, ..segment.clone() });
     let exits = segment.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageSegment { exit_when: Some(exit), ..segment.clone() });
-    let bare = [PageSegment { exit_when: None, ..segment.clone() }, PageSegment { timezone: None, ..segment.clone() }];
+    let bare = [
+        PageSegment { exit_when: None, ..segment.clone() },
+        PageSegment { min_stay: None, ..segment.clone() },
+        PageSegment { timezone: None, ..segment.clone() },
+    ];
     bare.into_iter().filter(|bare| bare != segment).chain(whens).chain(exits).collect()
 }
 

@@ -17,8 +17,9 @@ use crate::time::Zone;
 
 const FILE_KEYS: [&str; 2] = ["lists", "segments"];
 const FILE_KEYS_LATER: [&str; 1] = ["ladders"];
-const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "on_create", "tests"];
-const SEGMENT_KEYS_LATER: [&str; 5] = ["min_stay", "entry", "entry_topic", "expiring", "experiment"];
+const SEGMENT_KEYS: [&str; 11] =
+    ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "min_stay", "on_create", "tests"];
+const SEGMENT_KEYS_LATER: [&str; 4] = ["entry", "entry_topic", "expiring", "experiment"];
 
 /// The scalar that a rule was read from, to say where a name in it stands.
 pub struct Written {
@@ -109,6 +110,7 @@ impl<'a> Loader<'a> {
         let on_create = self.on_create(source, &entries);
         let when = self.required_rule(source, &entries, node);
         let exit_when = self.optional_rule(source, &entries);
+        let min_stay = entries.duration("min_stay", &mut self.diagnostics);
         let tags = entries.texts("tags", &mut self.diagnostics);
         let tests = entries.get("tests").cloned();
         let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
@@ -116,10 +118,10 @@ impl<'a> Loader<'a> {
         // Broken somewhere: what was wrong is reported.
         let (Some((key, location)), Some(timezone), Some(when), Ok(exit_when)) = (key, timezone, when, exit_when) else { return };
         let ((when, when_written), (exit_when, exit_written)) = (when, exit_when.unzip());
-        let version = version(&when, exit_when.as_ref(), &timezone);
+        let version = version(&when, exit_when.as_ref(), &timezone, min_stay);
         #[rustfmt::skip]
         let definition = SegmentDefinition {
-            key, name, description, owner, tags, timezone, when, exit_when, on_create, version, tests, location,
+            key, name, description, owner, tags, timezone, when, exit_when, min_stay, on_create, version, tests, location,
         };
         self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written });
     }
