@@ -11,21 +11,21 @@ fn loaded(text: &str) -> Loaded {
 
 /// What is said about a file; definitions are there exactly if none of it is an error.
 #[track_caller]
-fn check(text: &str) -> String {
+pub fn check(text: &str) -> String {
     let loaded = loaded(text);
     assert_eq!(loaded.definitions.is_none(), loaded.diagnostics.iter().any(Diagnostic::is_error));
     render_all(&loaded.diagnostics, Style::Plain).trim_end().to_owned()
 }
 
 #[track_caller]
-fn definitions(text: &str) -> Definitions {
+pub fn definitions(text: &str) -> Definitions {
     let loaded = loaded(text);
     assert_eq!(render_all(&loaded.diagnostics, Style::Plain), "");
     loaded.definitions.unwrap()
 }
 
 /// `code line:column` of each problem.
-fn places(text: &str) -> Vec<String> {
+pub fn places(text: &str) -> Vec<String> {
     let of = |d: &Diagnostic| match d.location.as_ref().and_then(Location::line_and_column) {
         Some((line, column)) => format!("{} {line}:{column}", d.code),
         None => d.code.to_owned(),
@@ -175,7 +175,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     1 | segmnts: []
       | ^^^^^^^ did you mean `segments`?
       |
-      = help: possible keys are lists, segments
+      = help: possible keys are lists, segments, ladders
 
     error[unknown-key]: a segment has no `whn`
      --> a.yaml:3:14
