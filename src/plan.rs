@@ -23,7 +23,8 @@ pub use formula::{Formula, Leaf};
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
-use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
+pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
@@ -48,6 +49,7 @@ pub struct Plan {
     pub order: Vec<usize>,
     /// Segments with a `min_stay`.
     pub stays: Vec<usize>,
+    pub ladders: Vec<LadderPlan>,
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
@@ -149,12 +151,22 @@ pub struct SegmentPlan {
     pub exit_when: Option<Logic>,
     /// How long nobody who entered leaves.
     pub min_stay: Option<Span>,
+    /// Its place, if it is a stage of a ladder.
+    pub stage: Option<Stage>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].
     pub position: usize,
     /// The part of the plan that decides this segment, to look ahead in; absent in such a part itself.
     pub outlook: Option<Box<Outlook>>,
+}
+
+/// Segments of which every customer is in exactly one.
+#[derive(Clone, Debug)]
+pub struct LadderPlan {
+    pub key: LadderKey,
+    /// Segment indexes by rank.
+    pub stages: Vec<usize>,
 }
 
 /// A plan of one segment and what it rests on, with the indexes that its parts have in the whole plan.

@@ -19,10 +19,9 @@ pub(super) fn holds(plan: &Plan, standing: &Standing, segment: usize, t: EventTi
     end(plan, standing, segment).is_some_and(|end| end > t)
 }
 
-/// The segments whose members were kept at the last evaluation and are free to leave at `t`.
-pub(super) fn ended<'a>(plan: &'a Plan, standing: &'a Standing, t: EventTime) -> impl Iterator<Item = usize> + 'a {
-    let ended = move |segment: usize| end(plan, standing, segment).is_some_and(|end| end > standing.at && end <= t);
-    plan.stays.iter().copied().filter(move |segment| ended(*segment))
+/// A member who had to stay at the last evaluation, and is free to leave at `t`.
+pub(super) fn has_ended(plan: &Plan, standing: &Standing, segment: usize, t: EventTime) -> bool {
+    end(plan, standing, segment).is_some_and(|end| end > standing.at && end <= t)
 }
 
 /// The next end after the last evaluation.

@@ -37,6 +37,7 @@ fn entered() -> Transition {
         valid_until: Some(at("2017-02-26T21:30:07Z")),
         version: "abc".into(),
         since: None,
+        moved: None,
     }
 }
 
