@@ -52,6 +52,22 @@ fn most_cases_lead_to_transitions() {
     assert!(productive.count() > 100);
 }
 
+/// The same for ladders, and for what keeps a customer on a stage.
+#[test]
+fn many_cases_move_customers_on_ladders_that_keep_them() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    let (mut moving, mut keeping) = (0, 0);
+    for _ in 0..200 {
+        let page = case(Shape::DENSE).new_tree(&mut runner).unwrap().current().0;
+        let found = transitions(&rules_of(&page), &page, &catalogue, Ends::Ignored);
+        moving += usize::from(found.iter().any(|outcome| outcome.from.is_some()));
+        let mut free = page.clone();
+        free.ladders.iter_mut().flat_map(|ladder| &mut ladder.stages).for_each(|stage| (stage.exit_when, stage.min_stay) = (None, None));
+        keeping += usize::from(transitions(&rules_of(&free), &free, &catalogue, Ends::Ignored) != found);
+    }
+    assert!(moving > 40 && keeping > 30, "{moving} move, in {keeping} it matters that a stage keeps");
+}
+
 /// A rule that the checker refuses would never reach the engine.
 #[test]
 fn every_case_passes_the_checker() {

@@ -20,7 +20,7 @@ fn one_of(texts: &'static [&'static str]) -> Text {
 /// come in any order of definition; of the stages of a ladder the last one has no rule.
 pub fn definitions() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
     let zones = [zone(), zone()];
-    let places = prop::collection::vec(prop_oneof![3 => Just(None), 3 => Just(Some(0)), 1 => Just(Some(1))], 1..=6usize);
+    let places = prop::collection::vec(prop_oneof![2 => Just(None), 4 => Just(Some(0)), 1 => Just(Some(1))], 1..=6usize);
     let definitions = places.prop_flat_map(|places| places.into_iter().enumerate().map(|(i, l)| definition(i, l)).collect::<Vec<_>>());
     let reachable = |(segments, ladders): &(Vec<PageSegment>, Vec<PageLadder>)| {
         let page = Page { segments: segments.clone(), ladders: ladders.clone(), ..EMPTY };
