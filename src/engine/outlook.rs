@@ -32,7 +32,8 @@ pub(super) fn valid_until(at: &At<'_>, standing: &Standing, segment: usize) -> O
 fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
     let mut part = Standing {
         at: standing.at,
-        cursors: outlook.aggregates.iter().map(|a| standing.cursors[*a].clone()).collect(),
+        cursors: outlook.windows.iter().map(|w| standing.cursors[*w]).collect(),
+        totals: outlook.aggregates.iter().map(|a| standing.totals[*a].clone()).collect(),
         predicates: outlook.predicates.iter().map(|p| standing.predicates[*p]).collect(),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
         next_flip: EventTime::MAX,
