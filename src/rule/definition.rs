@@ -10,8 +10,10 @@
 //! every rule exists; otherwise every problem of every file is reported, each at its place.
 
 mod entry;
+mod experiment;
 mod file;
 mod loader;
+mod publication;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -30,18 +32,10 @@ use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
 pub use file::MAX_FILE_BYTES;
 use loader::Loader;
+pub use publication::{EntryPolicy, OnCreate, Publication};
 
 /// More is a generated mistake, not a set of campaigns.
 pub const MAX_SEGMENTS: usize = 100_000;
-
-/// What happens to those for whom a new segment holds from the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnCreate {
-    /// They are members, and no entry is published.
-    Silent,
-    #[default]
-    Emit,
-}
 
 /// One segment as its author wrote it.
 #[derive(Clone, Debug)]
@@ -55,7 +49,8 @@ pub struct SegmentDefinition {
     pub timezone: Zone,
     pub when: Expr,
     pub exit_when: Option<Expr>,
-    pub on_create: OnCreate,
+    /// What is told of its memberships; it does not decide them.
+    pub publication: Publication,
     /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
     pub version: Arc<str>,
     /// `tests:`, not read yet.

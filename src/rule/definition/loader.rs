@@ -11,14 +11,14 @@ use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
 use super::super::yaml::{self, Node, TextMap};
 use super::super::{check, parser};
 use super::entry::{self, Entries};
-use super::{Definitions, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, resolve, version};
+use super::{Definitions, Loaded, MAX_SEGMENTS, Names, SegmentDefinition, publication, resolve, version};
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
 
 const FILE_KEYS: [&str; 2] = ["lists", "segments"];
 const FILE_KEYS_LATER: [&str; 1] = ["ladders"];
-const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "on_create", "tests"];
-const SEGMENT_KEYS_LATER: [&str; 5] = ["min_stay", "entry", "entry_topic", "expiring", "experiment"];
+const SEGMENT_KEYS: [&str; 9] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "tests"];
+const SEGMENT_KEYS_LATER: [&str; 1] = ["min_stay"];
 
 /// The scalar that a rule was read from, to say where a name in it stands.
 pub struct Written {
@@ -103,10 +103,11 @@ impl<'a> Loader<'a> {
 
     fn segment(&mut self, source: &Arc<Source>, node: &Node) {
         let Some(entries) = Entries::of(source, node, "a segment", &mut self.diagnostics) else { return };
-        entries.only(&SEGMENT_KEYS, &SEGMENT_KEYS_LATER, &mut self.diagnostics);
+        entries.only(&[&SEGMENT_KEYS[..], &publication::KEYS].concat(), &SEGMENT_KEYS_LATER, &mut self.diagnostics);
         let key = self.key(source, &entries, node);
         let timezone = self.timezone(source, &entries);
-        let on_create = self.on_create(source, &entries);
+        let key_written = key.as_ref().map(|(key, _)| key);
+        let publication = publication::read(source, &entries, key_written, self.names.catalogue, &mut self.diagnostics);
         let when = self.required_rule(source, &entries, node);
         let exit_when = self.optional_rule(source, &entries);
         let tags = entries.texts("tags", &mut self.diagnostics);
@@ -119,7 +120,7 @@ impl<'a> Loader<'a> {
         let version = version(&when, exit_when.as_ref(), &timezone);
         #[rustfmt::skip]
         let definition = SegmentDefinition {
-            key, name, description, owner, tags, timezone, when, exit_when, on_create, version, tests, location,
+            key, name, description, owner, tags, timezone, when, exit_when, publication, version, tests, location,
         };
         self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written });
     }
@@ -166,19 +167,6 @@ impl<'a> Loader<'a> {
             self.diagnostics.push(diagnostic.help("time zones have IANA names, such as `Europe/Berlin`"));
         }
         zone
-    }
-
-    fn on_create(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> OnCreate {
-        match entries.text("on_create", &mut self.diagnostics) {
-            None => OnCreate::default(),
-            Some((_, "silent")) => OnCreate::Silent,
-            Some((_, "emit")) => OnCreate::Emit,
-            Some((node, other)) => {
-                let diagnostic = entry::error("bad-value", source, node, format!("`{other}` is neither `silent` nor `emit`"));
-                self.diagnostics.push(diagnostic.suggest(other, ["silent", "emit"]));
-                OnCreate::default()
-            }
-        }
     }
 
     /// A rule that parses and whose types fit; its problems are reported.
