@@ -11,18 +11,22 @@
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
 //! changes in one place, [`Settling::decide`], and nowhere else.
 
+mod expiry;
 mod outlook;
 mod partition;
+mod publish;
 
+pub use expiry::Expiry;
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
 use crate::event::Event;
+use crate::experiment::Arm;
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Direction, Evidence};
+use crate::transition::{Direction, Evidence, Withheld};
 
 /// What leads to an evaluation.
 #[derive(Clone, Copy, Debug)]
@@ -46,17 +50,27 @@ pub struct Change {
     /// Of an entry: when it ends if nothing more happens.
     pub valid_until: Option<EventTime>,
     pub evidence: Vec<Evidence>,
+    pub arm: Option<Arm>,
+    /// Of an entry: why it is not published.
+    pub withheld: Option<Withheld>,
 }
 
 /// Room that is used again for each step, and the changes of the last one.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub changes: Vec<Change>,
+    /// Memberships whose end is announced, after the changes.
+    pub expiries: Vec<Expiry>,
     touched: Touched,
     dirty: Vec<u64>,
 }
 
 impl Outcome {
+    /// Nothing is told to anybody.
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.expiries.is_empty()
+    }
+
     fn clear_touched(&mut self) {
         self.touched.grown.clear();
         self.touched.changed.clear();
@@ -69,6 +83,7 @@ impl Outcome {
 /// fired what was due before it.
 pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input: Input<'_>, now: EventTime, out: &mut Outcome) -> Applied {
     out.changes.clear();
+    out.expiries.clear();
     out.clear_touched();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
@@ -81,6 +96,8 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     let at = At { plan, facts: &state.facts, customer, t: now };
     settle(&at, &mut state.standing, everything, out);
     explain(&at, &mut state.standing, &mut out.changes);
+    publish::publish(&at, &mut state.standing, &input, &mut out.changes);
+    expiry::announce(&at, &mut state.standing, &input, out);
     applied
 }
 
@@ -168,6 +185,8 @@ impl Settling<'_> {
             since: membership.since(),
             valid_until: None,
             evidence: Vec::new(),
+            arm: None,
+            withheld: None,
         });
         plan.dependents.iter().for_each(|predicate| self.evaluate(*predicate));
     }
@@ -196,4 +215,5 @@ pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut
         standing.predicates[predicate] = at.truth(standing, predicate);
     }
     standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
+    expiry::rebuild(&at, standing);
 }

@@ -24,6 +24,7 @@ pub use formula::{Formula, Leaf};
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
 use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::rule::Publication;
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
@@ -47,6 +48,8 @@ pub struct Plan {
     /// Segment indexes such that a segment stands after those that it names.
     pub order: Vec<usize>,
     pub lists: Arc<Vec<(ListKey, List)>>,
+    /// Segments whose ends are announced; none in a part to look ahead in.
+    pub expiring: Vec<usize>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -145,6 +148,8 @@ pub struct SegmentPlan {
     pub version: Arc<str>,
     pub when: Logic,
     pub exit_when: Option<Logic>,
+    /// What is told of its memberships.
+    pub publication: Arc<Publication>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].

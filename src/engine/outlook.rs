@@ -37,5 +37,6 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         next_flip: predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
         predicates,
+        told: Vec::new(),
     }
 }

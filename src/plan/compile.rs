@@ -45,6 +45,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         segments,
         order: definitions.evaluation_order.clone(),
         lists: Arc::new(lists),
+        expiring: expiring(definitions),
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
     };
@@ -55,8 +56,14 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     plan
 }
 
+fn expiring(definitions: &Definitions) -> Vec<usize> {
+    definitions.segments.iter().enumerate().filter(|(_, s)| s.publication.expiring.is_some()).map(|(i, _)| i).collect()
+}
+
+/// Other announcements need other timers, so they make another plan though they make no other segment.
 fn fingerprint(definitions: &Definitions) -> u64 {
-    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
+    let expiring = |s: &SegmentDefinition| s.publication.expiring.map(|span| format!(",{span}")).unwrap_or_default();
+    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}{}", s.key, s.version, expiring(s))).collect();
     xxh3_64(versions.join("\n").as_bytes())
 }
 
@@ -101,6 +108,7 @@ impl<'c> Compiler<'c> {
             version: definition.version.clone(),
             when: self.logic(&definition.when),
             exit_when: definition.exit_when.as_ref().map(|expr| self.logic(expr)),
+            publication: Arc::new(definition.publication.clone()),
             dependents: Vec::new(),
             position: 0,
             outlook: None,

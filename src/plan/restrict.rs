@@ -24,6 +24,7 @@ impl Plan {
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
             lists: self.lists.clone(),
+            expiring: Vec::new(),
             fingerprint: self.fingerprint,
         };
         plan.link();
@@ -89,6 +90,7 @@ impl Part<'_> {
             version: segment.version.clone(),
             when: self.logic(&segment.when),
             exit_when: segment.exit_when.as_ref().map(|logic| self.logic(logic)),
+            publication: segment.publication.clone(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,
