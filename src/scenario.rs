@@ -12,7 +12,7 @@
 //!   - {at: 2026-01-02T10:00:00Z, customer: anna, identify: {plan: gold}}
 //! until: 2026-03-01T00:00:00Z
 //! expect:
-//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event}
+//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event, published: true}
 //!   - {never: silver}
 //! ```
 //!
@@ -31,9 +31,12 @@ mod run;
 pub use compare::{Outcome, differences};
 pub use parse::{PageError, parse};
 
+use std::collections::BTreeMap;
+
 use smol_str::SmolStr;
 
 use crate::event::{Body, Catalogue, Event, Projection, StreamIndex, Value};
+use crate::experiment::Arm;
 use crate::id::{CustomerId, EventId, ListKey, Partition, SegmentKey};
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
@@ -62,6 +65,8 @@ pub struct PageSegment {
     pub timezone: Option<String>,
     pub when: String,
     pub exit_when: Option<String>,
+    /// Every other option by name.
+    pub options: BTreeMap<String, serde_json::Value>,
 }
 
 /// An input record as a page writes it: decoded and typed, but with all its fields.
@@ -84,24 +89,57 @@ pub enum Expectation {
     Never(SegmentKey),
 }
 
-/// A transition that must come; what is `None` may be anything.
+/// What a line of `expect` says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    Entered,
+    Exited,
+    /// Its end was announced.
+    Expiring,
+}
+
+/// A transition or an announcement that must come; what is `None` may be anything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpectedTransition {
     pub at: EventTime,
     pub customer: CustomerId,
     pub segment: SegmentKey,
-    pub direction: Direction,
+    pub happening: Happening,
     pub cause: Option<Cause>,
     pub sequence: Option<u64>,
     pub entry: Option<u64>,
     /// `Some(None)`: `valid_until: null`, it never ends by itself.
     pub valid_until: Option<Option<EventTime>>,
+    /// Whether it goes to the entry topic too; an exit never does.
+    pub published: Option<bool>,
+    pub arm: Option<Arm>,
 }
 
 impl Page {
     /// The segments that `expect` speaks of.
     pub fn named_segments(&self) -> std::collections::BTreeSet<&SegmentKey> {
         self.expect.iter().map(Expectation::segment).collect()
+    }
+}
+
+impl Happening {
+    pub const ALL: [Happening; 3] = [Happening::Entered, Happening::Exited, Happening::Expiring];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Happening::Entered => "entered",
+            Happening::Exited => "exited",
+            Happening::Expiring => "expiring",
+        }
+    }
+}
+
+impl From<Direction> for Happening {
+    fn from(direction: Direction) -> Happening {
+        match direction {
+            Direction::Entered => Happening::Entered,
+            Direction::Exited => Happening::Exited,
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageSegment};
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Value};
-use crate::transition::Direction;
 
 impl Page {
     /// Writes the page, an entry a line; ends with a newline.
@@ -38,6 +37,8 @@ impl fmt::Display for PageSegment {
         if let Some(exit_when) = &self.exit_when {
             write!(f, ", exit_when: {}", quoted(exit_when))?;
         }
+        // JSON is YAML.
+        self.options.iter().try_for_each(|(name, value)| write!(f, ", {name}: {value}"))?;
         f.write_str("}")
     }
 }
@@ -87,15 +88,11 @@ impl fmt::Display for Expectation {
 
 impl fmt::Display for ExpectedTransition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let direction = match self.direction {
-            Direction::Entered => "entered",
-            Direction::Exited => "exited",
-        };
         write!(f, "{{at: {}, ", self.at)?;
         if self.customer.as_str() != DEFAULT_CUSTOMER {
             write!(f, "customer: {}, ", quoted(self.customer.as_str()))?;
         }
-        write!(f, "{direction}: {}", self.segment)?;
+        write!(f, "{}: {}", self.happening.as_str(), self.segment)?;
         if let Some(cause) = self.cause {
             write!(f, ", cause: {}", cause.as_str())?;
         }
@@ -110,6 +107,12 @@ impl fmt::Display for ExpectedTransition {
             Some(None) => f.write_str(", valid_until: null")?,
             Some(Some(until)) => write!(f, ", valid_until: {until}")?,
         }
+        if let Some(published) = self.published {
+            write!(f, ", published: {published}")?;
+        }
+        if let Some(arm) = self.arm {
+            write!(f, ", arm: {}", arm.as_str())?;
+        }
         f.write_str("}")
     }
 }
@@ -122,12 +125,12 @@ mod tests {
     fn a_printed_page_parses_back_to_itself() {
         let text = "name: it's a page
 lists: {staff: [a, b]}
-segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")'}]
+segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")', entry: at_most 2, experiment: {holdout: 50%, steps: [orders]}}]
 events:
   - {at: 2026-01-01T10:00:00Z, customer: d, partition: 2, orders: {order_id: a, total: 25.5, products.category: [wine, null]}}
   - {at: 2026-01-01T10:00:00Z, identify: {x: true, y: [1, b], z: null}}
 until: 2026-01-02T00:00:00Z
-expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null}, {never: t}]
+expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null, published: false, arm: control}, {never: t}]
 ";
         let catalogue = Catalogue::segment_spec();
         let pages = super::super::parse(text, &catalogue).unwrap();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use segmentd::event::Catalogue;
-use segmentd::scenario::Page;
+use segmentd::scenario::{Page, PageSegment};
 use segmentd::time::EventTime;
 
 use super::events::{self, Shape};
@@ -23,10 +23,19 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Rules, a history of that shape, and silence after it.
+/// Rules, a history of that shape, and silence after it. Nobody announces anything: to find every end takes long.
 pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
+    case_of(shape, rules::segments(false))
+}
+
+/// The same, with many ends that are announced.
+pub fn announcing(shape: Shape) -> impl Strategy<Value = Case> {
+    case_of(shape, rules::segments(true))
+}
+
+fn case_of(shape: Shape, segments: impl Strategy<Value = Vec<PageSegment>>) -> impl Strategy<Value = Case> {
     let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
-    (rules::segments(), beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
+    (segments, beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
         events::history(beginning, shape, customers).prop_map(move |events| {
             Case(Page {
                 name: "found by chance".into(),

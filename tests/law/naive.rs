@@ -10,14 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use segmentd::event::Catalogue;
 use segmentd::event::streams::StreamRole;
+use segmentd::experiment::Arm;
 use segmentd::id::CustomerId;
 use segmentd::rule::ast::Expr;
-use segmentd::scenario::{Outcome, Page, PageEvent, PageSegment};
+use segmentd::scenario::{Happening, Outcome, Page, PageEvent, PageSegment};
 use segmentd::time::EventTime;
-use segmentd::transition::{Cause, Direction};
+use segmentd::transition::Cause;
 
 use super::eval::{Memberships, View};
 use super::history::History;
+use super::publication::{self, Publication};
 use super::survey::Survey;
 
 const DAY: i64 = 86_400_000;
@@ -29,6 +31,7 @@ pub struct Rule {
     pub zone: TimeZone,
     pub when: Expr,
     pub exit_when: Option<Expr>,
+    pub publication: Publication,
 }
 
 /// A segment of a page, parsed.
@@ -36,7 +39,7 @@ pub fn rule_of(segment: &PageSegment) -> Rule {
     let parse = |text: &str| segmentd::rule::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
     let zone = segment.timezone.as_deref().map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
     let exit_when = segment.exit_when.as_deref().map(parse);
-    Rule { key: segment.key.to_string(), zone, when: parse(&segment.when), exit_when }
+    Rule { key: segment.key.to_string(), zone, when: parse(&segment.when), exit_when, publication: publication::of(segment) }
 }
 
 /// What is the same for every customer.
@@ -47,6 +50,8 @@ pub struct World<'a> {
     survey: Survey,
     page: &'a Page,
     ends: Ends,
+    /// Whether ends are announced.
+    announces: bool,
 }
 
 #[derive(Clone)]
@@ -55,6 +60,14 @@ struct Customer {
     lists: BTreeSet<String>,
     history: History,
     memberships: Memberships,
+    /// By segment: every entry with whether the policy let it through.
+    entries: BTreeMap<String, Vec<(i64, bool)>>,
+    /// By segment: when the membership ends by itself, as of the last event or entry.
+    ends: BTreeMap<String, Option<EventTime>>,
+    /// By segment: the transition that began the membership, and its end, that were announced last.
+    announced: BTreeMap<String, (u64, i64)>,
+    /// When the next announcement is due.
+    next_announcement: Option<i64>,
     /// Everything up to and including this instant has been decided.
     decided_to: i64,
 }
@@ -73,7 +86,7 @@ pub enum Ends {
 
 /// The transitions of a page, each partition's in order.
 pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends };
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends, announces: true };
     let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
     let mut out = Vec::new();
     for event in &page.events {
@@ -137,7 +150,17 @@ fn cause_of(role: StreamRole) -> Cause {
 impl Customer {
     fn new(id: &CustomerId, world: &World, clock: i64) -> Customer {
         let lists = world.page.lists.iter().filter(|(_, ids)| ids.contains(id)).map(|(key, _)| key.to_string()).collect();
-        Customer { id: id.clone(), lists, history: History::default(), memberships: Memberships::new(), decided_to: clock }
+        Customer {
+            id: id.clone(),
+            lists,
+            history: History::default(),
+            memberships: Memberships::new(),
+            entries: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            announced: BTreeMap::new(),
+            next_announcement: None,
+            decided_to: clock,
+        }
     }
 
     /// Evaluates every rule at `now` and writes down what changed.
@@ -151,25 +174,86 @@ impl Customer {
             }
             membership.member = is;
             membership.sequence += 1;
-            let direction = if is { Direction::Entered } else { Direction::Exited };
-            match direction {
-                Direction::Entered => membership.entry += 1,
-                Direction::Exited => membership.left.push(now),
+            match is {
+                true => membership.entry += 1,
+                false => membership.left.push(now),
             }
+            let (sequence, entry) = (membership.sequence, membership.entry);
+            let arm = rule.publication.arm(&self.id);
             out.push(Outcome {
                 customer: self.id.clone(),
                 segment: rule.key.as_str().into(),
-                direction,
+                happening: if is { Happening::Entered } else { Happening::Exited },
                 at: EventTime::from_millis(now),
-                sequence: membership.sequence,
-                entry: membership.entry,
+                sequence,
+                entry,
                 cause,
                 valid_until: None,
+                published: is && self.lets_through(rule, now) && arm != Some(Arm::Control),
+                arm,
             });
         }
         self.decided_to = now;
         if world.ends == Ends::Found {
-            out[first..].iter_mut().filter(|o| o.direction == Direction::Entered).for_each(|o| o.valid_until = self.end_of(o, world));
+            let entered = out[first..].iter_mut().filter(|o| o.happening == Happening::Entered);
+            entered.for_each(|o| o.valid_until = self.end_of(o.segment.as_str(), world));
+        }
+        if world.announces {
+            self.find_ends(cause, &out[first..], world);
+            self.announce(now, cause, world, out);
+        }
+    }
+
+    /// Notes an entry, and whether its policy lets it through.
+    fn lets_through(&mut self, rule: &Rule, now: i64) -> bool {
+        let before = self.entries.entry(rule.key.clone()).or_default();
+        let through = rule.publication.lets_through(now, before);
+        before.push((now, through));
+        through
+    }
+
+    /// Time alone moves no end that it was foreseen to bring.
+    fn find_ends(&mut self, cause: Cause, changes: &[Outcome], world: &World) {
+        for rule in world.rules.iter().filter(|rule| rule.publication.expiring.is_some()) {
+            if cause != Cause::Time || changes.iter().any(|change| change.segment.as_str() == rule.key) {
+                let member = self.memberships.get(&rule.key).is_some_and(|m| m.member);
+                let end = if member { self.end_of(&rule.key, world) } else { None };
+                self.ends.insert(rule.key.clone(), end);
+            }
+        }
+    }
+
+    /// Announces the ends that are near, in order of definition, and notes when the next will be.
+    fn announce(&mut self, now: i64, cause: Cause, world: &World, out: &mut Vec<Outcome>) {
+        self.next_announcement = None;
+        for key in world.page.segments.iter().map(|segment| segment.key.as_str()) {
+            let rule = world.rules.iter().find(|rule| rule.key == key).unwrap();
+            let membership = self.memberships.get(key).filter(|m| m.member).map(|m| (m.sequence, m.entry));
+            let (Some(before), Some((sequence, entry))) = (rule.publication.expiring, membership) else { continue };
+            let Some(end) = self.ends[key] else { continue };
+            let told = (sequence, end.millis());
+            if self.announced.get(key) == Some(&told) {
+                continue;
+            }
+            let due = end.millis() - before;
+            if due > now {
+                self.next_announcement = Some(self.next_announcement.unwrap_or(due).min(due));
+                continue;
+            }
+            self.announced.insert(key.to_owned(), told);
+            let arm = rule.publication.arm(&self.id);
+            out.push(Outcome {
+                customer: self.id.clone(),
+                segment: key.into(),
+                happening: Happening::Expiring,
+                at: EventTime::from_millis(now),
+                sequence,
+                entry,
+                cause,
+                valid_until: Some(end),
+                published: arm != Some(Arm::Control),
+                arm,
+            });
         }
     }
 
@@ -202,17 +286,17 @@ impl Customer {
         let left = self.memberships.values().flat_map(|m| &m.left);
         let forgotten = left.flat_map(|left| survey.last_spans.iter().map(move |span| left + span));
         let boundaries = survey.calendars.iter().map(|calendar| calendar.bounds(self.decided_to).1);
-        leaves.chain(days).chain(forgotten).chain(boundaries).filter(|due| *due > self.decided_to).min()
+        leaves.chain(days).chain(forgotten).chain(boundaries).chain(self.next_announcement).filter(|due| *due > self.decided_to).min()
     }
 
-    /// When the membership that has just begun ends, if nothing more happens.
-    fn end_of(&self, entry: &Outcome, world: &World) -> Option<EventTime> {
-        let mut future = self.clone();
+    /// When the membership ends, if nothing more happens.
+    fn end_of(&self, segment: &str, world: &World) -> Option<EventTime> {
+        let mut future = Customer { next_announcement: None, ..self.clone() };
         let mut ignored = Vec::new();
-        let quiet = World { ends: Ends::Ignored, survey: Survey::of(&world.rules), rules: world.rules.clone(), ..*world };
+        let quiet = World { ends: Ends::Ignored, announces: false, survey: Survey::of(&world.rules), rules: world.rules.clone(), ..*world };
         while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
-            if !future.memberships[entry.segment.as_str()].member {
+            if !future.memberships[segment].member {
                 return Some(EventTime::from_millis(due));
             }
         }

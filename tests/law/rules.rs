@@ -3,8 +3,11 @@
 //!
 //! **Invariant:** every text passes the checker (a case with one that does not is an error, not a silent pass).
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use segmentd::scenario::PageSegment;
+use serde_json::{Value as Json, json};
 
 /// Zones whose clocks change at midnight, skip a day, or are off by half an hour.
 const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia", "Africa/Cairo"];
@@ -15,18 +18,28 @@ fn one_of(texts: &'static [&'static str]) -> Text {
     prop::sample::select(texts).prop_map(String::from).boxed()
 }
 
-/// One to six segments that refer to each other without a cycle, in any order of definition.
-pub fn segments() -> impl Strategy<Value = Vec<PageSegment>> {
-    (1..=6usize).prop_flat_map(|count| (0..count).map(segment).collect::<Vec<_>>()).prop_shuffle()
+/// One to six segments that refer to each other without a cycle, in any order of definition; half of them
+/// announce their ends, or none.
+pub fn segments(announcing: bool) -> impl Strategy<Value = Vec<PageSegment>> {
+    (1..=6usize).prop_flat_map(move |count| (0..count).map(|place| segment(place, announcing)).collect::<Vec<_>>()).prop_shuffle()
 }
 
-fn segment(place: usize) -> impl Strategy<Value = PageSegment> {
+fn segment(place: usize, announcing: bool) -> impl Strategy<Value = PageSegment> {
     let zone = prop::option::of(prop::sample::select(&ZONES[..]));
-    (zone, rule(place), prop::option::weighted(0.2, rule(place))).prop_map(move |(zone, when, exit_when)| PageSegment {
-        key: format!("s{place}").as_str().into(),
-        timezone: zone.map(String::from),
-        when,
-        exit_when,
+    (zone, rule(place), prop::option::weighted(0.2, rule(place)), options(announcing)).prop_map(move |(zone, when, exit_when, options)| {
+        PageSegment { key: format!("s{place}").as_str().into(), timezone: zone.map(String::from), when, exit_when, options }
+    })
+}
+
+/// What is told of a segment.
+fn options(announcing: bool) -> impl Strategy<Value = BTreeMap<String, Json>> {
+    let entry = prop::sample::select(&["always", "once", "at_most 2", "after 1d", "after 36h"][..]).prop_map(Json::from);
+    let experiment = prop::sample::select(&["a", "b"][..]).prop_map(|salt| json!({"holdout": "50%", "salt": salt}));
+    let expiring = if announcing { prop::option::of(span().prop_map(Json::from)).boxed() } else { Just(None).boxed() };
+    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment), expiring);
+    each.prop_map(|(entry, experiment, expiring)| {
+        let named = [("entry", entry), ("experiment", experiment), ("expiring", expiring)];
+        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     })
 }
 

@@ -52,7 +52,12 @@ fn simpler(segment: &PageSegment) -> Vec<PageSegment> {
     let whens = parts(&segment.when).into_iter().map(|when| PageSegment { when, ..segment.clone() });
     let exits = segment.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageSegment { exit_when: Some(exit), ..segment.clone() });
     let bare = [PageSegment { exit_when: None, ..segment.clone() }, PageSegment { timezone: None, ..segment.clone() }];
-    bare.into_iter().filter(|bare| bare != segment).chain(whens).chain(exits).collect()
+    let fewer = segment.options.keys().map(|name| {
+        let mut options = segment.options.clone();
+        options.remove(name);
+        PageSegment { options, ..segment.clone() }
+    });
+    bare.into_iter().chain(fewer).filter(|bare| bare != segment).chain(whens).chain(exits).collect()
 }
 
 /// The rule with one of its parts in its place, or without its first filter.
