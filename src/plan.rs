@@ -26,6 +26,7 @@ pub use formula::{Formula, Leaf};
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
 use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
+use crate::rule::Publication;
 pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
@@ -54,6 +55,8 @@ pub struct Plan {
     pub stays: Vec<usize>,
     pub ladders: Vec<LadderPlan>,
     pub lists: Arc<Vec<(ListKey, List)>>,
+    /// Segments whose ends are announced; none in a part to look ahead in.
+    pub expiring: Vec<usize>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -172,6 +175,8 @@ pub struct SegmentPlan {
     pub min_stay: Option<Span>,
     /// Its place, if it is a stage of a ladder.
     pub stage: Option<Stage>,
+    /// What is told of its memberships.
+    pub publication: Arc<Publication>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].

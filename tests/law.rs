@@ -15,6 +15,7 @@ mod law {
     mod history;
     mod naive;
     mod pages;
+    mod publication;
     mod restart;
     mod rules;
     mod shrink;

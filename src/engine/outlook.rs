@@ -36,6 +36,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         totals: outlook.aggregates.iter().map(|a| standing.totals[*a].clone()).collect(),
         predicates: outlook.predicates.iter().map(|p| standing.predicates[*p]).collect(),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
+        told: Vec::new(),
         next_flip: EventTime::MAX,
     };
     part.next_flip = next_flip(&outlook.plan, &part);

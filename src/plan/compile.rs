@@ -52,6 +52,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         stays: Vec::new(),
         ladders: ladders(definitions),
         lists: Arc::new(lists),
+        expiring: expiring(definitions),
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
     };
@@ -62,8 +63,14 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     plan
 }
 
+fn expiring(definitions: &Definitions) -> Vec<usize> {
+    definitions.segments.iter().enumerate().filter(|(_, s)| s.publication.expiring.is_some()).map(|(i, _)| i).collect()
+}
+
+/// Other announcements need other timers, so they make another plan though they make no other segment.
 fn fingerprint(definitions: &Definitions) -> u64 {
-    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
+    let expiring = |s: &SegmentDefinition| s.publication.expiring.map(|span| format!(",{span}")).unwrap_or_default();
+    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}{}", s.key, s.version, expiring(s))).collect();
     xxh3_64(versions.join("\n").as_bytes())
 }
 
@@ -120,6 +127,7 @@ impl<'c> Compiler<'c> {
             exit_when: definition.exit_when.as_ref().map(|expr| self.logic(expr)),
             min_stay: definition.min_stay,
             stage: definition.stage,
+            publication: Arc::new(definition.publication.clone()),
             dependents: Vec::new(),
             position: 0,
             outlook: None,

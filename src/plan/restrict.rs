@@ -28,6 +28,7 @@ impl Plan {
             ladders: self.ladders.iter().map(|ladder| part.ladder(ladder)).collect(),
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
             lists: self.lists.clone(),
+            expiring: Vec::new(),
             fingerprint: self.fingerprint,
         };
         plan.link();
@@ -111,6 +112,7 @@ impl Part<'_> {
             exit_when: segment.exit_when.as_ref().map(|logic| self.logic(logic)),
             min_stay: segment.min_stay,
             stage: segment.stage,
+            publication: segment.publication.clone(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,

@@ -3,9 +3,12 @@
 //!
 //! **Invariant:** every text passes the checker (a case with one that does not is an error, not a silent pass).
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use segmentd::event::Catalogue;
 use segmentd::scenario::{Page, PageLadder, PageSegment, PageStage};
+use serde_json::{Value as Json, json};
 
 /// Zones whose clocks change at midnight, skip a day, or are off by half an hour.
 const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia", "Africa/Cairo"];
@@ -17,11 +20,13 @@ fn one_of(texts: &'static [&'static str]) -> Text {
 }
 
 /// One to six segments and stages that refer to each other without a cycle: each to those of a smaller place. Segments
-/// come in any order of definition; of the stages of a ladder the last one has no rule.
-pub fn definitions() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+/// come in any order of definition; of the stages of a ladder the last one has no rule. Some announce their ends, or
+/// none does.
+pub fn definitions(announcing: bool) -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
     let zones = [zone(), zone()];
     let places = prop::collection::vec(prop_oneof![2 => Just(None), 4 => Just(Some(0)), 1 => Just(Some(1))], 1..=6usize);
-    let definitions = places.prop_flat_map(|places| places.into_iter().enumerate().map(|(i, l)| definition(i, l)).collect::<Vec<_>>());
+    let definitions =
+        places.prop_flat_map(move |places| places.into_iter().enumerate().map(|(i, l)| definition(i, l, announcing)).collect::<Vec<_>>());
     let reachable = |(segments, ladders): &(Vec<PageSegment>, Vec<PageLadder>)| {
         let page = Page { segments: segments.clone(), ladders: ladders.clone(), ..EMPTY };
         !page.definitions(&Catalogue::segment_spec()).diagnostics.iter().any(|found| found.code == "hidden-stage")
@@ -46,12 +51,25 @@ fn zone() -> impl Strategy<Value = Option<String>> {
 }
 
 /// A segment, or a stage of one of two ladders.
-fn definition(place: usize, ladder: Option<usize>) -> impl Strategy<Value = (Option<usize>, PageSegment)> {
+fn definition(place: usize, ladder: Option<usize>, announcing: bool) -> impl Strategy<Value = (Option<usize>, PageSegment)> {
     let (exits, stay) = if ladder.is_some() { (0.4, 0.35) } else { (0.2, 0.25) };
-    let (exit_when, min_stay) = (prop::option::weighted(exits, rule(place)), prop::option::weighted(stay, span()));
-    (zone(), rule(place), exit_when, min_stay).prop_map(move |(timezone, when, exit_when, min_stay)| {
+    let (exit_when, options) = (prop::option::weighted(exits, rule(place)), options(announcing, stay));
+    (zone(), rule(place), exit_when, options).prop_map(move |(timezone, when, exit_when, options)| {
         let key = format!("s{place}").as_str().into();
-        (ladder, PageSegment { key, timezone, when, exit_when, min_stay })
+        (ladder, PageSegment { key, timezone, when, exit_when, options })
+    })
+}
+
+/// What is told of a segment, and how long it keeps its members, with that probability.
+fn options(announcing: bool, stay: f64) -> impl Strategy<Value = BTreeMap<String, Json>> {
+    let entry = prop::sample::select(&["always", "once", "at_most 2", "after 1d", "after 36h"][..]).prop_map(Json::from);
+    let experiment = prop::sample::select(&["a", "b"][..]).prop_map(|salt| json!({"holdout": "50%", "salt": salt}));
+    let expiring = if announcing { prop::option::of(span().prop_map(Json::from)).boxed() } else { Just(None).boxed() };
+    let min_stay = prop::option::weighted(stay, span().prop_map(Json::from));
+    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment), expiring, min_stay);
+    each.prop_map(|(entry, experiment, expiring, min_stay)| {
+        let named = [("entry", entry), ("experiment", experiment), ("expiring", expiring), ("min_stay", min_stay)];
+        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     })
 }
 
@@ -68,7 +86,7 @@ fn sorted(definitions: Vec<(Option<usize>, PageSegment)>, zones: [Option<String>
 
 /// The last one takes everybody.
 fn stages(segments: Vec<PageSegment>) -> Vec<PageStage> {
-    let stage = |PageSegment { key, when, exit_when, min_stay, .. }| PageStage { key, when: Some(when), exit_when, min_stay };
+    let stage = |PageSegment { key, when, exit_when, options, .. }| PageStage { key, when: Some(when), exit_when, options };
     let mut stages: Vec<PageStage> = segments.into_iter().map(stage).collect();
     end(&mut stages);
     stages
