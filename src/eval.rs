@@ -7,6 +7,7 @@
 
 mod ahead;
 mod evidence;
+mod sequence;
 mod suffix;
 
 use crate::customer::{Facts, Standing, Truth};
@@ -33,6 +34,9 @@ impl At<'_> {
     /// Advances the predicate's aggregates to this instant, and finds its truth and flip.
     pub fn truth(&self, standing: &mut Standing, predicate: usize) -> Truth {
         let predicate = &self.plan.predicates[predicate];
+        if let Formula::Leaf(Leaf::Sequence(index)) = predicate.formula {
+            return self.sequence(index, self.t);
+        }
         self.advance(predicate, standing);
         let holds = self.holds(predicate, standing);
         Truth { holds, flip: self.flip(predicate, standing, holds) }
@@ -64,7 +68,7 @@ impl At<'_> {
 
     fn flip(&self, predicate: &Predicate, standing: &Standing, holds: bool) -> EventTime {
         if predicate.aggregates.is_empty() {
-            return self.segment_change(predicate, standing, self.t);
+            return self.still_change(predicate, standing, self.t);
         }
         if predicate.monotone {
             return self.suffix_flip(predicate, standing.cursors[predicate.aggregates[0]].members(), holds);
@@ -93,10 +97,11 @@ impl At<'_> {
         Some(newest.map_or(EventTime::MAX, |time| aggregate.window.leaves_at(time)))
     }
 
-    /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself.
-    fn segment_change(&self, predicate: &Predicate, standing: &Standing, t: EventTime) -> EventTime {
+    /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself, or a sequence changes.
+    fn still_change(&self, predicate: &Predicate, standing: &Standing, t: EventTime) -> EventTime {
         let ends = |(segment, last): &(usize, Option<Span>)| Some(standing.memberships[*segment].left_at()?.plus((*last)?));
-        predicate.segments.iter().filter_map(ends).filter(|end| *end > t).min().unwrap_or(EventTime::MAX)
+        let sequences = predicate.sequences.iter().map(|index| self.sequence(*index, t).flip);
+        predicate.segments.iter().filter_map(ends).filter(|end| *end > t).chain(sequences).min().unwrap_or(EventTime::MAX)
     }
 
     fn leaf<'s>(&'s self, leaf: Leaf, standing: &'s Standing, t: EventTime) -> Scalar<'s> {
@@ -109,7 +114,7 @@ impl At<'_> {
         }
     }
 
-    /// The leaves that only an event, or the end of a `last W`, changes.
+    /// The leaves that have no cursor.
     fn still_leaf<'s>(&'s self, leaf: Leaf, standing: &Standing, t: EventTime) -> Scalar<'s> {
         match leaf {
             Leaf::Trait(index) => self.facts.traits[index].as_ref().map_or(Scalar::Null, |(_, value)| value.as_scalar()),
@@ -119,6 +124,7 @@ impl At<'_> {
                 Scalar::Bool(membership.is_member() || was())
             }
             Leaf::List(index) => Scalar::Bool(self.plan.lists[index].1.contains(self.customer)),
+            Leaf::Sequence(index) => Scalar::Bool(self.sequence(index, t).holds),
             Leaf::Cell(_) | Leaf::Redeemed | Leaf::Aggregate(_) => Scalar::Null,
         }
     }

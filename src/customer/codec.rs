@@ -28,8 +28,8 @@ use crate::time::EventTime;
 use bytes::{Reader, Writer};
 use rows::Columns;
 
-/// The only format so far.
-pub const VERSION: u8 = 1;
+/// The format that is written; those from 1 on are read.
+pub const VERSION: u8 = 2;
 
 /// Retired ids that stand together.
 const IDS_PER_BLOCK: usize = 64;

@@ -39,7 +39,7 @@ impl<'a> Ahead<'a> {
             cursor.next_change(aggregate, &facts.histories[aggregate.stream], t)
         };
         let of_aggregates = self.predicate.aggregates.iter().zip(&self.cursors).map(of_cursor).min();
-        let next = self.at.segment_change(self.predicate, self.standing, t).min(of_aggregates.unwrap_or(EventTime::MAX));
+        let next = self.at.still_change(self.predicate, self.standing, t).min(of_aggregates.unwrap_or(EventTime::MAX));
         if next == EventTime::MAX {
             return false;
         }

@@ -19,6 +19,8 @@ impl Plan {
             projection: self.projection.clone(),
             streams: self.streams.clone(),
             over_stream: Vec::new(),
+            sequences: self.sequences.clone(),
+            watches: Vec::new(),
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
@@ -77,6 +79,7 @@ impl Part<'_> {
             monotone: predicate.monotone,
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
             traits: predicate.traits.clone(),
+            sequences: predicate.sequences.clone(),
             segments: predicate.segments.iter().map(|(s, last)| (segment(*s), *last)).collect(),
             users: Vec::new(),
         }

@@ -161,9 +161,9 @@ impl<'a> Reader<'a> {
     /// Of a value whose version is known.
     pub(super) fn new(value: &'a [u8]) -> Read<Reader<'a>> {
         match value.split_first() {
-            Some((&VERSION, rest)) => Ok(Reader(rest)),
+            Some((1..=VERSION, rest)) => Ok(Reader(rest)),
+            Some((0, _)) | None => Err(FormatError::Damaged),
             Some((version, _)) => Err(FormatError::Newer(*version)),
-            None => Err(FormatError::Damaged),
         }
     }
 
