@@ -17,6 +17,7 @@ mod law {
     mod pages;
     mod restart;
     mod rules;
+    mod sequence;
     mod shrink;
     mod survey;
     mod value;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use segmentd::event::Catalogue;
-use segmentd::scenario::Page;
+use segmentd::scenario::{Page, PageSegment};
 use segmentd::time::EventTime;
 
 use super::events::{self, Shape};
@@ -25,8 +25,13 @@ impl fmt::Debug for Case {
 
 /// Rules, a history of that shape, and silence after it.
 pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
+    case_of(rules::segments(), shape)
+}
+
+/// The same with rules of one kind.
+pub fn case_of(segments: impl Strategy<Value = Vec<PageSegment>>, shape: Shape) -> impl Strategy<Value = Case> {
     let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
-    (rules::segments(), beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
+    (segments, beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
         events::history(beginning, shape, customers).prop_map(move |events| {
             Case(Page {
                 name: "found by chance".into(),
