@@ -7,6 +7,7 @@
 //! instant from `standing.at` until (excluding) its `flip`.
 
 mod apply;
+mod arrival;
 mod blocks;
 pub mod codec;
 mod cursor;

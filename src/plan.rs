@@ -13,6 +13,7 @@ mod compile;
 pub mod formula;
 mod monotone;
 mod restrict;
+pub mod sequence;
 mod subject;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use smol_str::SmolStr;
 pub use band::Band;
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
+pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
@@ -46,6 +48,9 @@ pub struct Plan {
     pub windows: Vec<WindowPlan>,
     /// Windows over each stream.
     pub over_stream: Vec<Vec<usize>>,
+    pub sequences: Arc<Vec<SequencePlan>>,
+    /// Predicates that look at each stream through a sequence.
+    pub watches: Vec<Vec<Watch>>,
     pub predicates: Vec<Predicate>,
     /// In order of definition.
     pub segments: Vec<SegmentPlan>,
@@ -75,6 +80,10 @@ pub struct StreamPlan {
     pub conditions: Vec<Formula>,
     /// How long rows can be changed and are kept; `None`: for ever.
     pub retention: Option<Span>,
+    /// A sequence names it: rows of one instant keep the order in which they came among all such streams.
+    pub ordered: bool,
+    /// A sequence looks back for ever: no row is dropped.
+    pub whole: bool,
     /// Positions in an event of this stream, where the engine itself needs the field.
     pub order_id: Option<usize>,
     pub total: Option<usize>,
@@ -140,6 +149,7 @@ pub struct Predicate {
     /// The windows of its aggregates, each once.
     pub windows: Vec<usize>,
     pub traits: Vec<usize>,
+    pub sequences: Vec<usize>,
     /// Segments that it names, with `last W` where given.
     pub segments: Vec<(usize, Option<Span>)>,
     /// Segments (by position in [`Plan::order`]) whose logic names this predicate.

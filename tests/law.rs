@@ -18,6 +18,7 @@ mod law {
     mod publication;
     mod restart;
     mod rules;
+    mod sequence;
     mod shrink;
     mod survey;
     mod value;

@@ -30,7 +30,8 @@ use crate::time::EventTime;
 use bytes::{Reader, Writer};
 use rows::Columns;
 
-/// The newest format. Since 2 a head says what was told of memberships.
+/// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
+/// have a number of arrival.
 pub const VERSION: u8 = 2;
 
 /// Retired ids that stand together.

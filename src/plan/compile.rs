@@ -7,6 +7,7 @@
 //! refused it) becomes null, so that even then nothing is decided by accident.
 
 mod needs;
+mod sequence;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject,
-    WindowPlan, monotone,
+    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, SequencePlan, StreamPlan,
+    Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -39,12 +40,15 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         ..Compiler::default_over(&catalogue)
     };
     let segments: Vec<SegmentPlan> = definitions.segments.iter().map(|s| compiler.segment(s)).collect();
+    compiler.mark_sequenced();
     compiler.set_retentions();
     let mut plan = Plan {
         projection: needs.projection(&catalogue, compiler.traits),
         streams: Arc::new(compiler.streams),
         windows: Vec::new(),
         over_stream: Vec::new(),
+        sequences: Arc::new(compiler.sequences),
+        watches: Vec::new(),
         aggregates: compiler.aggregates,
         predicates: compiler.predicates,
         segments,
@@ -92,6 +96,7 @@ struct Compiler<'c> {
     list_index: HashMap<String, usize>,
     aggregates: Vec<AggregatePlan>,
     aggregate_index: HashMap<String, usize>,
+    sequences: Vec<SequencePlan>,
     predicates: Vec<Predicate>,
     predicate_index: HashMap<String, usize>,
     condition_index: HashMap<(usize, String), usize>,
@@ -109,6 +114,7 @@ impl<'c> Compiler<'c> {
             list_index: HashMap::new(),
             aggregates: Vec::new(),
             aggregate_index: HashMap::new(),
+            sequences: Vec::new(),
             predicates: Vec::new(),
             predicate_index: HashMap::new(),
             condition_index: HashMap::new(),
@@ -159,6 +165,7 @@ impl<'c> Compiler<'c> {
             aggregates: Vec::new(),
             windows: Vec::new(),
             traits: Vec::new(),
+            sequences: Vec::new(),
             segments: Vec::new(),
             users: Vec::new(),
             formula: Formula::And(vec![]),
@@ -167,6 +174,7 @@ impl<'c> Compiler<'c> {
             Leaf::Aggregate(index) if !predicate.aggregates.contains(&index) => predicate.aggregates.push(index),
             Leaf::Trait(index) if !predicate.traits.contains(&index) => predicate.traits.push(index),
             Leaf::Segment { segment, last } => predicate.segments.push((segment, last)),
+            Leaf::Sequence(index) => predicate.sequences.push(index),
             _ => {}
         });
         predicate.formula = formula;
@@ -220,6 +228,7 @@ impl<'c> Compiler<'c> {
                 let over = selection(stream, WindowAst::Last(*within));
                 Leaf::Aggregate(self.aggregate(Measure::Returned { after: *after }, &over, expr)?)
             }
+            ExprKind::Sequence(sequence) => Leaf::Sequence(self.sequence(sequence)?),
             _ => return None,
         })
     }
@@ -318,7 +327,7 @@ impl<'c> Compiler<'c> {
                 Reach::Bounded(span) => Some(span),
                 Reach::Unbounded { enters_within } => enters_within,
             });
-            let longest = reaches.fold(Span::from_days(90), Span::max);
+            let longest = reaches.chain(sequence::longest_reach(&self.sequences, index)).fold(Span::from_days(90), Span::max);
             stream.retention = match self.catalogue.streams[index].retention {
                 Retention::Default => Some(longest),
                 Retention::AtLeast(span) => Some(longest.max(span)),
@@ -353,6 +362,7 @@ fn selection(stream: &Name, window: WindowAst) -> Selection {
 impl Plan {
     /// Fills in who looks at whom.
     pub(super) fn link(&mut self) {
+        self.watches = self.watches();
         self.link_windows();
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));

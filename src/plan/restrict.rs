@@ -21,6 +21,8 @@ impl Plan {
             streams: self.streams.clone(),
             windows: Vec::new(),
             over_stream: Vec::new(),
+            sequences: self.sequences.clone(),
+            watches: Vec::new(),
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
@@ -98,6 +100,7 @@ impl Part<'_> {
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
             windows: Vec::new(),
             traits: predicate.traits.clone(),
+            sequences: predicate.sequences.clone(),
             segments: predicate.segments.iter().map(|(s, last)| (segment(*s), *last)).collect(),
             users: Vec::new(),
         }

@@ -25,15 +25,16 @@ impl fmt::Debug for Case {
 
 /// Rules, a history of that shape, and silence after it. Nobody announces anything: to find every end takes long.
 pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
-    case_of(shape, rules::definitions(false))
+    case_of(rules::definitions(false), shape)
 }
 
 /// The same, with many ends that are announced.
 pub fn announcing(shape: Shape) -> impl Strategy<Value = Case> {
-    case_of(shape, rules::definitions(true))
+    case_of(rules::definitions(true), shape)
 }
 
-fn case_of(shape: Shape, definitions: impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)>) -> impl Strategy<Value = Case> {
+/// The same with rules of one kind.
+pub fn case_of(definitions: impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)>, shape: Shape) -> impl Strategy<Value = Case> {
     let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
     (definitions, beginning, 1..=3usize).prop_flat_map(move |((segments, ladders), beginning, customers)| {
         events::history(beginning, shape, customers).prop_map(move |events| {

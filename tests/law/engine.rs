@@ -9,6 +9,7 @@ use segmentd::scenario::{Expectation, ExpectedTransition, Happening, Outcome, Pa
 use super::cases;
 use super::events::Shape;
 use super::naive::{self, Ends, rules_of};
+use super::rules;
 use super::shrink::smallest;
 
 /// `PROPTEST_CASES` asks for other numbers.
@@ -30,6 +31,11 @@ proptest! {
     #[test]
     fn it_does_when_orders_get_too_old_to_be_changed(case in cases::case(Shape::SPARSE)) {
         check(&case.0, Ends::Ignored)?;
+    }
+
+    #[test]
+    fn it_does_for_sequences(case in cases::case_of(rules::sequences(), Shape::DENSE)) {
+        check(&case.0, Ends::Found)?;
     }
 
     #[test]

@@ -18,6 +18,7 @@ use segmentd::time::EventTime;
 use super::cases;
 use super::engine::{CASES, config};
 use super::events::Shape;
+use super::rules;
 use super::shrink::smallest;
 
 /// What a store holds: values by key.
@@ -28,6 +29,15 @@ proptest! {
 
     #[test]
     fn a_partition_that_forgets_after_every_event_decides_the_same(case in cases::announcing(Shape::SPARSE)) {
+        check(&case.0)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(CASES / 4))]
+
+    #[test]
+    fn it_does_for_sequences(case in cases::case_of(rules::sequences(), Shape::DENSE)) {
         check(&case.0)?;
     }
 }

@@ -36,6 +36,21 @@ pub fn definitions(announcing: bool) -> impl Strategy<Value = (Vec<PageSegment>,
     shuffled.prop_filter("a stage that nobody reaches is refused", reachable)
 }
 
+/// One to three segments over sequences alone.
+pub fn sequences() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+    let segment = |place: usize| {
+        (sequence(), prop::bool::weighted(0.2)).prop_map(move |(sequence, negated)| PageSegment {
+            key: format!("s{place}").as_str().into(),
+            timezone: None,
+            when: if negated { format!("not {sequence}") } else { sequence },
+            exit_when: None,
+            options: BTreeMap::new(),
+        })
+    };
+    let segments = (1..=3usize).prop_flat_map(move |count| (0..count).map(segment).collect::<Vec<_>>());
+    segments.prop_map(|segments| (segments, Vec::new()))
+}
+
 const EMPTY: Page = Page {
     name: String::new(),
     lists: Vec::new(),
@@ -133,6 +148,7 @@ fn predicate() -> Text {
         3 => quantified(),
         2 => (one_of(&["orders", "product_views", "refunds"]), span(), span()).prop_map(|(s, g, w)| format!("returned({s} after {g} within {w})")),
         2 => about_traits(),
+        3 => sequence(),
         1 => one_of(&["list(\"staff\")", "not list(\"staff\")"]),
     ]
     .boxed()
@@ -221,6 +237,60 @@ fn filter() -> Text {
 
 fn quantified() -> Text {
     (one_of(&["every", "any", "none"]), orders(""), filter()).prop_map(|(q, s, f)| format!("{q}({s}: {f})")).boxed()
+}
+
+/// Two to four steps over streams whose events meet at the same instants.
+fn sequence() -> Text {
+    let last = prop_oneof![1 => Just(String::new()), 2 => span().prop_map(|w| format!(" last {w}"))];
+    prop_oneof![4 => one_of(&["orders", "coupons", "refunds"]), 1 => one_of(&["cancellations", "product_views"])]
+        .prop_flat_map(|first| (1..=3usize).prop_flat_map(move |count| (start(&first), vec![later_step(&first); count])))
+        .prop_flat_map(move |(first, later)| last.clone().prop_map(move |last| format!("sequence({first}{}{last})", later.concat())))
+        .boxed()
+}
+
+fn start(stream: &str) -> Text {
+    let stream = stream.to_string();
+    let same = prop_oneof![6 => Just(String::new()), 1 => Just(" same total".to_string())];
+    (condition_of(&stream), same)
+        .prop_map(move |(filter, same)| format!("{stream}{filter}{}", if stream == "orders" { &same } else { "" }))
+        .boxed()
+}
+
+fn later_step(first: &str) -> Text {
+    let first = first.to_string();
+    let no = prop_oneof![2 => Just(""), 1 => Just("no ")];
+    let within = prop_oneof![1 => Just(String::new()), 1 => span().prop_map(|w| format!(" within {w}"))];
+    let stream = one_of(&["orders", "orders", "coupons", "refunds", "cancellations", "product_views"]);
+    (stream, no, within)
+        .prop_flat_map(move |(stream, no, within)| {
+            (condition_of(&stream), same_of(&first, &stream))
+                .prop_map(move |(filter, same)| format!(" then {no}{stream}{filter}{same}{within}"))
+        })
+        .boxed()
+}
+
+fn condition_of(stream: &str) -> Text {
+    let some = match stream {
+        "orders" => filter(),
+        "refunds" | "cancellations" => one_of(&["order_id is not null", "total is null"]),
+        "coupons" => one_of(&["discount > 5", "order_id is null"]),
+        _ => one_of(&["price > 5", "not price > 5"]),
+    };
+    prop_oneof![2 => Just(String::new()), 1 => some.prop_map(|f| format!(" where {f}"))].boxed()
+}
+
+/// A field that both streams have, or none.
+fn same_of(first: &str, stream: &str) -> Text {
+    let fields = |stream: &str| match stream {
+        "orders" => vec!["order_id", "total", "coupon", "redeemed"],
+        "refunds" | "cancellations" => vec!["order_id", "total"],
+        "coupons" => vec!["order_id", "discount"],
+        _ => vec!["price", "coupon"],
+    };
+    let common: Vec<&str> =
+        fields(first).into_iter().filter(|field| fields(stream).contains(field) && (*field != "redeemed" || first == stream)).collect();
+    let some = if common.is_empty() { vec![String::new()] } else { common.iter().map(|field| format!(" same {field}")).collect() };
+    prop_oneof![1 => Just(String::new()), 1 => prop::sample::select(some)].boxed()
 }
 
 fn textual() -> Text {
