@@ -9,20 +9,26 @@
 //! ```
 //!
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
-//! changes in one place, [`Settling::decide`], and nowhere else.
+//! changes in one place, [`Settling::change`], and nowhere else.
 
+mod expiry;
+mod ladder;
 mod outlook;
 mod partition;
+mod publish;
+mod stay;
 
+pub use expiry::Expiry;
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
 use crate::event::Event;
+use crate::experiment::Arm;
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Direction, Evidence};
+use crate::transition::{Direction, Evidence, Withheld};
 
 /// What leads to an evaluation.
 #[derive(Clone, Copy, Debug)]
@@ -46,17 +52,29 @@ pub struct Change {
     /// Of an entry: when it ends if nothing more happens.
     pub valid_until: Option<EventTime>,
     pub evidence: Vec<Evidence>,
+    /// Of an entry into a ladder's stage: the stage that was left for it.
+    pub from: Option<usize>,
+    pub arm: Option<Arm>,
+    /// Of an entry: why it is not published.
+    pub withheld: Option<Withheld>,
 }
 
 /// Room that is used again for each step, and the changes of the last one.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub changes: Vec<Change>,
+    /// Memberships whose end is announced, after the changes.
+    pub expiries: Vec<Expiry>,
     touched: Touched,
     dirty: Vec<u64>,
 }
 
 impl Outcome {
+    /// Nothing is told to anybody.
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.expiries.is_empty()
+    }
+
     fn clear_touched(&mut self) {
         self.touched.grown.clear();
         self.touched.changed.clear();
@@ -69,6 +87,7 @@ impl Outcome {
 /// fired what was due before it.
 pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input: Input<'_>, now: EventTime, out: &mut Outcome) -> Applied {
     out.changes.clear();
+    out.expiries.clear();
     out.clear_touched();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
@@ -81,6 +100,8 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     let at = At { plan, facts: &state.facts, customer, t: now };
     settle(&at, &mut state.standing, everything, out);
     explain(&at, &mut state.standing, &mut out.changes);
+    publish::publish(&at, &mut state.standing, &input, &mut out.changes);
+    expiry::announce(&at, &mut state.standing, &input, out);
     applied
 }
 
@@ -97,11 +118,18 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
         touched.dedup();
     }
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
+    settling.end_stays();
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
     out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
     settling.decide_dirty();
-    standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
     standing.at = at.t;
+    standing.next_flip = next_flip(at.plan, standing);
+}
+
+/// The first instant after the last evaluation at which time alone may change something.
+fn next_flip(plan: &Plan, standing: &Standing) -> EventTime {
+    let flips = standing.predicates.iter().map(|p| p.flip);
+    flips.chain(stay::next_end(plan, standing)).min().unwrap_or(EventTime::MAX)
 }
 
 struct Settling<'a> {
@@ -128,8 +156,24 @@ impl Settling<'_> {
     fn set(&mut self, predicate: usize, truth: Truth) {
         let before = std::mem::replace(&mut self.standing.predicates[predicate], truth);
         if before.holds != truth.holds {
-            for position in &self.at.plan.predicates[predicate].users {
-                self.dirty[position / 64] |= 1 << (position % 64);
+            self.at.plan.predicates[predicate].users.iter().for_each(|position| self.mark(*position));
+        }
+    }
+
+    /// The segment at this position of the order must be decided anew.
+    fn mark(&mut self, position: usize) {
+        self.dirty[position / 64] |= 1 << (position % 64);
+    }
+
+    /// Who had to stay up to now may have to leave.
+    fn end_stays(&mut self) {
+        let plan = self.at.plan;
+        for segment in &plan.stays {
+            if stay::has_ended(plan, self.standing, *segment, self.at.t) {
+                match plan.segments[*segment].stage {
+                    Some(stage) => self.look_from(stage.ladder, 0),
+                    None => self.mark(plan.segments[*segment].position),
+                }
             }
         }
     }
@@ -143,31 +187,64 @@ impl Settling<'_> {
         }
     }
 
-    /// New minus old: the only place that changes a membership.
+    /// New minus old.
     fn decide(&mut self, segment: usize) {
-        let plan = &self.at.plan.segments[segment];
-        let truth = |predicate: usize| self.standing.predicates[predicate].holds;
-        let membership = self.standing.memberships[segment];
-        let is = match &plan.exit_when {
-            Some(exit_when) => !exit_when.holds(&truth) && (membership.is_member() || plan.when.holds(&truth)),
-            None => plan.when.holds(&truth),
-        };
-        if is == membership.is_member() {
+        let is = self.belongs(segment);
+        if is == self.is_member(segment) {
             return;
         }
+        let stage = self.at.plan.segments[segment].stage;
+        if let Some(stage) = stage.filter(|_| is) {
+            self.leave_others(stage);
+        }
+        self.change(segment);
+        if let Some(stage) = stage.filter(|_| !is) {
+            self.look_from(stage.ladder, stage.rank + 1);
+        }
+    }
+
+    fn belongs(&self, segment: usize) -> bool {
+        match self.at.plan.segments[segment].stage {
+            Some(stage) => self.has(stage),
+            None => stay::holds(self.at.plan, self.standing, segment, self.at.t) || self.holds(segment),
+        }
+    }
+
+    /// What the segment's own rules say.
+    fn holds(&self, segment: usize) -> bool {
+        let plan = &self.at.plan.segments[segment];
+        let truth = |predicate: usize| self.standing.predicates[predicate].holds;
+        match &plan.exit_when {
+            Some(exit_when) => !exit_when.holds(&truth) && (self.is_member(segment) || plan.when.holds(&truth)),
+            None => plan.when.holds(&truth),
+        }
+    }
+
+    fn is_member(&self, segment: usize) -> bool {
+        self.standing.memberships[segment].is_member()
+    }
+
+    /// Begins a membership, or ends it: the only place that changes one.
+    fn change(&mut self, segment: usize) {
+        let plan = &self.at.plan.segments[segment];
+        let since = self.standing.memberships[segment].since();
+        let direction = if since.is_none() { Direction::Entered } else { Direction::Exited };
+        let from = plan.stage.filter(|_| since.is_none()).and_then(|stage| self.left(stage));
         let now = &mut self.standing.memberships[segment];
         now.sequence += 1;
         now.changed_at = self.at.t;
         let (sequence, entry) = (now.sequence, now.entry());
-        let direction = if is { Direction::Entered } else { Direction::Exited };
         self.changes.push(Change {
             segment,
             direction,
             sequence,
             entry,
-            since: membership.since(),
+            since,
             valid_until: None,
             evidence: Vec::new(),
+            from,
+            arm: None,
+            withheld: None,
         });
         plan.dependents.iter().for_each(|predicate| self.evaluate(*predicate));
     }
@@ -195,5 +272,6 @@ pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut
     for predicate in 0..plan.predicates.len() {
         standing.predicates[predicate] = at.truth(standing, predicate);
     }
-    standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
+    standing.next_flip = next_flip(plan, standing);
+    expiry::rebuild(&at, standing);
 }

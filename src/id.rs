@@ -58,6 +58,10 @@ text_id!(
     SegmentKey
 );
 text_id!(
+    /// The key of a ladder, apart from those of segments.
+    LadderKey
+);
+text_id!(
     /// The name of a static list.
     ListKey
 );
@@ -65,6 +69,14 @@ text_id!(
 /// A Kafka topic; cheap to copy into every record's position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(pub Arc<str>);
+
+impl TopicName {
+    /// Whether a cluster would take this text as the name of a topic. Source: Apache Kafka, `Topic.validate`.
+    pub fn is_legal(text: &str) -> bool {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        (1..=249).contains(&text.len()) && text.bytes().all(legal) && text != "." && text != ".."
+    }
+}
 
 /// A Kafka partition, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

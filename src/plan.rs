@@ -13,6 +13,7 @@ mod compile;
 pub mod formula;
 mod monotone;
 mod restrict;
+pub mod sequence;
 mod subject;
 
 use std::sync::Arc;
@@ -22,10 +23,13 @@ use smol_str::SmolStr;
 pub use band::Band;
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
+pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
-use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
+use crate::rule::Publication;
+pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
@@ -44,12 +48,20 @@ pub struct Plan {
     pub windows: Vec<WindowPlan>,
     /// Windows over each stream.
     pub over_stream: Vec<Vec<usize>>,
+    pub sequences: Arc<Vec<SequencePlan>>,
+    /// Predicates that look at each stream through a sequence.
+    pub watches: Vec<Vec<Watch>>,
     pub predicates: Vec<Predicate>,
     /// In order of definition.
     pub segments: Vec<SegmentPlan>,
     /// Segment indexes such that a segment stands after those that it names.
     pub order: Vec<usize>,
+    /// Segments with a `min_stay`.
+    pub stays: Vec<usize>,
+    pub ladders: Vec<LadderPlan>,
     pub lists: Arc<Vec<(ListKey, List)>>,
+    /// Segments whose ends are announced; none in a part to look ahead in.
+    pub expiring: Vec<usize>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -68,6 +80,10 @@ pub struct StreamPlan {
     pub conditions: Vec<Formula>,
     /// How long rows can be changed and are kept; `None`: for ever.
     pub retention: Option<Span>,
+    /// A sequence names it: rows of one instant keep the order in which they came among all such streams.
+    pub ordered: bool,
+    /// A sequence looks back for ever: no row is dropped.
+    pub whole: bool,
     /// Positions in an event of this stream, where the engine itself needs the field.
     pub order_id: Option<usize>,
     pub total: Option<usize>,
@@ -133,6 +149,7 @@ pub struct Predicate {
     /// The windows of its aggregates, each once.
     pub windows: Vec<usize>,
     pub traits: Vec<usize>,
+    pub sequences: Vec<usize>,
     /// Segments that it names, with `last W` where given.
     pub segments: Vec<(usize, Option<Span>)>,
     /// Segments (by position in [`Plan::order`]) whose logic names this predicate.
@@ -164,12 +181,26 @@ pub struct SegmentPlan {
     pub version: Arc<str>,
     pub when: Logic,
     pub exit_when: Option<Logic>,
+    /// How long nobody who entered leaves.
+    pub min_stay: Option<Span>,
+    /// Its place, if it is a stage of a ladder.
+    pub stage: Option<Stage>,
+    /// What is told of its memberships.
+    pub publication: Arc<Publication>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].
     pub position: usize,
     /// The part of the plan that decides this segment, to look ahead in; absent in such a part itself.
     pub outlook: Option<Box<Outlook>>,
+}
+
+/// Segments of which every customer is in exactly one.
+#[derive(Clone, Debug)]
+pub struct LadderPlan {
+    pub key: LadderKey,
+    /// Segment indexes by rank.
+    pub stages: Vec<usize>,
 }
 
 /// A plan of one segment and what it rests on, with the indexes that its parts have in the whole plan.

@@ -7,12 +7,15 @@
 //! name: the third order over $20 enters, and time alone ends it
 //! segments:
 //!   - {key: loyal, when: 'count(orders last 30d) > 2 and every(orders last 30d: total > 20)'}
+//! ladders:
+//!   - {key: life, stages: [{key: active, when: 'count(orders last 30d) > 0'}, {key: dormant}]}
 //! events:
 //!   - {at: 2026-01-01T10:00:00Z, orders: {order_id: a, total: 25}}
 //!   - {at: 2026-01-02T10:00:00Z, customer: anna, identify: {plan: gold}}
 //! until: 2026-03-01T00:00:00Z
 //! expect:
-//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event}
+//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event, published: true}
+//!   - {at: 2026-02-02T10:00:00Z, entered: dormant, from: active, cause: time}
 //!   - {never: silver}
 //! ```
 //!
@@ -31,10 +34,13 @@ mod run;
 pub use compare::{Outcome, differences};
 pub use parse::{PageError, parse};
 
+use std::collections::BTreeMap;
+
 use smol_str::SmolStr;
 
 use crate::event::{Body, Catalogue, Event, Projection, StreamIndex, Value};
-use crate::id::{CustomerId, EventId, ListKey, Partition, SegmentKey};
+use crate::experiment::Arm;
+use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
@@ -48,6 +54,7 @@ pub struct Page {
     pub lists: Vec<(ListKey, Vec<CustomerId>)>,
     /// Empty in a test that stands inside the definitions it tests.
     pub segments: Vec<PageSegment>,
+    pub ladders: Vec<PageLadder>,
     /// In order of arrival, which need not be the order of their times.
     pub events: Vec<PageEvent>,
     /// Where the clock of every partition is set at the end; `None`: it stays where the last event left it.
@@ -62,6 +69,26 @@ pub struct PageSegment {
     pub timezone: Option<String>,
     pub when: String,
     pub exit_when: Option<String>,
+    /// Every other option by name.
+    pub options: BTreeMap<String, serde_json::Value>,
+}
+
+/// A ladder as its author writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageLadder {
+    pub key: LadderKey,
+    pub timezone: Option<String>,
+    pub stages: Vec<PageStage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageStage {
+    pub key: SegmentKey,
+    /// `None`: of the last stage.
+    pub when: Option<String>,
+    pub exit_when: Option<String>,
+    /// Every other option by name.
+    pub options: BTreeMap<String, serde_json::Value>,
 }
 
 /// An input record as a page writes it: decoded and typed, but with all its fields.
@@ -84,24 +111,59 @@ pub enum Expectation {
     Never(SegmentKey),
 }
 
-/// A transition that must come; what is `None` may be anything.
+/// What a line of `expect` says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    Entered,
+    Exited,
+    /// Its end was announced.
+    Expiring,
+}
+
+/// A transition or an announcement that must come; what is `None` may be anything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpectedTransition {
     pub at: EventTime,
     pub customer: CustomerId,
     pub segment: SegmentKey,
-    pub direction: Direction,
+    pub happening: Happening,
     pub cause: Option<Cause>,
     pub sequence: Option<u64>,
     pub entry: Option<u64>,
     /// `Some(None)`: `valid_until: null`, it never ends by itself.
     pub valid_until: Option<Option<EventTime>>,
+    /// Of an entry into a ladder's stage: the stage that was left for it. `Some(None)`: `from: null`, none.
+    pub from: Option<Option<SegmentKey>>,
+    /// Whether it goes to the entry topic too; an exit never does.
+    pub published: Option<bool>,
+    pub arm: Option<Arm>,
 }
 
 impl Page {
     /// The segments that `expect` speaks of.
     pub fn named_segments(&self) -> std::collections::BTreeSet<&SegmentKey> {
         self.expect.iter().map(Expectation::segment).collect()
+    }
+}
+
+impl Happening {
+    pub const ALL: [Happening; 3] = [Happening::Entered, Happening::Exited, Happening::Expiring];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Happening::Entered => "entered",
+            Happening::Exited => "exited",
+            Happening::Expiring => "expiring",
+        }
+    }
+}
+
+impl From<Direction> for Happening {
+    fn from(direction: Direction) -> Happening {
+        match direction {
+            Direction::Entered => Happening::Entered,
+            Direction::Exited => Happening::Exited,
+        }
     }
 }
 

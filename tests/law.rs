@@ -15,8 +15,10 @@ mod law {
     mod history;
     mod naive;
     mod pages;
+    mod publication;
     mod restart;
     mod rules;
+    mod sequence;
     mod shrink;
     mod survey;
     mod value;

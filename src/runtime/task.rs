@@ -18,7 +18,7 @@ use crate::kafka::wire::encode::{Membership as MembershipFields, membership_valu
 use crate::plan::Plan;
 use crate::store::{Batch as StoreBatch, Store, StoreError};
 use crate::time::EventTime;
-use crate::transition::Transition;
+use crate::transition::{Output, Transition};
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.
 const TIMERS_PER_SLICE: usize = 2_000;
@@ -116,6 +116,11 @@ impl Task {
     /// The transitions of the open batch, in order.
     pub fn transitions(&self) -> &[Transition] {
         self.partition.transitions()
+    }
+
+    /// The same with the announcements between them.
+    pub fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
+        self.partition.outputs()
     }
 
     /// The open batch changes some customer.

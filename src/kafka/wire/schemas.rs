@@ -6,7 +6,15 @@ use serde_json::{Value, json};
 
 /// Every schema by its name, as `segmentd schema NAME` prints it.
 pub fn schemas() -> Vec<(&'static str, Value)> {
-    vec![("transition", transition()), ("transition-record", transition_record()), ("membership-record", membership_record())]
+    vec![
+        ("transition", transition()),
+        ("transition-record", transition_record()),
+        ("move", stage_move()),
+        ("move-record", move_record()),
+        ("announcement", announcement()),
+        ("announcement-record", announcement_record()),
+        ("membership-record", membership_record()),
+    ]
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -43,8 +51,56 @@ fn transition_properties() -> Value {
             "properties": {"since": instant("When it began.")},
             "required": ["since"],
             "additionalProperties": false
+        },
+        "experiment": experiment(),
+        "withheld": {
+            "enum": crate::transition::Withheld::ALL.map(crate::transition::Withheld::as_str),
+            "description": "Of an entry: the option that keeps it out of the entry topic. Absent: it is there."
         }
     })
+}
+
+fn experiment() -> Value {
+    json!({
+        "description": "Where the segment has an experiment: the customer's arm.",
+        "type": "object",
+        "properties": {"arm": {"enum": crate::experiment::Arm::ALL.map(crate::experiment::Arm::as_str)}},
+        "required": ["arm"],
+        "additionalProperties": false
+    })
+}
+
+fn announcement() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Announcement",
+        "description": "A membership that will end by time alone, told some time before. It is no transition.",
+        "type": "object",
+        "properties": announcement_properties(),
+        "required": announcement_required(),
+        "additionalProperties": false
+    })
+}
+
+fn announcement_properties() -> Value {
+    json!({
+        "customer": {"type": "string", "minLength": 1},
+        "segment": {"type": "string", "minLength": 1},
+        "announcement": {"const": super::encode::EXPIRING},
+        "at": instant("The effective instant."),
+        "sequence": {"type": "integer", "minimum": 1, "description": "That of the entry."},
+        "entry": {"type": "integer", "minimum": 1},
+        "decided_at": instant("When it was decided."),
+        "cause": {"enum": crate::transition::Cause::ALL.map(crate::transition::Cause::as_str)},
+        "since": instant("When the membership began."),
+        "valid_until": instant("When it ends if nothing more happens."),
+        "version": {"type": "string", "description": "Fingerprint of the segment's definition."},
+        "experiment": experiment()
+    })
+}
+
+fn announcement_required() -> Value {
+    json!(["customer", "segment", "announcement", "at", "sequence", "entry", "decided_at", "cause", "since", "valid_until", "version"])
 }
 
 fn transition_required() -> Value {
@@ -83,22 +139,28 @@ fn evidence() -> Value {
     })
 }
 
-/// Beside the members of a transition stands one named like the segment, hence the additional boolean.
 fn transition_record() -> Value {
-    let mut properties = transition_properties();
+    record("Transition record", &["Audience Entered", "Audience Exited"], transition_properties(), transition_required())
+}
+
+fn announcement_record() -> Value {
+    record("Announcement record", &["Audience Expiring"], announcement_properties(), announcement_required())
+}
+
+/// Beside the members of a transition stands one named like the segment, hence the additional boolean.
+fn record(title: &str, events: &[&str], mut properties: Value, mut required: Value) -> Value {
     properties["audience_key"] = json!({"type": "string", "minLength": 1});
-    let mut required = transition_required();
     if let Value::Array(names) = &mut required {
         names.push("audience_key".into());
     }
     json!({
         "$schema": DIALECT,
-        "title": "Transition record",
-        "description": "The value of a record of the transitions and entries topics: a Segment track call.",
+        "title": title,
+        "description": "The value of a record of the transitions and entry topics: a Segment track call. `event` tells its kind.",
         "type": "object",
         "properties": {
             "type": {"const": "track"},
-            "event": {"enum": ["Audience Entered", "Audience Exited"]},
+            "event": {"enum": events},
             "messageId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
             "userId": {"type": "string", "minLength": 1},
             "timestamp": instant("The effective instant."),
@@ -108,6 +170,51 @@ fn transition_record() -> Value {
                 "required": required,
                 "additionalProperties": {"type": "boolean", "description": "Named by audience_key: whether it was entered."}
             }
+        },
+        "required": ["type", "event", "messageId", "userId", "timestamp", "properties"],
+        "additionalProperties": false
+    })
+}
+
+fn stage_move() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Move",
+        "description": "From one stage of a ladder to another; beside the exit and the entry, and after them.",
+        "type": "object",
+        "properties": {
+            "customer": {"type": "string", "minLength": 1},
+            "ladder": {"type": "string", "minLength": 1},
+            "transition": {"const": "moved"},
+            "from": {"type": "string", "minLength": 1, "description": "The stage that was left."},
+            "to": {"type": "string", "minLength": 1, "description": "The stage that was entered."},
+            "at": instant("The effective instant, that of the exit and the entry."),
+            "entry": {"type": "integer", "minimum": 1, "description": "Counts the entries into the stage that was entered."},
+            "decided_at": instant("When it was decided."),
+            "cause": {"enum": crate::transition::Cause::ALL.map(crate::transition::Cause::as_str)},
+            "trigger": trigger(),
+            "version": {"type": "string", "description": "Fingerprint of the definition of the stage that was entered."}
+        },
+        "required": ["customer", "ladder", "transition", "from", "to", "at", "entry", "decided_at", "cause", "trigger", "version"],
+        "additionalProperties": false
+    })
+}
+
+fn move_record() -> Value {
+    let mut properties = stage_move();
+    properties.as_object_mut().map(|schema| schema.remove("$schema"));
+    json!({
+        "$schema": DIALECT,
+        "title": "Move record",
+        "description": "The value of a record of the transitions topic: a Segment track call.",
+        "type": "object",
+        "properties": {
+            "type": {"const": "track"},
+            "event": {"const": "Stage Changed"},
+            "messageId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "userId": {"type": "string", "minLength": 1},
+            "timestamp": instant("The effective instant."),
+            "properties": properties
         },
         "required": ["type", "event", "messageId", "userId", "timestamp", "properties"],
         "additionalProperties": false

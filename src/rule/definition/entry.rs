@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Location, Source};
 use super::super::yaml::{Content, Node};
+use crate::time::Span;
 
 const MAX_KEY_BYTES: usize = 128;
 
@@ -65,17 +66,15 @@ impl<'n> Entries<'n> {
         self.entries
     }
 
-    /// Reports every key that is neither known nor to come.
-    pub fn only(&self, known: &[&str], later: &[&str], out: &mut Vec<Diagnostic>) {
+    /// Reports every key that is not known.
+    pub fn only(&self, known: &[&str], out: &mut Vec<Diagnostic>) {
         for (key, _) in self.entries {
             let name = key.text().unwrap_or_default();
-            if later.contains(&name) {
-                out.push(error("not-yet", &self.source, key, format!("`{name}` is not supported yet")));
-            } else if !known.contains(&name) {
+            if !known.contains(&name) {
                 let message = format!("{} has no `{}`", self.what, name.escape_debug());
                 let diagnostic = error("unknown-key", &self.source, key, message);
                 let help = format!("possible keys are {}", known.join(", "));
-                out.push(diagnostic.suggest(name, known.iter().chain(later).copied()).help(help));
+                out.push(diagnostic.suggest(name, known.iter().copied()).help(help));
             }
         }
     }
@@ -99,6 +98,17 @@ impl<'n> Entries<'n> {
             out.push(error("missing-key", &self.source, whole, format!("{} needs `{name}`", self.what)));
         }
         self.text(name, out)
+    }
+
+    /// A length of time; `None` if it is not there, or reported.
+    pub fn duration(&self, name: &str, out: &mut Vec<Diagnostic>) -> Option<Span> {
+        let (node, text) = self.text(name, out)?;
+        let span = Span::parse(text);
+        if span.is_none() {
+            let diagnostic = error("bad-duration", &self.source, node, format!("`{}` is no duration", text.escape_debug()));
+            out.push(diagnostic.help("a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`"));
+        }
+        span
     }
 
     pub fn texts(&self, name: &str, out: &mut Vec<Diagnostic>) -> Vec<String> {
