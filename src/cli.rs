@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod schema;
 mod service;
+mod test;
 mod topics;
 
 use std::io;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   segmentd demo                            customers enter and leave; nothing to install
   segmentd check config/                   is everything right?
+  segmentd test config/segments/           do the rules do what their tests say?
   segmentd replay --segments config/segments/ events.ndjson
                                            what would have happened?
   segmentd run                             the service: Kafka in, Kafka out
@@ -48,6 +50,7 @@ enum Command {
     Demo(demo::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Test(test::Args),
     Load(load::Args),
     Topics(topics::Args),
     Schema(schema::Args),
@@ -82,6 +85,7 @@ impl Command {
             Command::Demo(args) => demo::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Test(args) => test::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Schema(args) => schema::run(&args),

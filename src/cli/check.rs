@@ -8,8 +8,10 @@ use clap::Parser;
 
 use super::Outcome;
 use super::report::{self, Format};
-use crate::config::{self, Config, Kind, ruleset};
+use crate::config::ruleset::{self, Ruleset};
+use crate::config::{self, Config, Kind};
 use crate::rule::diagnostic::Diagnostic;
+use crate::scenario;
 
 /// Show every problem of definitions and configurations, with its place and a suggestion
 #[derive(Parser)]
@@ -61,8 +63,11 @@ struct Findings {
 impl Findings {
     fn ruleset(&mut self, streams: Option<&Path>, segments: &[PathBuf], lists: Option<&Path>, id_bytes: usize) {
         let (ruleset, problems) = ruleset::load(ruleset::Paths { streams, segments, lists }, id_bytes);
-        self.segments += ruleset.map_or(0, |ruleset| ruleset.definitions.segments.len());
         self.diagnostics.extend(problems);
+        let Some(Ruleset { definitions, catalogue, .. }) = ruleset else { return };
+        self.segments += definitions.segments.len();
+        let tests = definitions.segments.iter().flat_map(|definition| scenario::read_tests(definition, &catalogue).1);
+        self.diagnostics.extend(tests);
     }
 
     fn configuration(&mut self, path: &Path) {

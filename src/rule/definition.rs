@@ -9,7 +9,7 @@
 //! **Invariant:** all or nothing. [`Loaded::definitions`] is there only if there was no error, and then every name in
 //! every rule exists; otherwise every problem of every file is reported, each at its place.
 
-mod entry;
+pub mod entry;
 mod file;
 mod loader;
 mod resolve;
@@ -28,7 +28,7 @@ use super::yaml;
 use crate::event::Catalogue;
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
-pub use file::MAX_FILE_BYTES;
+pub use file::{MAX_FILE_BYTES, is_test};
 use loader::Loader;
 
 /// More is a generated mistake, not a set of campaigns.
@@ -58,7 +58,7 @@ pub struct SegmentDefinition {
     pub on_create: OnCreate,
     /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
     pub version: Arc<str>,
-    /// `tests:`, not read yet.
+    /// `tests:`, as pages that `scenario` reads.
     pub tests: Option<yaml::Node>,
     /// Where its key stands.
     pub location: Location,
@@ -94,7 +94,7 @@ pub struct Names<'a> {
 /// Reads files, and folders with all their `*.yaml` and `*.yml` (not `*.test.yaml`, not what begins with a dot).
 pub fn load(paths: &[PathBuf], names: Names<'_>) -> Loaded {
     let mut loader = Loader::new(names, &[]);
-    let (sources, unreadable) = file::read_all(paths);
+    let (sources, unreadable) = sources(paths);
     loader.diagnostics.extend(unreadable);
     for source in &sources {
         loader.file(source);
@@ -102,11 +102,29 @@ pub fn load(paths: &[PathBuf], names: Names<'_>) -> Loaded {
     loader.finish()
 }
 
+/// The texts of all definitions among paths, and what cannot be read.
+pub fn sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+    file::read_all(paths, file::is_definition)
+}
+
+/// The texts of all files of tests among paths: those named, and a folder's `*.test.yaml`.
+pub fn test_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+    let paths: Vec<PathBuf> = paths.iter().filter(|path| path.is_dir() || is_test(path)).cloned().collect();
+    file::read_all(&paths, is_test)
+}
+
 /// Reads one text, `name` being what messages call it. Keys of `beside` may stand next to `segments:`; they are
 /// somebody else's (a scenario's `events:`).
 pub fn load_text(name: &str, text: &str, names: Names<'_>, beside: &[&str]) -> Loaded {
     let mut loader = Loader::new(names, beside);
     loader.file(&Source::new(name, text));
+    loader.finish()
+}
+
+/// Reads one mapping of `source`, as [`load_text`] reads a text: a page of a file of tests.
+pub fn load_node(source: &Arc<Source>, node: &yaml::Node, names: Names<'_>, beside: &[&str]) -> Loaded {
+    let mut loader = Loader::new(names, beside);
+    loader.root(source, node);
     loader.finish()
 }
 

@@ -74,7 +74,11 @@ impl<'a> Loader<'a> {
             }
             return;
         };
-        let Some(entries) = Entries::of(source, &root, "a file of definitions", &mut self.diagnostics) else { return };
+        self.root(source, &root);
+    }
+
+    pub fn root(&mut self, source: &Arc<Source>, root: &Node) {
+        let Some(entries) = Entries::of(source, root, "a file of definitions", &mut self.diagnostics) else { return };
         let known: Vec<&str> = FILE_KEYS.iter().chain(self.beside).copied().collect();
         entries.only(&known, &FILE_KEYS_LATER, &mut self.diagnostics);
         if let Some(lists) = entries.get("lists") {
