@@ -7,6 +7,7 @@
 mod check;
 mod completions;
 mod demo;
+mod fmt;
 mod input;
 mod load;
 mod logging;
@@ -51,6 +52,7 @@ enum Command {
     Replay(replay::Args),
     Check(check::Args),
     Test(test::Args),
+    Fmt(fmt::Args),
     Load(load::Args),
     Topics(topics::Args),
     Schema(schema::Args),
@@ -86,6 +88,7 @@ impl Command {
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Test(args) => test::run(&args),
+            Command::Fmt(args) => fmt::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -16,6 +16,7 @@ pub mod definition;
 pub mod diagnostic;
 #[cfg(test)]
 mod fixture;
+pub mod format;
 pub mod json;
 pub mod lexer;
 pub mod order;

@@ -6,5 +6,6 @@
 mod command;
 
 mod tools {
+    mod fmt;
     mod test;
 }
