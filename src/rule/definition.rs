@@ -15,6 +15,7 @@ mod loader;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
 use super::super::yaml::{self, Node, TextMap};
 use super::super::{check, parser};
 use super::entry::{self, Entries};
-use super::{Definitions, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, resolve, version};
+use super::{Definitions, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, resolve, tiers, version};
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
 
@@ -41,6 +41,10 @@ pub struct Draft {
 }
 
 impl Draft {
+    pub fn when(&self) -> &Written {
+        &self.when
+    }
+
     /// Its rules, each with where it stands.
     pub fn rules(&self) -> impl Iterator<Item = (&Expr, &Written)> {
         std::iter::once((&self.definition.when, &self.when)).chain(self.definition.exit_when.as_ref().zip(self.exit_when.as_ref()))
@@ -120,6 +124,10 @@ impl<'a> Loader<'a> {
         // Broken somewhere: what was wrong is reported.
         let (Some((key, location)), Some(timezone), Some(when), Ok(exit_when)) = (key, timezone, when, exit_when) else { return };
         let ((when, when_written), (exit_when, exit_written)) = (when, exit_when.unzip());
+        self.report(source, &when_written.node, check::check_entry(&when));
+        if let (Some(exit_when), Some(written)) = (&exit_when, &exit_written) {
+            self.report(source, &written.node, check::check_exit(&when, exit_when));
+        }
         let version = version(&when, exit_when.as_ref(), &timezone);
         #[rustfmt::skip]
         let definition = SegmentDefinition {
@@ -212,6 +220,8 @@ impl<'a> Loader<'a> {
 
     pub fn finish(mut self) -> Loaded {
         let evaluation_order = resolve::resolve(&mut self);
+        let misfits = tiers::lint(&self.drafts);
+        self.diagnostics.extend(misfits);
         if self.keys.is_empty() && self.lists.is_empty() && self.diagnostics.is_empty() {
             self.diagnostics.push(no_definitions());
         }
