@@ -7,6 +7,7 @@
 mod check;
 mod completions;
 mod demo;
+mod explain;
 mod fmt;
 mod input;
 mod load;
@@ -53,6 +54,7 @@ enum Command {
     Check(check::Args),
     Test(test::Args),
     Fmt(fmt::Args),
+    Explain(explain::Args),
     Load(load::Args),
     Topics(topics::Args),
     Schema(schema::Args),
@@ -89,6 +91,7 @@ impl Command {
             Command::Check(args) => check::run(&args),
             Command::Test(args) => test::run(&args),
             Command::Fmt(args) => fmt::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -6,6 +6,7 @@
 mod command;
 
 mod tools {
+    mod explain;
     mod fmt;
     mod test;
 }
