@@ -12,6 +12,7 @@ mod fmt;
 mod input;
 mod load;
 mod logging;
+mod plan;
 mod replay;
 mod report;
 mod run;
@@ -55,6 +56,7 @@ enum Command {
     Test(test::Args),
     Fmt(fmt::Args),
     Explain(explain::Args),
+    Plan(plan::Args),
     Load(load::Args),
     Topics(topics::Args),
     Schema(schema::Args),
@@ -92,6 +94,7 @@ impl Command {
             Command::Test(args) => test::run(&args),
             Command::Fmt(args) => fmt::run(&args),
             Command::Explain(args) => explain::run(&args),
+            Command::Plan(args) => plan::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -8,5 +8,6 @@ mod command;
 mod tools {
     mod explain;
     mod fmt;
+    mod plan;
     mod test;
 }
