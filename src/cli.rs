@@ -9,6 +9,7 @@ mod completions;
 mod demo;
 mod explain;
 mod fmt;
+mod import;
 mod input;
 mod load;
 mod logging;
@@ -57,6 +58,7 @@ enum Command {
     Fmt(fmt::Args),
     Explain(explain::Args),
     Plan(plan::Args),
+    Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
     Schema(schema::Args),
@@ -95,6 +97,7 @@ impl Command {
             Command::Fmt(args) => fmt::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Plan(args) => plan::run(&args),
+            Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -17,6 +17,7 @@ pub mod diagnostic;
 #[cfg(test)]
 mod fixture;
 pub mod format;
+pub mod import;
 pub mod json;
 pub mod lexer;
 pub mod order;

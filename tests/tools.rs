@@ -8,6 +8,7 @@ mod command;
 mod tools {
     mod explain;
     mod fmt;
+    mod import;
     mod plan;
     mod test;
 }
