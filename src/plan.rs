@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** a plan never changes. It is made whole from checked definitions, and swapped whole.
 
+mod band;
 mod compile;
 pub mod formula;
 mod monotone;
@@ -18,12 +19,14 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+pub use band::Band;
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
-use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
+pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
@@ -39,13 +42,17 @@ pub struct Plan {
     /// By stream index.
     pub streams: Arc<Vec<StreamPlan>>,
     pub aggregates: Vec<AggregatePlan>,
-    /// Aggregates over each stream.
+    pub windows: Vec<WindowPlan>,
+    /// Windows over each stream.
     pub over_stream: Vec<Vec<usize>>,
     pub predicates: Vec<Predicate>,
     /// In order of definition.
     pub segments: Vec<SegmentPlan>,
     /// Segment indexes such that a segment stands after those that it names.
     pub order: Vec<usize>,
+    /// Segments with a `min_stay`.
+    pub stays: Vec<usize>,
+    pub ladders: Vec<LadderPlan>,
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
@@ -90,6 +97,14 @@ pub enum Measure {
     },
 }
 
+/// A window over a stream, and the aggregates that look through it. They all hold the same rows, found once.
+#[derive(Clone, Debug)]
+pub struct WindowPlan {
+    pub stream: usize,
+    pub window: Window,
+    pub aggregates: Vec<usize>,
+}
+
 /// One shared aggregate: a measure over a field of the events of a window that meet a condition.
 #[derive(Clone, Debug)]
 pub struct AggregatePlan {
@@ -97,6 +112,8 @@ pub struct AggregatePlan {
     pub stream: usize,
     pub field: FieldRef,
     pub window: Window,
+    /// Position of its window in [`Plan::windows`].
+    pub through: usize,
     pub condition: Option<usize>,
     /// Canonical text, with the zone where it matters. Stored state is found again by its hash.
     pub text: Arc<str>,
@@ -109,10 +126,16 @@ pub struct AggregatePlan {
 #[derive(Clone, Debug)]
 pub struct Predicate {
     pub formula: Formula,
+    /// The formula once more, where it is of this form.
+    pub band: Option<Band>,
     pub subject: Subject,
     /// Rows only leave its window, and while they do its truth changes at most once.
     pub monotone: bool,
+    /// It looks at a `days_since`, which changes without any event.
+    pub counts_days: bool,
     pub aggregates: Vec<usize>,
+    /// The windows of its aggregates, each once.
+    pub windows: Vec<usize>,
     pub traits: Vec<usize>,
     /// Segments that it names, with `last W` where given.
     pub segments: Vec<(usize, Option<Span>)>,
@@ -145,6 +168,10 @@ pub struct SegmentPlan {
     pub version: Arc<str>,
     pub when: Logic,
     pub exit_when: Option<Logic>,
+    /// How long nobody who entered leaves.
+    pub min_stay: Option<Span>,
+    /// Its place, if it is a stage of a ladder.
+    pub stage: Option<Stage>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].
@@ -153,11 +180,20 @@ pub struct SegmentPlan {
     pub outlook: Option<Box<Outlook>>,
 }
 
+/// Segments of which every customer is in exactly one.
+#[derive(Clone, Debug)]
+pub struct LadderPlan {
+    pub key: LadderKey,
+    /// Segment indexes by rank.
+    pub stages: Vec<usize>,
+}
+
 /// A plan of one segment and what it rests on, with the indexes that its parts have in the whole plan.
 #[derive(Debug)]
 pub struct Outlook {
     pub plan: Plan,
     pub target: usize,
+    pub windows: Vec<usize>,
     pub aggregates: Vec<usize>,
     pub predicates: Vec<usize>,
     pub segments: Vec<usize>,
@@ -166,6 +202,12 @@ pub struct Outlook {
 impl Plan {
     pub fn role(&self, stream: usize) -> StreamRole {
         self.catalogue.streams[stream].role
+    }
+}
+
+impl AggregatePlan {
+    pub fn counts_days(&self) -> bool {
+        matches!(self.measure, Measure::Function(Function::DaysSince | Function::DaysSinceFirst))
     }
 }
 

@@ -66,8 +66,7 @@ impl Findings {
         self.diagnostics.extend(problems);
         let Some(Ruleset { definitions, catalogue, .. }) = ruleset else { return };
         self.segments += definitions.segments.len();
-        let tests = definitions.segments.iter().flat_map(|definition| scenario::read_tests(definition, &catalogue).1);
-        self.diagnostics.extend(tests);
+        self.diagnostics.extend(scenario::read_tests(&definitions, &catalogue).1);
     }
 
     fn configuration(&mut self, path: &Path) {

@@ -18,7 +18,7 @@ use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Cause, Transition, Trigger};
+use crate::transition::{Cause, Move, Transition, Trigger};
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -294,5 +294,9 @@ fn transition(plan: &Plan, customer: &CustomerId, change: Change, at: EventTime,
         valid_until: change.valid_until,
         version: segment.version.clone(),
         since: change.since,
+        moved: segment
+            .stage
+            .zip(change.from)
+            .map(|(stage, from)| Move { ladder: plan.ladders[stage.ladder].key.clone(), from: plan.segments[from].key.clone() }),
     }
 }

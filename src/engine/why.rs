@@ -21,7 +21,8 @@ pub struct Why {
     pub entries: u64,
     /// Each predicate of the rules, in the order of the text.
     pub reasons: Vec<Reason>,
-    /// The fewest reasons, by position, which being otherwise would change the membership.
+    /// The fewest reasons, by position, which being otherwise would change the membership. None for a ladder's
+    /// stage, which its own rules do not decide alone.
     pub needed: Vec<usize>,
     /// When the membership changes if nothing more happens; `None`: never.
     pub changes_at: Option<EventTime>,
@@ -72,6 +73,9 @@ fn predicates(segment: &SegmentPlan) -> Vec<usize> {
 }
 
 fn needed(segment: &SegmentPlan, member: bool, truth: &impl Fn(usize) -> bool) -> Vec<usize> {
+    if segment.stage.is_some() {
+        return Vec::new();
+    }
     match (&segment.exit_when, member) {
         (Some(exit_when), true) => fewest(exit_when, true, truth),
         (Some(exit_when), false) => [fewest(exit_when, false, truth), fewest(&segment.when, true, truth)].concat(),

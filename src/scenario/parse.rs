@@ -9,21 +9,23 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageSegment, Written, value};
+use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageLadder, PageSegment, PageStage, Written, value};
 use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::event::{Catalogue, StreamIndex, Value};
-use crate::id::{CustomerId, EventId, ListKey, Partition, SegmentKey};
+use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::rule::definition::entry::{self, Entries, error, location};
 use crate::rule::diagnostic::{Diagnostic, Source};
 use crate::rule::yaml::{self, Content, Node};
-use crate::rule::{SegmentDefinition, Severity};
+use crate::rule::{Definitions, Severity};
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
-const PAGE_KEYS: [&str; 6] = ["name", "lists", "segments", "events", "until", "expect"];
-const SEGMENT_KEYS: [&str; 4] = ["key", "timezone", "when", "exit_when"];
+const PAGE_KEYS: [&str; 7] = ["name", "lists", "segments", "ladders", "events", "until", "expect"];
+const SEGMENT_KEYS: [&str; 5] = ["key", "timezone", "when", "exit_when", "min_stay"];
+const LADDER_KEYS: [&str; 3] = ["key", "timezone", "stages"];
+const STAGE_KEYS: [&str; 4] = ["key", "when", "exit_when", "min_stay"];
 const EVENT_KEYS: [&str; 4] = ["at", "customer", "id", "partition"];
-const EXPECTATION_KEYS: [&str; 9] = ["never", "entered", "exited", "at", "customer", "cause", "sequence", "entry", "valid_until"];
+const EXPECTATION_KEYS: [&str; 10] = ["never", "entered", "exited", "at", "customer", "cause", "sequence", "entry", "valid_until", "from"];
 
 /// Reads every page of a text; `name` is what messages call it.
 pub fn parse(name: &str, text: &str, catalogue: &Catalogue) -> Result<Vec<Page>, Vec<Diagnostic>> {
@@ -39,20 +41,18 @@ pub fn read(source: &Arc<Source>, catalogue: &Catalogue) -> (Vec<Written>, Vec<D
     (pages, reader.diagnostics)
 }
 
-/// Reads the `tests:` of a definition.
-pub fn read_tests(definition: &SegmentDefinition, catalogue: &Catalogue) -> (Vec<Written>, Vec<Diagnostic>) {
-    let source = &definition.location.source;
-    let mut reader = Reader { source, catalogue, diagnostics: Vec::new() };
-    let items = match definition.tests.as_ref().map(|node| (node, &node.content)) {
-        None => &[][..],
-        Some((_, Content::Sequence(items))) => items,
-        Some((node, _)) => {
-            reader.diagnostics.push(entry::wrong_type(source, "tests", "a list", node));
-            &[]
-        }
-    };
-    let pages = items.iter().filter_map(|node| reader.written(node, false)).collect();
-    (pages, reader.diagnostics)
+/// Reads the `tests:` of all segments and ladders.
+pub fn read_tests(definitions: &Definitions, catalogue: &Catalogue) -> (Vec<Written>, Vec<Diagnostic>) {
+    let of_segments = definitions.segments.iter().map(|segment| (&segment.location.source, &segment.tests));
+    let of_ladders = definitions.ladders.iter().map(|ladder| (&ladder.location.source, &ladder.tests));
+    let (mut pages, mut diagnostics) = (Vec::new(), Vec::new());
+    for (source, tests) in of_segments.chain(of_ladders) {
+        let Some(tests) = tests else { continue };
+        let mut reader = Reader { source, catalogue, diagnostics: Vec::new() };
+        pages.extend(reader.tests(tests));
+        diagnostics.extend(reader.diagnostics);
+    }
+    (pages, diagnostics)
 }
 
 struct Reader<'a> {
@@ -70,6 +70,16 @@ impl Reader<'_> {
         Entries::of(self.source, node, what, &mut self.diagnostics)
     }
 
+    fn tests(&mut self, tests: &Node) -> Vec<Written> {
+        match &tests.content {
+            Content::Sequence(items) => items.iter().filter_map(|node| self.written(node, false)).collect(),
+            _ => {
+                self.diagnostics.push(entry::wrong_type(self.source, "tests", "a list", tests));
+                Vec::new()
+            }
+        }
+    }
+
     /// `alone`: a page of a file, which may have segments of its own.
     fn written(&mut self, node: &Node, alone: bool) -> Option<Written> {
         let before = self.diagnostics.len();
@@ -80,7 +90,7 @@ impl Reader<'_> {
 
     fn page(&mut self, node: &Node, what: &'static str, alone: bool) -> Option<Page> {
         let entries = self.entries(node, what)?;
-        let known: Vec<&str> = PAGE_KEYS.into_iter().filter(|key| alone || *key != "segments").collect();
+        let known: Vec<&str> = PAGE_KEYS.into_iter().filter(|key| alone || !matches!(*key, "segments" | "ladders")).collect();
         entries.only(&known, &[], &mut self.diagnostics);
         let name = entries.required("name", node, &mut self.diagnostics);
         let events = entries.sequence("events", &mut self.diagnostics).iter().enumerate();
@@ -89,6 +99,7 @@ impl Reader<'_> {
             name: name.map_or_else(String::new, |(_, name)| name.to_owned()),
             lists: entries.get("lists").map_or_else(Vec::new, |node| self.lists(node)),
             segments: entries.sequence("segments", &mut self.diagnostics).iter().filter_map(|node| self.segment(node)).collect(),
+            ladders: entries.sequence("ladders", &mut self.diagnostics).iter().filter_map(|node| self.ladder(node)).collect(),
             events: events.filter_map(|(i, node)| self.event(node, i + 1)).collect(),
             until: self.instant(&entries, "until"),
             expect: expect.iter().filter_map(|node| self.expectation(node)).collect(),
@@ -110,8 +121,30 @@ impl Reader<'_> {
         entries.only(&SEGMENT_KEYS, &[], &mut self.diagnostics);
         let (_, key) = entries.required("key", node, &mut self.diagnostics)?;
         let (_, when) = entries.required("when", node, &mut self.diagnostics)?;
-        let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
-        Some(PageSegment { key: SegmentKey::new(key), timezone: text("timezone"), when: when.to_owned(), exit_when: text("exit_when") })
+        let mut text = |name| self.text(&entries, name);
+        let (timezone, exit_when, min_stay) = (text("timezone"), text("exit_when"), text("min_stay"));
+        Some(PageSegment { key: SegmentKey::new(key), timezone, when: when.to_owned(), exit_when, min_stay })
+    }
+
+    fn ladder(&mut self, node: &Node) -> Option<PageLadder> {
+        let entries = self.entries(node, "a ladder")?;
+        entries.only(&LADDER_KEYS, &[], &mut self.diagnostics);
+        let (_, key) = entries.required("key", node, &mut self.diagnostics)?;
+        let timezone = self.text(&entries, "timezone");
+        let stages = entries.sequence("stages", &mut self.diagnostics).iter().filter_map(|node| self.stage(node)).collect();
+        Some(PageLadder { key: LadderKey::new(key), timezone, stages })
+    }
+
+    fn stage(&mut self, node: &Node) -> Option<PageStage> {
+        let entries = self.entries(node, "a stage")?;
+        entries.only(&STAGE_KEYS, &[], &mut self.diagnostics);
+        let (_, key) = entries.required("key", node, &mut self.diagnostics)?;
+        let mut text = |name| self.text(&entries, name);
+        Some(PageStage { key: SegmentKey::new(key), when: text("when"), exit_when: text("exit_when"), min_stay: text("min_stay") })
+    }
+
+    fn text(&mut self, entries: &Entries<'_>, name: &str) -> Option<String> {
+        entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned())
     }
 
     /// `place`: the event's number on the page, for its id.
@@ -207,6 +240,10 @@ impl Reader<'_> {
                 Some(node) if node.is_null() => Some(None),
                 _ => self.instant(&entries, "valid_until").map(Some),
             },
+            from: match entries.get("from") {
+                Some(node) if node.is_null() => Some(None),
+                _ => self.text(&entries, "from").map(|from| Some(SegmentKey::new(from))),
+            },
         }))
     }
 
@@ -270,9 +307,9 @@ impl Written {
         items.get(index).map(|item| location(&self.source, item))
     }
 
-    /// Whether the page brings the segments that it tests.
+    /// Whether the page brings the segments or ladders that it tests.
     pub fn has_segments(&self) -> bool {
-        self.child("segments").is_some()
+        self.child("segments").or(self.child("ladders")).is_some()
     }
 
     fn child(&self, name: &str) -> Option<&Node> {

@@ -16,7 +16,7 @@ use segmentd::time::EventTime;
 use super::cases;
 use super::engine::{CASES, config};
 use super::events::Shape;
-use super::naive::{Rule, places, rule_of};
+use super::naive::{places, rules_of};
 
 const DAY: i64 = 86_400_000;
 
@@ -40,8 +40,7 @@ fn check(page: &Page, t: EventTime) -> Result<(), TestCaseError> {
     let catalogue = Arc::new(Catalogue::segment_spec());
     let plan = page.plan(&catalogue).map_err(|found| TestCaseError::fail(format!("{found:?}")))?;
     let partitions = replayed(page, &plan, t);
-    let rules: Vec<Rule> = page.segments.iter().map(rule_of).collect();
-    for place in places(&rules, page, &catalogue, t) {
+    for place in places(&rules_of(page), page, &catalogue, t) {
         let partition = &partitions[&place.partition];
         let slot = partition.find(&place.customer);
         let state = slot.and_then(|slot| partition.resident(slot).state.as_deref()).expect("the naive evaluator knows it");

@@ -62,11 +62,9 @@ impl Suite {
         // Warnings are for `check`.
         self.diagnostics.extend(problems.into_iter().filter(Diagnostic::is_error));
         let Some(ruleset) = ruleset else { return };
-        for definition in &ruleset.definitions.segments {
-            let (pages, problems) = scenario::read_tests(definition, &self.catalogue);
-            self.tests.extend(pages);
-            self.diagnostics.extend(problems);
-        }
+        let (pages, problems) = scenario::read_tests(&ruleset.definitions, &self.catalogue);
+        self.tests.extend(pages);
+        self.diagnostics.extend(problems);
         self.lists = ruleset.all_lists().into_iter().collect();
         self.definitions = Some(ruleset.definitions);
     }

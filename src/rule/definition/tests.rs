@@ -1,5 +1,7 @@
 //! Files of definitions: what they become, and every way in which they can be wrong.
 
+mod doubts;
+
 use super::super::diagnostic::{Style, render_all};
 use super::super::fixture;
 use super::*;
@@ -11,21 +13,21 @@ fn loaded(text: &str) -> Loaded {
 
 /// What is said about a file; definitions are there exactly if none of it is an error.
 #[track_caller]
-fn check(text: &str) -> String {
+pub fn check(text: &str) -> String {
     let loaded = loaded(text);
     assert_eq!(loaded.definitions.is_none(), loaded.diagnostics.iter().any(Diagnostic::is_error));
     render_all(&loaded.diagnostics, Style::Plain).trim_end().to_owned()
 }
 
 #[track_caller]
-fn definitions(text: &str) -> Definitions {
+pub fn definitions(text: &str) -> Definitions {
     let loaded = loaded(text);
     assert_eq!(render_all(&loaded.diagnostics, Style::Plain), "");
     loaded.definitions.unwrap()
 }
 
 /// `code line:column` of each problem.
-fn places(text: &str) -> Vec<String> {
+pub fn places(text: &str) -> Vec<String> {
     let of = |d: &Diagnostic| match d.location.as_ref().and_then(Location::line_and_column) {
         Some((line, column)) => format!("{} {line}:{column}", d.code),
         None => d.code.to_owned(),
@@ -71,6 +73,7 @@ segments:
     tags: [x, y]
     timezone: Europe/Berlin
     on_create: silent
+    min_stay: 2w
     when: |
       # everybody
       # but the staff
@@ -86,6 +89,7 @@ segments:
     assert_eq!(segment.tags, ["x", "y"]);
     assert_eq!(segment.timezone.name(), "Europe/Berlin");
     assert_eq!(segment.on_create, OnCreate::Silent);
+    assert_eq!(segment.min_stay, Span::parse("14d"));
     assert_eq!(segment.when.to_string(), "not list(\"staff\") and not list(\"vip\")");
     assert!(segment.tests.is_some());
     assert_eq!(definitions.lists["staff"].iter().map(CustomerId::as_str).collect::<Vec<_>>(), ["17", "ann"]);
@@ -100,6 +104,7 @@ fn the_version_is_what_the_segment_means_and_not_how_it_is_written() {
     assert_ne!(one, version("when: 'count(orders last 14d) > 2'"));
     assert_ne!(one, version("timezone: Europe/Berlin, when: 'count(orders last 14d) > 1'"));
     assert_ne!(one, version("when: 'count(orders last 14d) > 1', exit_when: 'false'"));
+    assert_ne!(one, version("when: 'count(orders last 14d) > 1', min_stay: 7d"));
     assert_eq!(one.len(), 32);
 }
 
@@ -172,7 +177,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     1 | segmnts: []
       | ^^^^^^^ did you mean `segments`?
       |
-      = help: possible keys are lists, segments
+      = help: possible keys are lists, segments, ladders
 
     error[unknown-key]: a segment has no `whn`
      --> a.yaml:3:14
@@ -180,7 +185,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     3 |   - {key: a, whn: 'true', when: 'true', timezone: Europe/Berln}
       |              ^^^ did you mean `when`?
       |
-      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, on_create, tests
+      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, min_stay, on_create, tests
 
     error[unknown-timezone]: there is no time zone `Europe/Berln`
      --> a.yaml:3:51
@@ -202,17 +207,11 @@ fn keys_of_a_page_around_the_definitions_are_let_through() {
 
 #[test]
 fn what_comes_later_is_refused_and_not_ignored() {
-    insta::assert_snapshot!(check("ladders: []\nsegments:\n  - {key: a, when: 'true', min_stay: 7d}\n"), @r"
-    error[not-yet]: `ladders` is not supported yet
-     --> a.yaml:1:1
+    insta::assert_snapshot!(check("segments:\n  - {key: a, when: 'true', expiring: 7d}\n"), @r"
+    error[not-yet]: `expiring` is not supported yet
+     --> a.yaml:2:28
       |
-    1 | ladders: []
-      | ^^^^^^^
-
-    error[not-yet]: `min_stay` is not supported yet
-     --> a.yaml:3:28
-      |
-    3 |   - {key: a, when: 'true', min_stay: 7d}
+    2 |   - {key: a, when: 'true', expiring: 7d}
       |                            ^^^^^^^^
     ");
     for option in ["entry: once", "entry_topic: t", "expiring: 7d", "experiment: {}"] {
@@ -309,6 +308,22 @@ fn values_of_a_wrong_shape_say_what_they_should_be() {
 }
 
 #[test]
+fn a_duration_is_a_number_and_a_unit() {
+    insta::assert_snapshot!(check("segments:\n  - {key: a, when: 'true', min_stay: 7 days}\n"), @r"
+    error[bad-duration]: `7 days` is no duration
+     --> a.yaml:2:38
+      |
+    2 |   - {key: a, when: 'true', min_stay: 7 days}
+      |                                      ^^^^^^
+      |
+      = help: a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`
+    ");
+    for wrong in ["0d", "7", "-7d", "[7d]", "99999999w"] {
+        assert_eq!(places(&format!("segments: [{{key: a, when: 'true', min_stay: {wrong}}}]")).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn unknown_segments_and_lists_come_with_the_nearest_known_one() {
     insta::assert_snapshot!(check("segments:\n  - {key: golden, when: 'not list(\"vap\")'}\n  - {key: b, when: 'true', exit_when: 'segment(\"goldn\")'}\n"), @r#"
     error[unknown-list]: there is no list `vap`
@@ -388,93 +403,4 @@ fn a_program_gets_the_same_as_data() {
     insta::assert_snapshot!(serde_json::to_string(diagnostic).unwrap(), @r#"
     {"severity":"error","code":"unknown-field","message":"the stream `orders` has no field `totl`","file":"a.yaml","line":2,"column":32,"bytes":[41,45],"label":"did you mean `total`?","help":"fields of `orders` are listed by `segmentd schema streams`"}
     "#);
-}
-
-#[test]
-fn absence_without_a_baseline_is_doubtful() {
-    insta::assert_snapshot!(check("segments: [{key: lapsed, when: 'count(orders last 30d) == 0'}]"), @r"
-    warning[no-baseline]: this also holds for a customer who never had any orders
-     --> a.yaml:1:33
-      |
-    1 | segments: [{key: lapsed, when: 'count(orders last 30d) == 0'}]
-      |                                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-      = help: for those who stopped, add `count(orders lifetime) > 0 and`
-    ");
-    let of = |when: &str| places(&format!("segments: [{{key: a, when: '{when}'}}]"));
-    for doubtful in [
-        "count(orders last 30d where total > 5) < 1",
-        "not count(orders last 30d) > 0 and not list(\"vip\")",
-        "count(orders last 30d) == 0 or trait.a == 1",
-        "count(orders this year) <= 0 and avg(orders.total last 30d) is null",
-    ] {
-        assert!(of(doubtful)[0].starts_with("no-baseline"), "{doubtful}: {:?}", of(doubtful));
-    }
-    for meant in [
-        "count(orders lifetime) == 0",
-        "count(orders lifetime) > 0 and count(orders last 30d) == 0",
-        "list(\"vip\") and count(orders last 30d) == 0",
-        "trait.plan == \"gold\" and count(orders last 30d) == 0",
-        "count(orders last 30d) < 5",
-        "days_since(orders lifetime) > 30",
-    ] {
-        assert_eq!(of(meant), Vec::<String>::new(), "{meant}");
-    }
-    assert_eq!(of("count(orders last 9d) > 1', exit_when: 'count(orders last 30d) == 0"), Vec::<String>::new());
-}
-
-#[test]
-fn a_way_out_that_is_open_from_the_start_is_doubtful() {
-    insta::assert_snapshot!(check("segments: [{key: a, when: 'count(orders last 30d) >= 4', exit_when: 'count(orders last 30d) > 2'}]"), @r"
-    warning[never-holds]: this holds whenever `count(orders last 30d) >= 4` does, so nobody ever enters
-     --> a.yaml:1:70
-      |
-    1 | segments: [{key: a, when: 'count(orders last 30d) >= 4', exit_when: 'count(orders last 30d) > 2'}]
-      |                                                                      ^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-      = help: `exit_when` wins over `when`: let it begin where `when` has ended
-    ");
-    let of = |when: &str, exit: &str| places(&format!("segments: [{{key: a, when: '{when}', exit_when: '{exit}'}}]"));
-    assert_eq!(of("trait.a == \"x\"", "trait.a == \"x\"").len(), 1);
-    assert_eq!(of("count(orders last 30d) >= 4", "count(orders last 30d) < 2"), Vec::<String>::new());
-    assert_eq!(of("count(orders last 30d) >= 4", "count(orders last 30d) >= 9"), Vec::<String>::new());
-}
-
-#[test]
-fn tiers_that_overlap_or_leave_a_gap_are_doubtful() {
-    let of = |first: &str, second: &str| {
-        let rule = |key: &str, range: &str| format!("  - {{key: {key}, when: 'sum(orders.total lifetime) {range}'}}\n");
-        check(&format!("segments:\n{}{}", rule("low", first), rule("high", second)))
-    };
-    insta::assert_snapshot!(of("between 100 and 300", ">= 300"), @r"
-    warning[tier-overlap]: exactly 300 is in `low` and in `high`
-     --> a.yaml:3:24
-      |
-    3 |   - {key: high, when: 'sum(orders.total lifetime) >= 300'}
-      |                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-      = help: tiers share no number if each ends before the next begins: `[…, 300)`
-    ");
-    insta::assert_snapshot!(of("in [100, 300)", "> 300"), @r"
-    warning[tier-gap]: exactly 300 is neither in `low` nor in `high`
-     --> a.yaml:3:24
-      |
-    3 |   - {key: high, when: 'sum(orders.total lifetime) > 300'}
-      |                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-      = help: let one of them begin or end with it: `[300, …)`
-    ");
-    insta::assert_snapshot!(of("in [100, 300)", "in [250, 500)"), @r"
-    warning[tier-overlap]: 250 to 300 is in `low` and in `high`
-     --> a.yaml:3:24
-      |
-    3 |   - {key: high, when: 'sum(orders.total lifetime) in [250, 500)'}
-      |                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      |
-      = help: tiers share no number if each ends before the next begins: `[…, 250)`
-    ");
-    for fitting in [("in [100, 300)", ">= 300"), ("> 100", "> 500"), ("< 100", "> 50"), ("in [100, 300)", "in [150, 200)"), ("< 5", "> 9")]
-    {
-        assert_eq!(of(fitting.0, fitting.1), "", "{fitting:?}");
-    }
 }

@@ -23,8 +23,8 @@ pub fn lint(drafts: &[Draft]) -> Vec<Diagnostic> {
     let mut tiers: BTreeMap<(String, &str), Vec<Tier<'_>>> = BTreeMap::new();
     for draft in drafts {
         let definition = &draft.definition;
-        // With a way out of its own a segment is no tier: hysteresis overlaps on purpose.
-        let (Some((value, interval)), None) = (demand(&definition.when), &definition.exit_when) else { continue };
+        // With a way out of its own a segment is no tier: hysteresis overlaps on purpose. On a ladder the order decides.
+        let (Some((value, interval)), None, None) = (demand(&definition.when), &definition.exit_when, definition.stage) else { continue };
         if matches!(value.kind, ExprKind::Aggregate(_) | ExprKind::Trait(_)) && !interval.is_empty() {
             tiers.entry((value.to_string(), definition.timezone.name())).or_default().push(Tier { draft, interval });
         }
@@ -44,7 +44,7 @@ fn misfit(lower: &Tier<'_>, upper: &Tier<'_>) -> Option<Diagnostic> {
     let one_number = high == low;
     if one_number && !high_in && !low_in {
         let message = format!("exactly {low} is neither in `{key}` nor in `{other}`");
-        return Some(diagnostic("tier-gap", upper, message).help(format!("let one of them begin or end with it: `[{low}, …)`")));
+        return diagnostic("tier-gap", upper, message, format!("let one of them begin or end with it: `[{low}, …)`"));
     }
     let nested = upper.interval.is_within(lower.interval) || lower.interval.is_within(upper.interval);
     let open = lower.interval.low.is_none() && upper.interval.high.is_none();
@@ -56,12 +56,11 @@ fn misfit(lower: &Tier<'_>, upper: &Tier<'_>) -> Option<Diagnostic> {
         true => format!("exactly {low} is in `{key}` and in `{other}`"),
         false => format!("{low} to {high} is in `{key}` and in `{other}`"),
     };
-    Some(
-        diagnostic("tier-overlap", upper, message).help(format!("tiers share no number if each ends before the next begins: `[…, {low})`")),
-    )
+    diagnostic("tier-overlap", upper, message, format!("tiers share no number if each ends before the next begins: `[…, {low})`"))
 }
 
-fn diagnostic(code: &'static str, tier: &Tier<'_>, message: String) -> Diagnostic {
-    let (place, written) = (tier.draft.definition.when.place, tier.draft.when());
-    Finding::warning(code, place, message).at(written.location(place))
+fn diagnostic(code: &'static str, tier: &Tier<'_>, message: String, help: String) -> Option<Diagnostic> {
+    let place = tier.draft.definition.when.place;
+    let written = tier.draft.when()?;
+    Some(Finding::warning(code, place, message).help(help).at(written.location(place)))
 }

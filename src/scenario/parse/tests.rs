@@ -70,7 +70,7 @@ fn an_unknown_key_of_a_page_comes_with_the_nearest_known_one() {
     2 | event: []
       | ^^^^^ did you mean `events`?
       |
-      = help: possible keys are name, lists, segments, events, until, expect
+      = help: possible keys are name, lists, segments, ladders, events, until, expect
     ");
 }
 
@@ -83,7 +83,7 @@ fn every_problem_of_an_expectation_is_reported() {
     3 |   - {at: 2026-01-01T00:00:00Z, entered: a, cuase: b}
       |                                            ^^^^^ did you mean `cause`?
       |
-      = help: possible keys are never, entered, exited, at, customer, cause, sequence, entry, valid_until
+      = help: possible keys are never, entered, exited, at, customer, cause, sequence, entry, valid_until, from
 
     error[bad-value]: there is no cause `tiem`
      --> a.test.yaml:4:39
