@@ -10,6 +10,7 @@
 
 mod compile;
 pub mod formula;
+mod list;
 mod monotone;
 mod restrict;
 mod subject;
@@ -20,16 +21,14 @@ use smol_str::SmolStr;
 
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
+pub use list::List;
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
-use crate::id::{CustomerId, ListKey, SegmentKey};
+use crate::id::{ListKey, SegmentKey};
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
-
-/// The members of a static list.
-pub type List = std::collections::HashSet<CustomerId, foldhash::fast::FixedState>;
 
 /// Everything that the engine needs to know of rules and streams.
 #[derive(Debug)]

@@ -33,8 +33,8 @@ pub struct Ruleset {
 impl Ruleset {
     /// All of it compiled together.
     pub fn plan(&self) -> Plan {
-        let lists = self.lists.iter().chain(&self.definitions.lists);
-        let lists = lists.map(|(key, customers)| (key.clone(), customers.iter().cloned().collect::<List>()));
+        let inline = self.definitions.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect::<List>()));
+        let lists = self.lists.iter().map(|(key, list)| (key.clone(), list.clone())).chain(inline);
         plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), lists.collect())
     }
 }
