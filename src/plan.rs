@@ -10,6 +10,7 @@
 
 mod compile;
 pub mod formula;
+mod kept;
 mod list;
 mod monotone;
 mod restrict;
@@ -21,6 +22,7 @@ use smol_str::SmolStr;
 
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
+pub use kept::Kept;
 pub use list::List;
 
 use crate::event::streams::StreamRole;
