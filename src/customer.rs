@@ -47,8 +47,18 @@ pub struct Standing {
     pub predicates: Vec<Truth>,
     /// By segment.
     pub memberships: Vec<Membership>,
+    /// In segments that the plan does not have: their numbers go on if the segment comes back.
+    pub former: Vec<Former>,
     /// The earliest flip of all predicates: the one timer that this customer needs.
     pub next_flip: EventTime,
+}
+
+/// A membership in a segment that is not defined any more, or not by this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Hash of the segment's key.
+    pub segment: u64,
+    pub membership: Membership,
 }
 
 /// A predicate's truth, and the first instant at which it may change by time alone.
@@ -105,6 +115,7 @@ impl Standing {
             cursors: plan.aggregates.iter().map(Cursor::new).collect(),
             predicates: vec![Truth { holds: false, flip: EventTime::MIN }; plan.predicates.len()],
             memberships: vec![Membership::NONE; plan.segments.len()],
+            former: Vec::new(),
             next_flip: EventTime::MIN,
         }
     }

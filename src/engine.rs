@@ -9,11 +9,13 @@
 //! ```
 //!
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
-//! changes in one place, [`Settling::decide`], and nowhere else.
+//! changes in one place, [`Settling::decide`], and nowhere else; but for those whose segment is gone ([`former`]).
 
+mod former;
 mod outlook;
 mod partition;
 
+pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
@@ -30,7 +32,7 @@ pub enum Input<'a> {
     Event(&'a Event),
     /// Time alone: what is due.
     Time,
-    /// The rules are others than those by which the state was decided: everything is looked at.
+    /// The rules, or the lists they name, are others than those by which the state was decided: everything is looked at.
     Definitions,
 }
 

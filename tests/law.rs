@@ -15,6 +15,7 @@ mod law {
     mod history;
     mod naive;
     mod pages;
+    mod reload;
     mod restart;
     mod rules;
     mod shrink;

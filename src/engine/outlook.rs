@@ -36,6 +36,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         cursors: outlook.aggregates.iter().map(|a| standing.cursors[*a].clone()).collect(),
         next_flip: predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
+        former: Vec::new(),
         predicates,
     }
 }
