@@ -10,6 +10,7 @@ mod demo;
 mod input;
 mod load;
 mod logging;
+mod reload;
 mod replay;
 mod report;
 mod run;
