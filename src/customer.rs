@@ -11,13 +11,16 @@ mod blocks;
 pub mod codec;
 mod cursor;
 mod history;
+mod total;
 
 pub use apply::{Applied, Touched, apply};
 pub use cursor::Cursor;
 pub use history::{History, Row};
+pub use total::advance;
 
+use crate::aggregate::Accumulator;
 use crate::event::Value;
-use crate::plan::Plan;
+use crate::plan::{AggregatePlan, Plan};
 use crate::time::EventTime;
 
 /// What is known of a customer, and what follows from it.
@@ -41,8 +44,10 @@ pub struct Facts {
 pub struct Standing {
     /// The instant of the last evaluation.
     pub at: EventTime,
-    /// By aggregate. Each stands at its own instant, between the last change of its inputs and `at`.
+    /// By window of the plan. Each stands at its own instant, between the last change of its rows and `at`.
     pub cursors: Vec<Cursor>,
+    /// By aggregate, over the rows at which its window's cursor stands.
+    pub totals: Vec<Accumulator>,
     /// By predicate.
     pub predicates: Vec<Truth>,
     /// By segment.
@@ -112,11 +117,20 @@ impl Standing {
     pub fn new(plan: &Plan) -> Standing {
         Standing {
             at: EventTime::MIN,
-            cursors: plan.aggregates.iter().map(Cursor::new).collect(),
+            cursors: vec![Cursor::START; plan.windows.len()],
+            totals: plan.aggregates.iter().map(AggregatePlan::empty).collect(),
             predicates: vec![Truth { holds: false, flip: EventTime::MIN }; plan.predicates.len()],
             memberships: vec![Membership::NONE; plan.segments.len()],
             former: Vec::new(),
             next_flip: EventTime::MIN,
         }
+    }
+
+    /// Lets rows enter and leave a window of the plan up to and including `t`.
+    pub fn advance(&mut self, plan: &Plan, facts: &Facts, window: usize, t: EventTime) {
+        let over = &plan.windows[window];
+        let aggregates = over.aggregates.iter().map(|index| (*index, &plan.aggregates[*index]));
+        let history = &facts.histories[over.stream];
+        advance(&mut self.cursors[window], &over.window, history, t, aggregates, &mut self.totals);
     }
 }

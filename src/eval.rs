@@ -9,10 +9,10 @@ mod ahead;
 mod evidence;
 mod suffix;
 
-use crate::customer::{Facts, Standing, Truth};
+use crate::customer::{self, Facts, Standing, Truth};
 use crate::event::Scalar;
 use crate::id::CustomerId;
-use crate::plan::{Formula, Leaf, Measure, Plan, Predicate};
+use crate::plan::{Band, Formula, Leaf, Measure, Plan, Predicate};
 use crate::time::{EventTime, Span};
 use ahead::Ahead;
 
@@ -52,25 +52,32 @@ impl At<'_> {
     }
 
     fn advance(&self, predicate: &Predicate, standing: &mut Standing) {
-        for index in &predicate.aggregates {
-            let aggregate = &self.plan.aggregates[*index];
-            standing.cursors[*index].advance(aggregate, &self.facts.histories[aggregate.stream], self.t);
+        for window in &predicate.windows {
+            standing.advance(self.plan, self.facts, *window, self.t);
         }
     }
 
+    #[inline]
     fn holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
+        if let Some(band) = &predicate.band {
+            return band.holds(&standing.totals[band.aggregate]);
+        }
         predicate.formula.holds(&|leaf| self.leaf(leaf, standing, self.t))
     }
 
     fn flip(&self, predicate: &Predicate, standing: &Standing, holds: bool) -> EventTime {
-        if predicate.aggregates.is_empty() {
+        let passing = predicate.windows.iter().map(|window| standing.cursors[*window].quiet_until()).min();
+        if passing.is_none_or(|next| next == EventTime::MAX) && !predicate.counts_days {
             return self.segment_change(predicate, standing, self.t);
         }
         if predicate.monotone {
-            return self.suffix_flip(predicate, standing.cursors[predicate.aggregates[0]].members(), holds);
+            return self.suffix_flip(predicate, standing.cursors[predicate.windows[0]].members(), holds);
         }
         if let Some(flip) = self.return_flip(predicate, standing) {
             return flip;
+        }
+        if let Some(band) = &predicate.band {
+            return self.band_flip(band, standing, holds);
         }
         let mut ahead = Ahead::new(self, predicate, standing);
         for _ in 0..LOOK_AHEAD {
@@ -84,12 +91,34 @@ impl At<'_> {
         ahead.t()
     }
 
+    /// The same as by [`Ahead`], for the form that most predicates have.
+    fn band_flip(&self, band: &Band, standing: &Standing, holds: bool) -> EventTime {
+        let aggregate = &self.plan.aggregates[band.aggregate];
+        let over = &self.plan.windows[aggregate.through];
+        let history = &self.facts.histories[over.stream];
+        let (mut cursor, mut total) = (standing.cursors[aggregate.through], standing.totals[band.aggregate].clone());
+        let mut seen = 0;
+        loop {
+            let t = cursor.quiet_until();
+            if t == EventTime::MAX {
+                return t;
+            }
+            let one = std::iter::once((0, aggregate));
+            if customer::advance(&mut cursor, &over.window, history, t, one, std::slice::from_mut(&mut total)) {
+                seen += 1;
+                if band.holds(&total) != holds || seen == LOOK_AHEAD {
+                    return t;
+                }
+            }
+        }
+    }
+
     /// A bare `returned` only ever ends by time, when its newest return leaves.
     fn return_flip(&self, predicate: &Predicate, standing: &Standing) -> Option<EventTime> {
         let Formula::Leaf(Leaf::Aggregate(index)) = predicate.formula else { return None };
         let aggregate = &self.plan.aggregates[index];
         let Measure::Returned { .. } = aggregate.measure else { return None };
-        let newest = standing.cursors[index].newest_return(aggregate, &self.facts.histories[aggregate.stream]);
+        let newest = aggregate.newest_return(&standing.cursors[aggregate.through], &self.facts.histories[aggregate.stream]);
         Some(newest.map_or(EventTime::MAX, |time| aggregate.window.leaves_at(time)))
     }
 
@@ -103,7 +132,8 @@ impl At<'_> {
         match leaf {
             Leaf::Aggregate(index) => {
                 let aggregate = &self.plan.aggregates[index];
-                standing.cursors[index].value(aggregate, &self.facts.histories[aggregate.stream], t)
+                let cursor = &standing.cursors[aggregate.through];
+                aggregate.value(cursor, &standing.totals[index], &self.facts.histories[aggregate.stream], t)
             }
             other => self.still_leaf(other, standing, t),
         }

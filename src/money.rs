@@ -1,7 +1,8 @@
 //! Exact numbers: what a field holds ([`rust_decimal::Decimal`]) and what arithmetic over fields gives ([`Number`]).
 //!
-//! **Invariant:** nothing here rounds or overflows. A [`Number`] is a rational; it is held in 128-bit integers as long
-//! as it fits, and in big integers from there on, so that no sum, product or quotient is ever wrong, only slower.
+//! **Invariant:** nothing here rounds or overflows. A [`Number`] is a rational; it is held in 64-bit integers as long
+//! as it fits (92 quadrillion in cents), and in big integers from there on, so that no sum, product or quotient is ever
+//! wrong, only slower.
 
 pub mod decimal;
 
@@ -22,18 +23,16 @@ pub struct Number(Form);
 #[derive(Clone, Debug)]
 enum Form {
     /// `over` is positive, and for sums of decimals a power of ten. Not reduced: reducing costs more than it saves.
-    Small {
-        units: i128,
-        over: i128,
-    },
+    Small { units: i64, over: i64 },
+    /// Reduced, and too large for the other form.
     Big(Box<BigRational>),
 }
 
-/// `10^n` for every scale that a `Decimal` can have.
-const POWERS_OF_TEN: [i128; 29] = {
-    let mut powers = [1; 29];
+/// `10^n` for every scale of which a 64-bit integer has room.
+const POWERS_OF_TEN: [i64; 19] = {
+    let mut powers = [1; 19];
     let mut n = 1;
-    while n < 29 {
+    while n < 19 {
         powers[n] = powers[n - 1] * 10;
         n += 1;
     }
@@ -44,11 +43,11 @@ impl Number {
     pub const ZERO: Number = Number::integer(0);
 
     pub const fn integer(units: i64) -> Number {
-        Number(Form::Small { units: units as i128, over: 1 })
+        Number(Form::Small { units, over: 1 })
     }
 
     /// The number `units / over`; `over` is not zero.
-    pub fn ratio(units: i128, over: i128) -> Number {
+    pub fn ratio(units: i64, over: i64) -> Number {
         if over > 0 {
             return Number(Form::Small { units, over });
         }
@@ -56,11 +55,11 @@ impl Number {
     }
 
     pub fn plus(&self, other: &Number) -> Number {
-        self.small_sum(other, 1).unwrap_or_else(|| Number::shrink(self.big() + other.big()))
+        self.small_sum(other, i64::checked_add).unwrap_or_else(|| Number::shrink(self.big() + other.big()))
     }
 
     pub fn minus(&self, other: &Number) -> Number {
-        self.small_sum(other, -1).unwrap_or_else(|| Number::shrink(self.big() - other.big()))
+        self.small_sum(other, i64::checked_sub).unwrap_or_else(|| Number::shrink(self.big() - other.big()))
     }
 
     pub fn times(&self, other: &Number) -> Number {
@@ -109,7 +108,7 @@ impl Number {
         if !denominator.is_positive() {
             return None;
         }
-        if let (Some(units), Some(over)) = (numerator.to_i128(), denominator.to_i128()) {
+        if let (Some(units), Some(over)) = (numerator.to_i64(), denominator.to_i64()) {
             return Some(Number(Form::Small { units, over }));
         }
         Some(Number::shrink(BigRational::new(numerator, denominator)))
@@ -117,33 +116,34 @@ impl Number {
 
     /// As a field's value, if one can hold it exactly.
     pub fn to_decimal(&self) -> Option<Decimal> {
-        let (units, over) = self.small()?;
-        let (units, over) = reduced(units, over);
-        let scale =
-            POWERS_OF_TEN.iter().position(|power| *power == over).or_else(|| POWERS_OF_TEN.iter().position(|power| power % over == 0))?;
-        Decimal::try_from_i128_with_scale(units.checked_mul(POWERS_OF_TEN[scale] / over)?, scale as u32).ok()
+        let (units, over) = match &self.0 {
+            Form::Small { units, over } => reduced(*units, *over),
+            Form::Big(big) => return decimal_of(big),
+        };
+        let scale = POWERS_OF_TEN.iter().position(|power| power % over == 0)?;
+        Decimal::try_from_i128_with_scale(i128::from(units) * i128::from(POWERS_OF_TEN[scale] / over), scale as u32).ok()
     }
 
-    /// Numerator and denominator where they fit 128 bits.
-    pub fn small(&self) -> Option<(i128, i128)> {
+    /// Numerator and denominator where they fit 64 bits.
+    pub fn small(&self) -> Option<(i64, i64)> {
         match &self.0 {
             Form::Small { units, over } => Some((*units, *over)),
             Form::Big(_) => None,
         }
     }
 
-    /// `self + sign × other` in 128 bits, if it fits. Scales differ by powers of ten, so the coarser is a divisor of the finer.
-    fn small_sum(&self, other: &Number, sign: i128) -> Option<Number> {
+    /// The sum or difference in 64 bits, if it fits. Scales differ by powers of ten, so the coarser is a divisor of the finer.
+    #[inline]
+    fn small_sum(&self, other: &Number, op: fn(i64, i64) -> Option<i64>) -> Option<Number> {
         let ((a, b), (c, d)) = (self.small()?, other.small()?);
-        let c = c.checked_mul(sign)?;
         let (units, over) = if b == d {
-            (a.checked_add(c)?, b)
+            (op(a, c)?, b)
         } else if b > d && b % d == 0 {
-            (a.checked_add(c.checked_mul(b / d)?)?, b)
+            (op(a, c.checked_mul(b / d)?)?, b)
         } else if d % b == 0 {
-            (a.checked_mul(d / b)?.checked_add(c)?, d)
+            (op(a.checked_mul(d / b)?, c)?, d)
         } else {
-            (a.checked_mul(d)?.checked_add(c.checked_mul(b)?)?, b.checked_mul(d)?)
+            (op(a.checked_mul(d)?, c.checked_mul(b)?)?, b.checked_mul(d)?)
         };
         Some(Number(Form::Small { units, over }))
     }
@@ -156,21 +156,33 @@ impl Number {
     }
 
     fn shrink(big: BigRational) -> Number {
-        match (big.numer().to_i128(), big.denom().to_i128()) {
+        match (big.numer().to_i64(), big.denom().to_i64()) {
             (Some(units), Some(over)) => Number(Form::Small { units, over }),
             _ => Number(Form::Big(Box::new(big))),
         }
     }
 }
 
-fn reduced(units: i128, over: i128) -> (i128, i128) {
+fn reduced(units: i64, over: i64) -> (i64, i64) {
     let divisor = units.gcd(&over);
     (units / divisor, over / divisor)
 }
 
+/// A reduced rational whose denominator divides a power of ten that a `Decimal` can have.
+fn decimal_of(big: &BigRational) -> Option<Decimal> {
+    let scales = 0..=Decimal::MAX_SCALE;
+    let (scale, power) = scales.map(|scale| (scale, BigInt::from(10).pow(scale))).find(|(_, power)| (power % big.denom()).is_zero())?;
+    let units = (big.numer() * (power / big.denom())).to_i128()?;
+    Decimal::try_from_i128_with_scale(units, scale).ok()
+}
+
 impl From<&Decimal> for Number {
     fn from(decimal: &Decimal) -> Number {
-        Number(Form::Small { units: decimal.mantissa(), over: POWERS_OF_TEN[decimal.scale() as usize] })
+        let small = || {
+            let units = i64::try_from(decimal.mantissa()).ok()?;
+            Some(Number(Form::Small { units, over: *POWERS_OF_TEN.get(decimal.scale() as usize)? }))
+        };
+        small().unwrap_or_else(|| Number::shrink(BigRational::new(decimal.mantissa().into(), BigInt::from(10).pow(decimal.scale()))))
     }
 }
 
@@ -206,14 +218,11 @@ impl PartialOrd for Number {
 
 impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
-        let small = || {
-            let ((a, b), (c, d)) = (self.small()?, other.small()?);
-            if b == d {
-                return Some(a.cmp(&c));
-            }
-            Some(a.checked_mul(d)?.cmp(&c.checked_mul(b)?))
-        };
-        small().unwrap_or_else(|| self.big().cmp(&other.big()))
+        match (self.small(), other.small()) {
+            (Some((a, b)), Some((c, d))) if b == d => a.cmp(&c),
+            (Some((a, b)), Some((c, d))) => (i128::from(a) * i128::from(d)).cmp(&(i128::from(c) * i128::from(b))),
+            _ => self.big().cmp(&other.big()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** a plan never changes. It is made whole from checked definitions, and swapped whole.
 
+mod band;
 mod compile;
 pub mod formula;
 mod kept;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+pub use band::Band;
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
@@ -40,7 +42,8 @@ pub struct Plan {
     /// By stream index.
     pub streams: Arc<Vec<StreamPlan>>,
     pub aggregates: Vec<AggregatePlan>,
-    /// Aggregates over each stream.
+    pub windows: Vec<WindowPlan>,
+    /// Windows over each stream.
     pub over_stream: Vec<Vec<usize>>,
     pub predicates: Vec<Predicate>,
     /// In order of definition.
@@ -91,6 +94,14 @@ pub enum Measure {
     },
 }
 
+/// A window over a stream, and the aggregates that look through it. They all hold the same rows, found once.
+#[derive(Clone, Debug)]
+pub struct WindowPlan {
+    pub stream: usize,
+    pub window: Window,
+    pub aggregates: Vec<usize>,
+}
+
 /// One shared aggregate: a measure over a field of the events of a window that meet a condition.
 #[derive(Clone, Debug)]
 pub struct AggregatePlan {
@@ -98,6 +109,8 @@ pub struct AggregatePlan {
     pub stream: usize,
     pub field: FieldRef,
     pub window: Window,
+    /// Position of its window in [`Plan::windows`].
+    pub through: usize,
     pub condition: Option<usize>,
     /// Canonical text, with the zone where it matters. Stored state is found again by its hash.
     pub text: Arc<str>,
@@ -110,10 +123,16 @@ pub struct AggregatePlan {
 #[derive(Clone, Debug)]
 pub struct Predicate {
     pub formula: Formula,
+    /// The formula once more, where it is of this form.
+    pub band: Option<Band>,
     pub subject: Subject,
     /// Rows only leave its window, and while they do its truth changes at most once.
     pub monotone: bool,
+    /// It looks at a `days_since`, which changes without any event.
+    pub counts_days: bool,
     pub aggregates: Vec<usize>,
+    /// The windows of its aggregates, each once.
+    pub windows: Vec<usize>,
     pub traits: Vec<usize>,
     /// Segments that it names, with `last W` where given.
     pub segments: Vec<(usize, Option<Span>)>,
@@ -159,6 +178,7 @@ pub struct SegmentPlan {
 pub struct Outlook {
     pub plan: Plan,
     pub target: usize,
+    pub windows: Vec<usize>,
     pub aggregates: Vec<usize>,
     pub predicates: Vec<usize>,
     pub segments: Vec<usize>,
@@ -167,6 +187,12 @@ pub struct Outlook {
 impl Plan {
     pub fn role(&self, stream: usize) -> StreamRole {
         self.catalogue.streams[stream].role
+    }
+}
+
+impl AggregatePlan {
+    pub fn counts_days(&self) -> bool {
+        matches!(self.measure, Measure::Function(Function::DaysSince | Function::DaysSinceFirst))
     }
 }
 

@@ -39,20 +39,16 @@ impl Lines {
     /// The next line without its end; `None` after the last.
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
-        loop {
-            let available = self.reader.fill_buf()?;
-            if available.is_empty() {
-                return Ok((!self.line.is_empty()).then_some(&self.line[..]));
-            }
-            let end = available.iter().position(|b| *b == b'\n');
-            let (part, used) = end.map_or((available, available.len()), |at| (&available[..at], at + 1));
-            let room = (self.longest + 1).saturating_sub(self.line.len());
-            self.line.extend_from_slice(&part[..part.len().min(room)]);
-            self.reader.consume(used);
-            if end.is_some() {
-                return Ok(Some(self.line.strip_suffix(b"\r").unwrap_or(&self.line)));
-            }
+        // One byte more than is kept, for the line feed.
+        let most = self.longest as u64 + 2;
+        if self.reader.by_ref().take(most).read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(None);
         }
+        if self.line.pop_if(|last| *last == b'\n').is_none() && self.line.len() as u64 == most {
+            self.reader.skip_until(b'\n')?;
+            self.line.pop();
+        }
+        Ok(Some(self.line.strip_suffix(b"\r").unwrap_or(&self.line)))
     }
 }
 

@@ -127,19 +127,18 @@ impl Application<'_> {
         let history = &mut self.state.facts.histories[stream];
         row.set_conditions(&self.plan.streams[stream].conditions, history.total_cell);
         let at = history.place_for(row.time);
-        for index in &self.plan.over_stream[stream] {
-            let aggregate = &self.plan.aggregates[*index];
-            let cursor = &mut self.state.standing.cursors[*index];
-            cursor.disturb();
-            if aggregate.window.leaves_at(row.time) <= self.t {
-                cursor.from += 1;
-                cursor.to += 1;
-            } else if aggregate.window.enters_at(row.time) <= self.t {
-                cursor.to += 1;
-                cursor.add(aggregate, history, &row);
-            }
-            if aggregate.sees(&row) || matches!(aggregate.measure, Measure::Returned { .. }) {
-                self.touched.grown.extend(&aggregate.predicates);
+        for window in &self.plan.over_stream[stream] {
+            let over = &self.plan.windows[*window];
+            let is_member = self.state.standing.cursors[*window].inserted(&over.window, row.time, self.t);
+            for index in &over.aggregates {
+                let aggregate = &self.plan.aggregates[*index];
+                let sees = aggregate.sees(&row);
+                if is_member && sees {
+                    aggregate.add(&mut self.state.standing.totals[*index], history, &row);
+                }
+                if sees || matches!(aggregate.measure, Measure::Returned { .. }) {
+                    self.touched.grown.extend(&aggregate.predicates);
+                }
             }
         }
         history.rows.insert(at, row);
@@ -187,7 +186,9 @@ impl Application<'_> {
             self.restore(stream, at);
         }
         for index in rescan {
-            self.state.standing.cursors[index].rescan(&self.plan.aggregates[index], &self.state.facts.histories[stream]);
+            let aggregate = &self.plan.aggregates[index];
+            let cursor = &self.state.standing.cursors[aggregate.through];
+            self.state.standing.totals[index] = aggregate.total(cursor, &self.state.facts.histories[stream]);
         }
     }
 
@@ -196,13 +197,16 @@ impl Application<'_> {
         let history = &self.state.facts.histories[stream];
         let row = &history.rows[at];
         let mut rescan = Vec::new();
-        for index in &self.plan.over_stream[stream] {
-            let aggregate = &self.plan.aggregates[*index];
-            let cursor = &mut self.state.standing.cursors[*index];
-            if (cursor.from..cursor.to).contains(&at) && cursor.remove(aggregate, history, row) == Removal::Rescan {
-                rescan.push(*index);
+        for window in &self.plan.over_stream[stream] {
+            let is_member = self.state.standing.cursors[*window].members().contains(&at);
+            for index in &self.plan.windows[*window].aggregates {
+                let aggregate = &self.plan.aggregates[*index];
+                let total = &mut self.state.standing.totals[*index];
+                if is_member && aggregate.sees(row) && aggregate.remove(total, history, row) == Removal::Rescan {
+                    rescan.push(*index);
+                }
+                self.touched.changed.extend(&aggregate.predicates);
             }
-            self.touched.changed.extend(&aggregate.predicates);
         }
         rescan
     }
@@ -210,10 +214,14 @@ impl Application<'_> {
     /// Puts a changed row back into every total whose window holds it.
     fn restore(&mut self, stream: usize, at: usize) {
         let history = &self.state.facts.histories[stream];
-        for index in &self.plan.over_stream[stream] {
-            let cursor = &mut self.state.standing.cursors[*index];
-            if (cursor.from..cursor.to).contains(&at) {
-                cursor.add(&self.plan.aggregates[*index], history, &history.rows[at]);
+        for window in &self.plan.over_stream[stream] {
+            if self.state.standing.cursors[*window].members().contains(&at) {
+                for index in &self.plan.windows[*window].aggregates {
+                    let (aggregate, row) = (&self.plan.aggregates[*index], &history.rows[at]);
+                    if aggregate.sees(row) {
+                        aggregate.add(&mut self.state.standing.totals[*index], history, row);
+                    }
+                }
             }
         }
     }
@@ -224,18 +232,14 @@ impl Application<'_> {
             history.retired.push(row.id);
         }
         history.blocks.removed(at);
-        for index in &self.plan.over_stream[stream] {
-            let cursor = &mut self.state.standing.cursors[*index];
-            cursor.disturb();
-            cursor.from -= usize::from(at < cursor.from);
-            cursor.to -= usize::from(at < cursor.to);
+        for window in &self.plan.over_stream[stream] {
+            self.state.standing.cursors[*window].removed(at);
         }
     }
 
     fn advance_all(&mut self, stream: usize) {
-        let history = &self.state.facts.histories[stream];
-        for index in &self.plan.over_stream[stream] {
-            self.state.standing.cursors[*index].advance(&self.plan.aggregates[*index], history, self.t);
+        for window in &self.plan.over_stream[stream] {
+            self.state.standing.advance(self.plan, &self.state.facts, *window, self.t);
         }
     }
 
@@ -258,14 +262,13 @@ impl Application<'_> {
         let history = &mut self.state.facts.histories[stream];
         let Some(row) = history.rows.pop_front() else { return };
         let total_cell = history.total_cell;
-        for index in &self.plan.over_stream[stream] {
-            let aggregate = &self.plan.aggregates[*index];
-            let cursor = &mut self.state.standing.cursors[*index];
-            cursor.disturb();
-            cursor.from = cursor.from.saturating_sub(1);
-            cursor.to = cursor.to.saturating_sub(1);
-            if matches!(aggregate.window.reach(), Reach::Unbounded { .. }) && aggregate.window.leaves_at(row.time) > self.t {
-                aggregate.fold(history.base_mut(aggregate), &row, total_cell);
+        for window in &self.plan.over_stream[stream] {
+            let over = &self.plan.windows[*window];
+            self.state.standing.cursors[*window].removed(0);
+            if matches!(over.window.reach(), Reach::Unbounded { .. }) && over.window.leaves_at(row.time) > self.t {
+                for aggregate in over.aggregates.iter().map(|index| &self.plan.aggregates[*index]) {
+                    aggregate.fold(history.base_mut(aggregate), &row, total_cell);
+                }
             }
         }
         history.newest_dropped = history.newest_dropped.max(Some(row.time));

@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::blocks::Blocks;
 use super::history::{Base, History, OrderChange, Pending};
-use super::{Cursor, CustomerState, Facts, Former, Membership, Standing, Truth};
+use super::{CustomerState, Facts, Former, Membership, Standing, Truth};
 use crate::event::Value;
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -263,8 +263,8 @@ pub fn read<E: From<FormatError>>(
             state.facts.histories[stream] = history;
         }
     }
-    for (cursor, aggregate) in state.standing.cursors.iter_mut().zip(&plan.aggregates) {
-        *cursor = Cursor::over_base(aggregate, &state.facts.histories[aggregate.stream]);
+    for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
+        *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
     }
     state.standing.predicates.fill(Truth { holds: false, flip: EventTime::MIN });
     Ok(Stored { state, current })

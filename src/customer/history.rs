@@ -160,6 +160,7 @@ impl Row {
     }
 
     /// A field as rules see it: an order's total less its refunds; an array without elements is null.
+    #[inline]
     pub fn field(&self, field: FieldRef, total_cell: Option<usize>) -> Scalar<'_> {
         match (field, &self.refund) {
             (FieldRef::Event, _) => Scalar::Bool(true),

@@ -33,7 +33,8 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
     let predicates: Vec<_> = outlook.predicates.iter().map(|p| standing.predicates[*p]).collect();
     Standing {
         at: standing.at,
-        cursors: outlook.aggregates.iter().map(|a| standing.cursors[*a].clone()).collect(),
+        cursors: outlook.windows.iter().map(|w| standing.cursors[*w]).collect(),
+        totals: outlook.aggregates.iter().map(|a| standing.totals[*a].clone()).collect(),
         next_flip: predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
         former: Vec::new(),

@@ -56,7 +56,11 @@ impl Suffix<'_> {
         seen
     }
 
+    #[inline]
     fn holds(&self) -> bool {
+        if let Some(band) = &self.predicate.band {
+            return band.holds(&self.totals[0]);
+        }
         self.predicate.formula.holds(&|leaf| match leaf {
             Leaf::Aggregate(index) => {
                 let local = self.predicate.aggregates.iter().position(|a| *a == index);

@@ -8,15 +8,19 @@
 
 mod needs;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{AggregatePlan, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject, monotone};
+use super::{
+    AggregatePlan, Band, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject, WindowPlan,
+    monotone,
+};
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
 use crate::id::ListKey;
+use crate::money::Number;
 use crate::rule::ast::{Aggregate, CompareOp, Expr, ExprKind, Function, Literal, Name, Place, Quantifier, Selection, Window as WindowAst};
 use crate::rule::{Definitions, SegmentDefinition};
 use crate::time::{CalendarUnit, Span, Zone};
@@ -39,6 +43,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     let mut plan = Plan {
         projection: needs.projection(&catalogue, compiler.traits),
         streams: Arc::new(compiler.streams),
+        windows: Vec::new(),
         over_stream: Vec::new(),
         aggregates: compiler.aggregates,
         predicates: compiler.predicates,
@@ -125,8 +130,11 @@ impl<'c> Compiler<'c> {
         let formula = self.formula(expr, None);
         let mut predicate = Predicate {
             subject: Subject::of(expr),
+            band: None,
             monotone: false,
+            counts_days: false,
             aggregates: Vec::new(),
+            windows: Vec::new(),
             traits: Vec::new(),
             segments: Vec::new(),
             users: Vec::new(),
@@ -139,6 +147,8 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.band = Band::of(&predicate.formula, &self.aggregates);
+        predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());
         predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);
         self.predicates.push(predicate);
         self.predicate_index.insert(text, self.predicates.len() - 1);
@@ -166,6 +176,7 @@ impl<'c> Compiler<'c> {
             ExprKind::InSet { value, set } => Formula::InSet { value: boxed(self, value), set: set.iter().map(literal).collect() },
             ExprKind::Contains { value, element } => Formula::Contains { value: boxed(self, value), element: literal(element) },
             ExprKind::IsNull { value, negated } => Formula::IsNull { value: boxed(self, value), negated: *negated },
+            ExprKind::Literal(Literal::Number(n)) => Formula::Number(n.into()),
             ExprKind::Literal(value) => Formula::Literal(literal(value)),
             ExprKind::Field(name) => row_of.map_or(NULL, |stream| self.field_leaf(stream, &name.text)),
             ExprKind::Quantified { quantifier, over, condition } => self.quantified(*quantifier, over, condition),
@@ -212,8 +223,8 @@ impl<'c> Compiler<'c> {
         let met = self.count_of(&met);
         let (op, right) = match quantifier {
             Quantifier::Every => (CompareOp::Equal, self.count_of(over)),
-            Quantifier::Any => (CompareOp::Greater, Formula::Literal(Value::Number(0.into()))),
-            Quantifier::None => (CompareOp::Equal, Formula::Literal(Value::Number(0.into()))),
+            Quantifier::Any => (CompareOp::Greater, Formula::Number(Number::ZERO)),
+            Quantifier::None => (CompareOp::Equal, Formula::Number(Number::ZERO)),
         };
         Formula::Compare { op, left: Box::new(met), right: Box::new(right) }
     }
@@ -237,6 +248,7 @@ impl<'c> Compiler<'c> {
             stream,
             field: self.field_ref(stream, over.field.as_ref().map(|f| f.text.as_str()))?,
             window,
+            through: 0,
             condition: over.filter.as_ref().map(|filter| self.condition(stream, filter)),
             key: xxh3_64(text.as_bytes()),
             text: text.as_str().into(),
@@ -318,9 +330,8 @@ fn selection(stream: &Name, window: WindowAst) -> Selection {
 impl Plan {
     /// Fills in who looks at whom.
     pub(super) fn link(&mut self) {
-        self.over_stream = vec![Vec::new(); self.streams.len()];
+        self.link_windows();
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
-            self.over_stream[aggregate.stream].push(index);
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));
         }
         for (position, segment) in self.order.iter().enumerate() {
@@ -335,6 +346,26 @@ impl Plan {
                     }
                 });
             }
+        }
+    }
+
+    /// Finds the windows that aggregates share.
+    fn link_windows(&mut self) {
+        for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
+            let same = |w: &WindowPlan| w.stream == aggregate.stream && w.window == aggregate.window;
+            aggregate.through = self.windows.iter().position(same).unwrap_or_else(|| {
+                self.windows.push(WindowPlan { stream: aggregate.stream, window: aggregate.window.clone(), aggregates: Vec::new() });
+                self.windows.len() - 1
+            });
+            self.windows[aggregate.through].aggregates.push(index);
+        }
+        self.over_stream = vec![Vec::new(); self.streams.len()];
+        for (index, window) in self.windows.iter().enumerate() {
+            self.over_stream[window.stream].push(index);
+        }
+        for predicate in &mut self.predicates {
+            let windows: BTreeSet<usize> = predicate.aggregates.iter().map(|a| self.aggregates[*a].through).collect();
+            predicate.windows = windows.into_iter().collect();
         }
     }
 }

@@ -6,12 +6,15 @@
 use std::cmp::Ordering;
 
 use crate::event::{Scalar, Value};
+use crate::money::Number;
 use crate::rule::ast::{ArithmeticOp, CompareOp};
 use crate::time::Span;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Formula {
     Literal(Value),
+    /// A literal, ready for arithmetic.
+    Number(Number),
     Leaf(Leaf),
     Arithmetic {
         op: ArithmeticOp,
@@ -62,6 +65,7 @@ impl Formula {
     pub fn evaluate<'a>(&'a self, leaf: &impl Fn(Leaf) -> Scalar<'a>) -> Scalar<'a> {
         match self {
             Formula::Literal(value) => value.as_scalar(),
+            Formula::Number(n) => Scalar::Number(n.clone()),
             Formula::Leaf(at) => leaf(*at),
             Formula::Arithmetic { op, left, right } => arithmetic(*op, left.evaluate(leaf), right.evaluate(leaf)),
             Formula::Negate(value) => match value.evaluate(leaf) {
@@ -75,7 +79,7 @@ impl Formula {
     /// The truth of a formula: null and anything that is not a boolean is false.
     pub fn holds<'a>(&'a self, leaf: &impl Fn(Leaf) -> Scalar<'a>) -> bool {
         match self {
-            Formula::Literal(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => {
+            Formula::Literal(_) | Formula::Number(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => {
                 self.evaluate(leaf) == Scalar::Bool(true)
             }
             _ => self.decide(leaf),
@@ -102,7 +106,9 @@ impl Formula {
             Formula::Not(inner) => !inner.holds(leaf),
             Formula::And(parts) => parts.iter().all(|part| part.holds(leaf)),
             Formula::Or(parts) => parts.iter().any(|part| part.holds(leaf)),
-            Formula::Literal(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => self.holds(leaf),
+            Formula::Literal(_) | Formula::Number(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => {
+                self.holds(leaf)
+            }
         }
     }
 
@@ -124,7 +130,7 @@ impl Formula {
     fn replace_leaves(&mut self, change: &impl Fn(Leaf) -> Leaf) {
         match self {
             Formula::Leaf(leaf) => *leaf = change(*leaf),
-            Formula::Literal(_) => {}
+            Formula::Literal(_) | Formula::Number(_) => {}
             Formula::Arithmetic { left, right, .. } | Formula::Compare { left, right, .. } => {
                 left.replace_leaves(change);
                 right.replace_leaves(change);
@@ -140,7 +146,7 @@ impl Formula {
 
     fn parts(&self) -> Vec<&Formula> {
         match self {
-            Formula::Literal(_) | Formula::Leaf(_) => vec![],
+            Formula::Literal(_) | Formula::Number(_) | Formula::Leaf(_) => vec![],
             Formula::Arithmetic { left, right, .. } | Formula::Compare { left, right, .. } => vec![left, right],
             Formula::Range { value, low, high } => vec![value, &low.0, &high.0],
             Formula::Negate(value) | Formula::Not(value) => vec![value],

@@ -5,14 +5,13 @@
 //! compares false like a value below every threshold does with `>` and `>=`.)
 
 use super::{AggregatePlan, FieldRef, Formula, Leaf, Measure};
-use crate::event::Value;
 use crate::rule::ast::{CompareOp, Function};
 use crate::window::Window;
 
 pub(super) fn is_monotone(formula: &Formula, aggregates: &[AggregatePlan]) -> bool {
     let Formula::Compare { op, left, right } = formula else { return false };
     match (&**left, &**right) {
-        (Formula::Leaf(Leaf::Aggregate(a)), Formula::Literal(Value::Number(threshold))) => {
+        (Formula::Leaf(Leaf::Aggregate(a)), Formula::Number(threshold)) => {
             only_empties(&aggregates[*a]) && falls(&aggregates[*a], *op, threshold.is_zero())
         }
         (Formula::Leaf(Leaf::Aggregate(met)), Formula::Leaf(Leaf::Aggregate(all))) => {

@@ -18,6 +18,7 @@ impl Plan {
             catalogue: self.catalogue.clone(),
             projection: self.projection.clone(),
             streams: self.streams.clone(),
+            windows: Vec::new(),
             over_stream: Vec::new(),
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
@@ -27,7 +28,8 @@ impl Plan {
             fingerprint: self.fingerprint,
         };
         plan.link();
-        Outlook { plan, target: position(&segments, segment).unwrap_or(0), aggregates, predicates, segments }
+        let windows = plan.windows.iter().map(|w| self.aggregates[aggregates[w.aggregates[0]]].through).collect();
+        Outlook { plan, target: position(&segments, segment).unwrap_or(0), windows, aggregates, predicates, segments }
     }
 
     /// The segment and all that it names, directly or not, ascending.
@@ -73,9 +75,12 @@ impl Part<'_> {
                 Leaf::Segment { segment: index, last } => Leaf::Segment { segment: segment(index), last },
                 other => other,
             }),
+            band: predicate.band.as_ref().map(|band| band.at(aggregate(band.aggregate))),
             subject: predicate.subject.clone(),
             monotone: predicate.monotone,
+            counts_days: predicate.counts_days,
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
+            windows: Vec::new(),
             traits: predicate.traits.clone(),
             segments: predicate.segments.iter().map(|(s, last)| (segment(*s), *last)).collect(),
             users: Vec::new(),

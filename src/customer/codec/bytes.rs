@@ -83,8 +83,8 @@ impl Writer {
         match number.small() {
             Some((units, over)) => {
                 self.byte(0);
-                self.zigzag(units);
-                self.wide_varint(over as u128);
+                self.zigzag(i128::from(units));
+                self.wide_varint(over.unsigned_abs().into());
             }
             None => {
                 self.byte(1);

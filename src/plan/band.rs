@@ -1,0 +1,90 @@
+//! A band: the interval that a predicate wants one aggregate's value to lie in. `count(…) > 2`, `avg(…) in [50, 100)`.
+//!
+//! Nearly all predicates are of this form, and are decided by two comparisons instead of a walk over their formula.
+//!
+//! **Invariant:** a value is in the band iff the formula that the band was made of holds for it.
+
+use std::cmp::Ordering;
+
+use super::{AggregatePlan, Formula, Leaf, Measure};
+use crate::aggregate::Accumulator;
+use crate::money::Number;
+use crate::rule::ast::{CompareOp, Function};
+
+#[derive(Clone, Debug)]
+pub struct Band {
+    pub aggregate: usize,
+    /// The value is the total divided by the count.
+    average: bool,
+    low: Option<End>,
+    high: Option<End>,
+}
+
+/// One end, and whether it belongs to the band.
+#[derive(Clone, Debug)]
+struct End {
+    at: Number,
+    included: bool,
+}
+
+impl Band {
+    /// `None`: the formula is of another form, or its aggregate is found by position and not by a running total.
+    pub(super) fn of(formula: &Formula, aggregates: &[AggregatePlan]) -> Option<Band> {
+        let (aggregate, low, high) = match formula {
+            Formula::Compare { op, left, right } => {
+                let (aggregate, at) = (leaf(left)?, literal(right)?);
+                let end = |included| Some(End { at: at.clone(), included });
+                match op {
+                    CompareOp::Equal => (aggregate, end(true), end(true)),
+                    CompareOp::Less => (aggregate, None, end(false)),
+                    CompareOp::LessOrEqual => (aggregate, None, end(true)),
+                    CompareOp::Greater => (aggregate, end(false), None),
+                    CompareOp::GreaterOrEqual => (aggregate, end(true), None),
+                    CompareOp::NotEqual => return None,
+                }
+            }
+            Formula::Range { value, low, high } => {
+                let end = |(formula, included): &(Box<Formula>, bool)| Some(End { at: literal(formula)?.clone(), included: *included });
+                (leaf(value)?, Some(end(low)?), Some(end(high)?))
+            }
+            _ => return None,
+        };
+        let Measure::Function(function) = aggregates[aggregate].measure else { return None };
+        let is_total = !matches!(function, Function::First | Function::Latest | Function::DaysSince | Function::DaysSinceFirst);
+        is_total.then_some(Band { aggregate, average: function == Function::Avg, low, high })
+    }
+
+    /// Whether the aggregate's value lies in the band. No value does not.
+    #[inline]
+    pub fn holds(&self, total: &Accumulator) -> bool {
+        total.value(self.average).is_some_and(|value| {
+            let above = self.low.as_ref().is_none_or(|low| low.allows(value.cmp(&low.at), Ordering::Greater));
+            above && self.high.as_ref().is_none_or(|high| high.allows(value.cmp(&high.at), Ordering::Less))
+        })
+    }
+
+    /// The same band around the aggregate's position in another plan.
+    pub(super) fn at(&self, aggregate: usize) -> Band {
+        Band { aggregate, ..self.clone() }
+    }
+}
+
+impl End {
+    fn allows(&self, found: Ordering, inside: Ordering) -> bool {
+        found == inside || self.included && found == Ordering::Equal
+    }
+}
+
+fn leaf(formula: &Formula) -> Option<usize> {
+    match formula {
+        Formula::Leaf(Leaf::Aggregate(index)) => Some(*index),
+        _ => None,
+    }
+}
+
+fn literal(formula: &Formula) -> Option<&Number> {
+    match formula {
+        Formula::Number(n) => Some(n),
+        _ => None,
+    }
+}
