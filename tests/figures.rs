@@ -108,11 +108,12 @@ fn reload() {
     let sent = rig.load(&past, &["--copies", &copies]);
     let service = rig.service();
     service.await_consumed(sent);
+    let start = service.metrics();
     std::thread::scope(|scope| {
         scope.spawn(|| rig.load(&live, &["--copies", &copies, "--rate", "10000"]));
         std::thread::sleep(Duration::from_secs(15));
         let before = service.metrics();
-        let added = (0..100).map(|n| format!("  - {{key: added_{n}, when: 'sum(orders.total last {}d) > {}'}}\n", 7 + n % 30, 40 + n));
+        let added = (0..100).map(|n| format!("  - {{key: added_{n}, when: 'sum(orders.total last {}d) > {}'}}\n", 7 + n % 30, 300 + 5 * n));
         let defined = std::fs::read_to_string(SEGMENTS).unwrap();
         std::fs::write(rig.segments(), format!("{defined}{}", added.collect::<String>())).unwrap();
         let begun = Instant::now();
@@ -123,12 +124,14 @@ fn reload() {
         let (took, after) = (begun.elapsed().as_secs_f64(), service.metrics());
         let customers = after.sum("segmentd_backfill_customers_total") - before.sum("segmentd_backfill_customers_total");
         println!("reload              {:>9.0} customers/s, {customers} customers in {took:.1} s, 100 segments more", customers / took);
-        let latency = |metrics: &Metrics| metrics.buckets("segmentd_transition_latency_seconds");
-        let (was, mut is) = (latency(&before), latency(&after));
-        is.iter_mut().for_each(|(bound, count)| *count -= was.get(bound).copied().unwrap_or_default());
-        println!("  end to end before {:>9}", shown(&was));
-        println!("  end to end then   {:>9}", shown(&is));
-        println!("  events consumed   {:>9}", after.sum("segmentd_events_consumed_total") - before.sum("segmentd_events_consumed_total"));
+        println!("  end to end before {:>9}", shown(&before.since(&start, "segmentd_transition_latency_seconds")));
+        println!("  end to end then   {:>9}", shown(&after.since(&before, "segmentd_transition_latency_seconds")));
+        let count = |name: &str| after.sum(name) - before.sum(name);
+        println!(
+            "  in that time      {:>9} events, {} transitions",
+            count("segmentd_events_consumed_total"),
+            count("segmentd_transitions_total")
+        );
     });
 }
 
@@ -253,6 +256,13 @@ impl Metrics {
     /// p50 and p99 of a histogram, as its buckets tell.
     fn quantiles(&self, name: &str) -> String {
         shown(&self.buckets(name))
+    }
+
+    /// The buckets of a histogram, of what came after an earlier scrape.
+    fn since(&self, earlier: &Metrics, name: &str) -> BTreeMap<u64, f64> {
+        let (before, mut buckets) = (earlier.buckets(name), self.buckets(name));
+        buckets.iter_mut().for_each(|(bound, count)| *count -= before.get(bound).copied().unwrap_or_default());
+        buckets
     }
 
     /// How many were not above each bound, in microseconds.

@@ -61,7 +61,9 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
 }
 
 fn fingerprint(definitions: &Definitions) -> u64 {
-    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
+    let mut versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
+    // Where a segment stands in its file decides about nobody.
+    versions.sort_unstable();
     xxh3_64(versions.join("\n").as_bytes())
 }
 
