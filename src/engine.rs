@@ -9,11 +9,13 @@
 //! ```
 //!
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
-//! changes in one place, [`Settling::decide`], and nowhere else; but for those whose segment is gone ([`former`]).
+//! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
 mod former;
+mod ladder;
 mod outlook;
 mod partition;
+mod stay;
 
 pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
@@ -48,6 +50,8 @@ pub struct Change {
     /// Of an entry: when it ends if nothing more happens.
     pub valid_until: Option<EventTime>,
     pub evidence: Vec<Evidence>,
+    /// Of an entry into a ladder's stage: the stage that was left for it.
+    pub from: Option<usize>,
 }
 
 /// Room that is used again for each step, and the changes of the last one.
@@ -99,11 +103,18 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
         touched.dedup();
     }
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
+    settling.end_stays();
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
     out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
     settling.decide_dirty();
-    standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
     standing.at = at.t;
+    standing.next_flip = next_flip(at.plan, standing);
+}
+
+/// The first instant after the last evaluation at which time alone may change something.
+fn next_flip(plan: &Plan, standing: &Standing) -> EventTime {
+    let flips = standing.predicates.iter().map(|p| p.flip);
+    flips.chain(stay::next_end(plan, standing)).min().unwrap_or(EventTime::MAX)
 }
 
 struct Settling<'a> {
@@ -130,8 +141,24 @@ impl Settling<'_> {
     fn set(&mut self, predicate: usize, truth: Truth) {
         let before = std::mem::replace(&mut self.standing.predicates[predicate], truth);
         if before.holds != truth.holds {
-            for position in &self.at.plan.predicates[predicate].users {
-                self.dirty[position / 64] |= 1 << (position % 64);
+            self.at.plan.predicates[predicate].users.iter().for_each(|position| self.mark(*position));
+        }
+    }
+
+    /// The segment at this position of the order must be decided anew.
+    fn mark(&mut self, position: usize) {
+        self.dirty[position / 64] |= 1 << (position % 64);
+    }
+
+    /// Who had to stay up to now may have to leave.
+    fn end_stays(&mut self) {
+        let plan = self.at.plan;
+        for segment in &plan.stays {
+            if stay::has_ended(plan, self.standing, *segment, self.at.t) {
+                match plan.segments[*segment].stage {
+                    Some(stage) => self.look_from(stage.ladder, 0),
+                    None => self.mark(plan.segments[*segment].position),
+                }
             }
         }
     }
@@ -145,32 +172,54 @@ impl Settling<'_> {
         }
     }
 
-    /// New minus old: the only place that changes a membership.
+    /// New minus old.
     fn decide(&mut self, segment: usize) {
-        let plan = &self.at.plan.segments[segment];
-        let truth = |predicate: usize| self.standing.predicates[predicate].holds;
-        let membership = self.standing.memberships[segment];
-        let is = match &plan.exit_when {
-            Some(exit_when) => !exit_when.holds(&truth) && (membership.is_member() || plan.when.holds(&truth)),
-            None => plan.when.holds(&truth),
-        };
-        if is == membership.is_member() {
+        let is = self.belongs(segment);
+        if is == self.is_member(segment) {
             return;
         }
+        let stage = self.at.plan.segments[segment].stage;
+        if let Some(stage) = stage.filter(|_| is) {
+            self.leave_others(stage);
+        }
+        self.change(segment);
+        if let Some(stage) = stage.filter(|_| !is) {
+            self.look_from(stage.ladder, stage.rank + 1);
+        }
+    }
+
+    fn belongs(&self, segment: usize) -> bool {
+        match self.at.plan.segments[segment].stage {
+            Some(stage) => self.has(stage),
+            None => stay::holds(self.at.plan, self.standing, segment, self.at.t) || self.holds(segment),
+        }
+    }
+
+    /// What the segment's own rules say.
+    fn holds(&self, segment: usize) -> bool {
+        let plan = &self.at.plan.segments[segment];
+        let truth = |predicate: usize| self.standing.predicates[predicate].holds;
+        match &plan.exit_when {
+            Some(exit_when) => !exit_when.holds(&truth) && (self.is_member(segment) || plan.when.holds(&truth)),
+            None => plan.when.holds(&truth),
+        }
+    }
+
+    fn is_member(&self, segment: usize) -> bool {
+        self.standing.memberships[segment].is_member()
+    }
+
+    /// Begins a membership, or ends it: the only place that changes one.
+    fn change(&mut self, segment: usize) {
+        let plan = &self.at.plan.segments[segment];
+        let since = self.standing.memberships[segment].since();
+        let direction = if since.is_none() { Direction::Entered } else { Direction::Exited };
+        let from = plan.stage.filter(|_| since.is_none()).and_then(|stage| self.left(stage));
         let now = &mut self.standing.memberships[segment];
         now.sequence += 1;
         now.changed_at = self.at.t;
         let (sequence, entry) = (now.sequence, now.entry());
-        let direction = if is { Direction::Entered } else { Direction::Exited };
-        self.changes.push(Change {
-            segment,
-            direction,
-            sequence,
-            entry,
-            since: membership.since(),
-            valid_until: None,
-            evidence: Vec::new(),
-        });
+        self.changes.push(Change { segment, direction, sequence, entry, since, valid_until: None, evidence: Vec::new(), from });
         plan.dependents.iter().for_each(|predicate| self.evaluate(*predicate));
     }
 }
@@ -197,5 +246,5 @@ pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut
     for predicate in 0..plan.predicates.len() {
         standing.predicates[predicate] = at.truth(standing, predicate);
     }
-    standing.next_flip = standing.predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX);
+    standing.next_flip = next_flip(plan, standing);
 }

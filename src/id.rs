@@ -58,6 +58,10 @@ text_id!(
     SegmentKey
 );
 text_id!(
+    /// The key of a ladder, apart from those of segments.
+    LadderKey
+);
+text_id!(
     /// The name of a static list.
     ListKey
 );

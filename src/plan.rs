@@ -29,7 +29,8 @@ pub use list::List;
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
-use crate::id::{ListKey, SegmentKey};
+use crate::id::{LadderKey, ListKey, SegmentKey};
+pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
@@ -50,6 +51,9 @@ pub struct Plan {
     pub segments: Vec<SegmentPlan>,
     /// Segment indexes such that a segment stands after those that it names.
     pub order: Vec<usize>,
+    /// Segments with a `min_stay`.
+    pub stays: Vec<usize>,
+    pub ladders: Vec<LadderPlan>,
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
@@ -165,12 +169,24 @@ pub struct SegmentPlan {
     pub version: Arc<str>,
     pub when: Logic,
     pub exit_when: Option<Logic>,
+    /// How long nobody who entered leaves.
+    pub min_stay: Option<Span>,
+    /// Its place, if it is a stage of a ladder.
+    pub stage: Option<Stage>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].
     pub position: usize,
     /// The part of the plan that decides this segment, to look ahead in; absent in such a part itself.
     pub outlook: Option<Box<Outlook>>,
+}
+
+/// Segments of which every customer is in exactly one.
+#[derive(Clone, Debug)]
+pub struct LadderPlan {
+    pub key: LadderKey,
+    /// Segment indexes by rank.
+    pub stages: Vec<usize>,
 }
 
 /// A plan of one segment and what it rests on, with the indexes that its parts have in the whole plan.

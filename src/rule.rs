@@ -25,6 +25,6 @@ pub mod walk;
 pub mod word;
 pub mod yaml;
 
-pub use definition::{Definitions, Loaded, Names, OnCreate, SegmentDefinition, load, load_text};
+pub use definition::{Definitions, LadderDefinition, Loaded, Names, OnCreate, SegmentDefinition, Stage, load, load_text};
 pub use diagnostic::{Diagnostic, Severity};
 pub use parser::parse;

@@ -7,12 +7,15 @@
 //! name: the third order over $20 enters, and time alone ends it
 //! segments:
 //!   - {key: loyal, when: 'count(orders last 30d) > 2 and every(orders last 30d: total > 20)'}
+//! ladders:
+//!   - {key: life, stages: [{key: active, when: 'count(orders last 30d) > 0'}, {key: dormant}]}
 //! events:
 //!   - {at: 2026-01-01T10:00:00Z, orders: {order_id: a, total: 25}}
 //!   - {at: 2026-01-02T10:00:00Z, customer: anna, identify: {plan: gold}}
 //! until: 2026-03-01T00:00:00Z
 //! expect:
 //!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event}
+//!   - {at: 2026-02-02T10:00:00Z, entered: dormant, from: active, cause: time}
 //!   - {never: silver}
 //! ```
 //!
@@ -34,7 +37,7 @@ pub use parse::{PageError, parse};
 use smol_str::SmolStr;
 
 use crate::event::{Body, Catalogue, Event, Projection, StreamIndex, Value};
-use crate::id::{CustomerId, EventId, ListKey, Partition, SegmentKey};
+use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
@@ -48,6 +51,7 @@ pub struct Page {
     pub lists: Vec<(ListKey, Vec<CustomerId>)>,
     /// Empty in a test that stands inside the definitions it tests.
     pub segments: Vec<PageSegment>,
+    pub ladders: Vec<PageLadder>,
     /// In order of arrival, which need not be the order of their times.
     pub events: Vec<PageEvent>,
     /// Where the clock of every partition is set at the end; `None`: it stays where the last event left it.
@@ -62,6 +66,24 @@ pub struct PageSegment {
     pub timezone: Option<String>,
     pub when: String,
     pub exit_when: Option<String>,
+    pub min_stay: Option<String>,
+}
+
+/// A ladder as its author writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageLadder {
+    pub key: LadderKey,
+    pub timezone: Option<String>,
+    pub stages: Vec<PageStage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageStage {
+    pub key: SegmentKey,
+    /// `None`: of the last stage.
+    pub when: Option<String>,
+    pub exit_when: Option<String>,
+    pub min_stay: Option<String>,
 }
 
 /// An input record as a page writes it: decoded and typed, but with all its fields.
@@ -96,6 +118,8 @@ pub struct ExpectedTransition {
     pub entry: Option<u64>,
     /// `Some(None)`: `valid_until: null`, it never ends by itself.
     pub valid_until: Option<Option<EventTime>>,
+    /// Of an entry into a ladder's stage: the stage that was left for it. `Some(None)`: `from: null`, none.
+    pub from: Option<Option<SegmentKey>>,
 }
 
 impl Page {

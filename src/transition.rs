@@ -9,7 +9,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::id::{CustomerId, EventId, SegmentKey, SourcePosition};
+use crate::id::{CustomerId, EventId, LadderKey, SegmentKey, SourcePosition};
 use crate::time::EventTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,13 @@ pub struct Evidence {
     pub met: bool,
 }
 
+/// From one stage of a ladder to another: an exit and an entry at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    pub ladder: LadderKey,
+    pub from: SegmentKey,
+}
+
 /// A membership that began or ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
@@ -74,6 +81,8 @@ pub struct Transition {
     pub version: Arc<str>,
     /// Of an exit: when the membership that ends had begun.
     pub since: Option<EventTime>,
+    /// Of an entry into a ladder's stage that follows an exit from another: the two are a move.
+    pub moved: Option<Move>,
 }
 
 impl Direction {
@@ -106,9 +115,18 @@ impl Cause {
 impl Transition {
     /// The deterministic id (`messageId`, `ce_id`): 32 hexadecimal digits.
     pub fn id(&self, deployment: &str) -> String {
+        self.hashed(&[deployment, self.customer.as_str(), self.segment.as_str()])
+    }
+
+    /// The id of the record of the move that this entry is part of; no transition has it.
+    pub fn move_id(&self, deployment: &str, moved: &Move) -> String {
+        self.hashed(&[deployment, self.customer.as_str(), self.segment.as_str(), moved.ladder.as_str()])
+    }
+
+    fn hashed(&self, parts: &[&str]) -> String {
         // Lengths keep ("a", "bc") and ("ab", "c") apart.
         let mut text = Vec::with_capacity(96);
-        for part in [deployment, self.customer.as_str(), self.segment.as_str()] {
+        for part in parts {
             text.extend_from_slice(&(part.len() as u64).to_le_bytes());
             text.extend_from_slice(part.as_bytes());
         }

@@ -125,6 +125,19 @@ fn a_replay_reads_stdin_and_reports_what_it_left_out() {
 }
 
 #[test]
+fn a_replay_tells_a_move_on_a_ladder_behind_its_exit_and_its_entry() {
+    let ladder = "ladders:\n  - {key: life, stages: [{key: active, when: 'count(orders last 30d) > 0'}, {key: dormant}]}\n";
+    let (_folder, path) = file("life.yaml", ladder);
+    let order = r#"{"type":"track","event":"Order Completed","userId":"ann","messageId":"a","timestamp":"2026-01-01T10:00:00Z","properties":{"order_id":"a"}}"#;
+    let output = with_input(&["replay", "--segments", &path, "--until", "2026-03-01T00:00:00Z", "-"], order);
+    let lines: Vec<serde_json::Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().map(|line| line["transition"].as_str().unwrap()).collect();
+    assert_eq!(told, ["entered", "exited", "entered", "moved"]);
+    let moved = [&lines[3]["ladder"], &lines[3]["from"], &lines[3]["to"], &lines[3]["cause"], &lines[3]["at"]];
+    assert_eq!(moved, ["life", "active", "dormant", "time", "2026-01-31T10:00:00.000Z"]);
+}
+
+#[test]
 fn an_audience_is_who_is_a_member_at_the_end() {
     let sample = ["replay", "--segments", "config/segments/", "--format", "audience", "assets/demo.ndjson.zst"];
     let output = segmentd(&sample);

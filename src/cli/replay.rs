@@ -27,7 +27,7 @@ use crate::engine::Partition;
 use crate::event::Event;
 use crate::id::CustomerId;
 use crate::kafka::partitioner::partition;
-use crate::kafka::wire::encode::transition_line;
+use crate::kafka::wire::encode::{move_line, transition_line};
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use crate::plan::Plan;
 use crate::runtime::clock;
@@ -163,6 +163,7 @@ impl Replay {
                 Sink::Lines { out, line } => {
                     line.clear();
                     transition_line(transition, line);
+                    move_line(transition, line);
                     out.write_all(line)?;
                 }
                 Sink::Audience { audience, .. } => audience.apply(transition),

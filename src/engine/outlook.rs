@@ -3,7 +3,7 @@
 //! **Invariant:** what is found is what the engine will do, since it is the engine that is run: over the part of the plan
 //! that decides the segment, from flip to flip, until the segment is left.
 
-use super::{Outcome, settle};
+use super::{Outcome, next_flip, settle};
 use crate::customer::Standing;
 use crate::eval::At;
 use crate::plan::Outlook;
@@ -30,14 +30,15 @@ pub(super) fn valid_until(at: &At<'_>, standing: &Standing, segment: usize) -> O
 }
 
 fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
-    let predicates: Vec<_> = outlook.predicates.iter().map(|p| standing.predicates[*p]).collect();
-    Standing {
+    let mut part = Standing {
         at: standing.at,
         cursors: outlook.windows.iter().map(|w| standing.cursors[*w]).collect(),
         totals: outlook.aggregates.iter().map(|a| standing.totals[*a].clone()).collect(),
-        next_flip: predicates.iter().map(|p| p.flip).min().unwrap_or(EventTime::MAX),
+        predicates: outlook.predicates.iter().map(|p| standing.predicates[*p]).collect(),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
         former: Vec::new(),
-        predicates,
-    }
+        next_flip: EventTime::MAX,
+    };
+    part.next_flip = next_flip(&outlook.plan, &part);
+    part
 }

@@ -19,7 +19,7 @@ use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Cause, Direction, Transition, Trigger};
+use crate::transition::{Cause, Direction, Move, Transition, Trigger};
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,8 +226,9 @@ impl Partition {
         self.residents[slot.at()].state = Some(Box::new(state));
         if let Some(cause) = redecide {
             let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
-            self.step(slot, Input::Definitions, now, &occasion);
+            // Who moves from a stage that is gone to another one leaves first, as in every move.
             self.retire(slot, now, &occasion);
+            self.step(slot, Input::Definitions, now, &occasion);
         }
         Ok(())
     }
@@ -252,6 +253,7 @@ impl Partition {
                 valid_until: None,
                 version: departure.name.version,
                 since: departure.since,
+                moved: None,
             });
         }
     }
@@ -341,5 +343,9 @@ fn transition(plan: &Plan, customer: &CustomerId, change: Change, at: EventTime,
         valid_until: change.valid_until,
         version: segment.version.clone(),
         since: change.since,
+        moved: segment
+            .stage
+            .zip(change.from)
+            .map(|(stage, from)| Move { ladder: plan.ladders[stage.ladder].key.clone(), from: plan.segments[from].key.clone() }),
     }
 }

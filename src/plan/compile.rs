@@ -14,8 +14,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    AggregatePlan, Band, FieldRef, Formula, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject, WindowPlan,
-    monotone,
+    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject,
+    WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -49,6 +49,8 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         predicates: compiler.predicates,
         segments,
         order: definitions.evaluation_order.clone(),
+        stays: Vec::new(),
+        ladders: ladders(definitions),
         lists: Arc::new(lists),
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
@@ -61,10 +63,18 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
 }
 
 fn fingerprint(definitions: &Definitions) -> u64 {
-    let mut versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
-    // Where a segment stands in its file decides about nobody.
-    versions.sort_unstable();
+    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
     xxh3_64(versions.join("\n").as_bytes())
+}
+
+fn ladders(definitions: &Definitions) -> Vec<LadderPlan> {
+    let mut ladders: Vec<_> = definitions.ladders.iter().map(|l| LadderPlan { key: l.key.clone(), stages: Vec::new() }).collect();
+    for (index, segment) in definitions.segments.iter().enumerate() {
+        if let Some(stage) = segment.stage {
+            ladders[stage.ladder].stages.push(index);
+        }
+    }
+    ladders
 }
 
 struct Compiler<'c> {
@@ -108,6 +118,8 @@ impl<'c> Compiler<'c> {
             version: definition.version.clone(),
             when: self.logic(&definition.when),
             exit_when: definition.exit_when.as_ref().map(|expr| self.logic(expr)),
+            min_stay: definition.min_stay,
+            stage: definition.stage,
             dependents: Vec::new(),
             position: 0,
             outlook: None,
@@ -120,6 +132,7 @@ impl<'c> Compiler<'c> {
             ExprKind::And(parts) => Logic::And(parts.iter().map(|part| self.logic(part)).collect()),
             ExprKind::Or(parts) => Logic::Or(parts.iter().map(|part| self.logic(part)).collect()),
             ExprKind::Not(inner) => Logic::Not(Box::new(self.logic(inner))),
+            ExprKind::Literal(Literal::Bool(true)) => Logic::And(Vec::new()),
             _ => Logic::Predicate(self.predicate(expr)),
         }
     }
@@ -336,6 +349,7 @@ impl Plan {
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));
         }
+        self.stays = (0..self.segments.len()).filter(|segment| self.segments[*segment].min_stay.is_some()).collect();
         for (position, segment) in self.order.iter().enumerate() {
             let plan = &mut self.segments[*segment];
             plan.position = position;

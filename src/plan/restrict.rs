@@ -1,10 +1,11 @@
 //! The part of a plan that decides one segment: what [`Outlook`] looks ahead in.
 //!
-//! **Invariant:** over the same facts the part decides its segments exactly as the whole does; only positions differ.
+//! **Invariant:** over the same facts the part decides its segments exactly as the whole does, until its target is left;
+//! only positions differ.
 
 use std::collections::BTreeSet;
 
-use super::{Leaf, Logic, Outlook, Plan, Predicate, SegmentPlan};
+use super::{LadderPlan, Leaf, Logic, Outlook, Plan, Predicate, SegmentPlan};
 
 impl Plan {
     /// The part for a segment and all that it rests on.
@@ -23,6 +24,8 @@ impl Plan {
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
+            stays: Vec::new(),
+            ladders: self.ladders.iter().map(|ladder| part.ladder(ladder)).collect(),
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
             lists: self.lists.clone(),
             fingerprint: self.fingerprint,
@@ -32,16 +35,28 @@ impl Plan {
         Outlook { plan, target: position(&segments, segment).unwrap_or(0), windows, aggregates, predicates, segments }
     }
 
-    /// The segment and all that it names, directly or not, ascending.
+    /// The segment and all that its membership rests on, directly or not, ascending.
     fn closure(&self, segment: usize) -> Vec<usize> {
         let (mut found, mut open) = (BTreeSet::new(), vec![segment]);
         while let Some(next) = open.pop() {
             if found.insert(next) {
                 let predicates = self.predicates_of(&[next]);
                 open.extend(predicates.iter().flat_map(|p| self.predicates[*p].segments.iter().map(|(s, _)| *s)));
+                open.extend(self.stages_before(next, segment));
             }
         }
         found.into_iter().collect()
+    }
+
+    /// A stage is taken by those above it. While a customer is on the target, those below it take nobody; on another
+    /// ladder a lower stage with a `min_stay` may keep a customer from this one.
+    fn stages_before(&self, segment: usize, target: usize) -> &[usize] {
+        let Some(stage) = self.segments[segment].stage else { return &[] };
+        let stages = &self.ladders[stage.ladder].stages;
+        match self.segments[target].stage {
+            Some(own) if own.ladder == stage.ladder => &stages[..stage.rank],
+            _ => stages,
+        }
     }
 
     fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {
@@ -94,10 +109,17 @@ impl Part<'_> {
             version: segment.version.clone(),
             when: self.logic(&segment.when),
             exit_when: segment.exit_when.as_ref().map(|logic| self.logic(logic)),
+            min_stay: segment.min_stay,
+            stage: segment.stage,
             dependents: Vec::new(),
             position: 0,
             outlook: None,
         }
+    }
+
+    /// Its first stages, or all of them: ranks stay.
+    fn ladder(&self, ladder: &LadderPlan) -> LadderPlan {
+        LadderPlan { key: ladder.key.clone(), stages: ladder.stages.iter().filter_map(|s| position(self.segments, *s)).collect() }
     }
 
     fn logic(&self, logic: &Logic) -> Logic {

@@ -3,6 +3,8 @@
 //! ```yaml
 //! segments:
 //!   - {key: loyal, when: 'count(orders last 30d) > 2'}
+//! ladders:
+//!   - {key: life, stages: [{key: active, when: 'count(orders last 30d) > 0'}, {key: dormant}]}
 //! lists: {staff: [ann, bob]}
 //! ```
 //!
@@ -11,6 +13,7 @@
 
 mod entry;
 mod file;
+mod ladder;
 mod loader;
 mod resolve;
 #[cfg(test)]
@@ -26,8 +29,8 @@ use super::ast::Expr;
 use super::diagnostic::{Diagnostic, Location, Source};
 use super::yaml;
 use crate::event::Catalogue;
-use crate::id::{CustomerId, ListKey, SegmentKey};
-use crate::time::Zone;
+use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
+use crate::time::{Span, Zone};
 pub use file::MAX_FILE_BYTES;
 use loader::Loader;
 
@@ -43,7 +46,16 @@ pub enum OnCreate {
     Emit,
 }
 
-/// One segment as its author wrote it.
+/// A segment's place on a ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Position in [`Definitions::ladders`].
+    pub ladder: usize,
+    /// From 0; a smaller one goes before.
+    pub rank: usize,
+}
+
+/// One segment, or one stage of a ladder, as its author wrote it.
 #[derive(Clone, Debug)]
 pub struct SegmentDefinition {
     pub key: SegmentKey,
@@ -53,9 +65,13 @@ pub struct SegmentDefinition {
     pub tags: Vec<String>,
     /// Of the calendar windows; UTC unless said otherwise.
     pub timezone: Zone,
+    /// Of a ladder's last stage: `true`.
     pub when: Expr,
     pub exit_when: Option<Expr>,
+    /// How long nobody who entered leaves.
+    pub min_stay: Option<Span>,
     pub on_create: OnCreate,
+    pub stage: Option<Stage>,
     /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
     pub version: Arc<str>,
     /// `tests:`, not read yet.
@@ -64,11 +80,25 @@ pub struct SegmentDefinition {
     pub location: Location,
 }
 
+/// Stages in order of priority, of which every customer is on exactly one.
+#[derive(Clone, Debug)]
+pub struct LadderDefinition {
+    pub key: LadderKey,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub owner: Option<String>,
+    pub tags: Vec<String>,
+    /// `tests:`, not read yet.
+    pub tests: Option<yaml::Node>,
+}
+
 /// Everything that a set of files defines.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// In order of definition: files as given, folders by name.
     pub segments: Vec<SegmentDefinition>,
+    /// Their stages stand among the segments, one behind the other.
+    pub ladders: Vec<LadderDefinition>,
     /// Inline lists; those with a file of their own are the caller's.
     pub lists: BTreeMap<ListKey, BTreeSet<CustomerId>>,
     /// Positions in `segments`, each after all that it refers to; otherwise in order of definition.
@@ -110,10 +140,12 @@ pub fn load_text(name: &str, text: &str, names: Names<'_>, beside: &[&str]) -> L
     loader.finish()
 }
 
-/// The fingerprint of what decides who is a member, and nothing else.
-fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone) -> Arc<str> {
+/// The fingerprint of what decides who is a member, and nothing else. `place`: of a stage, what goes before it.
+fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone, min_stay: Option<Span>, place: Option<&str>) -> Arc<str> {
     let exit_when = exit_when.map(Expr::to_string).unwrap_or_default();
+    let min_stay = min_stay.map(|span| format!("\0min_stay {span}")).unwrap_or_default();
+    let place = place.map(|place| format!("\0stage {place}")).unwrap_or_default();
     // NUL cannot stand in a zone's name or begin a rule: no two definitions run together.
-    let text = format!("{when}\0{exit_when}\0{}", timezone.name());
+    let text = format!("{when}\0{exit_when}\0{}{min_stay}{place}", timezone.name());
     format!("{:032x}", xxh3_128(text.as_bytes())).into()
 }

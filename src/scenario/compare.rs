@@ -25,6 +25,8 @@ pub struct Outcome {
     pub cause: Cause,
     /// Of an entry: when it ends if nothing more happens; `None`: never, or an exit.
     pub valid_until: Option<EventTime>,
+    /// Of an entry into a ladder's stage: the stage that was left for it.
+    pub from: Option<SegmentKey>,
 }
 
 impl From<&Transition> for Outcome {
@@ -38,6 +40,7 @@ impl From<&Transition> for Outcome {
             entry: transition.entry,
             cause: transition.cause,
             valid_until: transition.valid_until,
+            from: transition.moved.as_ref().map(|moved| moved.from.clone()),
         }
     }
 }
@@ -54,6 +57,7 @@ impl Outcome {
             sequence: Some(self.sequence),
             entry: Some(self.entry),
             valid_until: (self.direction == Direction::Entered).then_some(self.valid_until),
+            from: self.from.clone().map(Some),
         }
     }
 }
@@ -103,6 +107,7 @@ fn matches(expected: &ExpectedTransition, came: &Outcome) -> bool {
         && expected.sequence.is_none_or(|sequence| sequence == came.sequence)
         && expected.entry.is_none_or(|entry| entry == came.entry)
         && expected.valid_until.is_none_or(|until| until == came.valid_until)
+        && expected.from.as_ref().is_none_or(|from| *from == came.from)
 }
 
 #[cfg(test)]
@@ -124,6 +129,7 @@ mod tests {
             entry: 1,
             cause: Cause::Event,
             valid_until: None,
+            from: None,
         }
     }
 

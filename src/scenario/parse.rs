@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageSegment};
+use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageLadder, PageSegment, PageStage};
 use crate::event::streams::{FieldDefinition, StreamDefinition, StreamRole};
 use crate::event::{Catalogue, FieldType, StreamIndex, Value};
-use crate::id::{CustomerId, EventId, ListKey, Partition, SegmentKey};
+use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
@@ -36,6 +36,8 @@ struct PageText {
     #[serde(default)]
     segments: Vec<SegmentText>,
     #[serde(default)]
+    ladders: Vec<LadderText>,
+    #[serde(default)]
     events: Vec<Map<String, Json>>,
     until: Option<String>,
     #[serde(default)]
@@ -49,6 +51,24 @@ struct SegmentText {
     timezone: Option<String>,
     when: String,
     exit_when: Option<String>,
+    min_stay: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LadderText {
+    key: String,
+    timezone: Option<String>,
+    stages: Vec<StageText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StageText {
+    key: String,
+    when: Option<String>,
+    exit_when: Option<String>,
+    min_stay: Option<String>,
 }
 
 /// Reads every page of a text; pages are YAML documents, separated by `---`.
@@ -70,6 +90,7 @@ fn page_of(text: PageText, catalogue: &Catalogue) -> Result<Page, PageError> {
     Ok(Page {
         lists: text.lists.into_iter().map(|(key, ids)| (ListKey::new(key), ids.into_iter().map(CustomerId::new).collect())).collect(),
         segments: text.segments.into_iter().map(SegmentText::meant).collect(),
+        ladders: text.ladders.into_iter().map(LadderText::meant).collect(),
         events: events.map(|(i, e)| event_of(e, i + 1, catalogue).map_err(wrong(format!("event {}", i + 1)))).collect::<Result<_, _>>()?,
         until: text.until.map(|until| instant(&until)).transpose().map_err(wrong("until".into()))?,
         expect: expect.map(|(i, e)| expectation_of(e).map_err(wrong(format!("expectation {}", i + 1)))).collect::<Result<_, _>>()?,
@@ -79,7 +100,25 @@ fn page_of(text: PageText, catalogue: &Catalogue) -> Result<Page, PageError> {
 
 impl SegmentText {
     fn meant(self) -> PageSegment {
-        PageSegment { key: SegmentKey::new(self.key), timezone: self.timezone, when: self.when, exit_when: self.exit_when }
+        let SegmentText { key, timezone, when, exit_when, min_stay } = self;
+        PageSegment { key: SegmentKey::new(key), timezone, when, exit_when, min_stay }
+    }
+}
+
+impl LadderText {
+    fn meant(self) -> PageLadder {
+        PageLadder {
+            key: LadderKey::new(self.key),
+            timezone: self.timezone,
+            stages: self.stages.into_iter().map(StageText::meant).collect(),
+        }
+    }
+}
+
+impl StageText {
+    fn meant(self) -> PageStage {
+        let StageText { key, when, exit_when, min_stay } = self;
+        PageStage { key: SegmentKey::new(key), when, exit_when, min_stay }
     }
 }
 
@@ -196,6 +235,12 @@ fn expectation_of(mut map: Map<String, Json>) -> Result<Expectation, String> {
             Some(Json::Null) => Some(None),
             Some(Json::String(until)) => Some(Some(instant(&until)?)),
             Some(_) => return Err("`valid_until` is an instant or null".into()),
+        },
+        from: match map.remove("from") {
+            None => None,
+            Some(Json::Null) => Some(None),
+            Some(Json::String(from)) => Some(Some(SegmentKey::new(from))),
+            Some(_) => return Err("`from` is a stage or null".into()),
         },
     };
     nothing_left(&map).map(|()| Expectation::Transition(expected))

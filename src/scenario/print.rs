@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageSegment};
+use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageLadder, PageSegment, PageStage};
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Value};
 use crate::transition::Direction;
@@ -17,8 +17,14 @@ impl Page {
             lines.push("lists:".into());
             lines.extend(self.lists.iter().map(|(key, ids)| format!("  {key}: [{}]", joined(ids.iter().map(|id| quoted(id.as_str()))))));
         }
-        lines.push("segments:".into());
-        lines.extend(self.segments.iter().map(|segment| format!("  - {segment}")));
+        if !self.segments.is_empty() {
+            lines.push("segments:".into());
+            lines.extend(self.segments.iter().map(|segment| format!("  - {segment}")));
+        }
+        if !self.ladders.is_empty() {
+            lines.push("ladders:".into());
+            lines.extend(self.ladders.iter().map(|ladder| format!("  - {ladder}")));
+        }
         lines.push("events:".into());
         lines.extend(self.events.iter().map(|event| format!("  - {}", event_line(event, catalogue))));
         lines.extend(self.until.map(|until| format!("until: {until}")));
@@ -34,10 +40,35 @@ impl fmt::Display for PageSegment {
         if let Some(zone) = &self.timezone {
             write!(f, ", timezone: {zone}")?;
         }
-        write!(f, ", when: {}", quoted(&self.when))?;
-        if let Some(exit_when) = &self.exit_when {
-            write!(f, ", exit_when: {}", quoted(exit_when))?;
+        write_rules(f, Some(&self.when), self.exit_when.as_deref(), self.min_stay.as_deref())?;
+        f.write_str("}")
+    }
+}
+
+fn write_rules(f: &mut fmt::Formatter<'_>, when: Option<&str>, exit_when: Option<&str>, min_stay: Option<&str>) -> fmt::Result {
+    if let Some(when) = when {
+        write!(f, ", when: {}", quoted(when))?;
+    }
+    if let Some(exit_when) = exit_when {
+        write!(f, ", exit_when: {}", quoted(exit_when))?;
+    }
+    min_stay.map_or(Ok(()), |min_stay| write!(f, ", min_stay: {min_stay}"))
+}
+
+impl fmt::Display for PageLadder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{key: {}", self.key)?;
+        if let Some(zone) = &self.timezone {
+            write!(f, ", timezone: {zone}")?;
         }
+        write!(f, ", stages: [{}]}}", joined(self.stages.iter().map(PageStage::to_string)))
+    }
+}
+
+impl fmt::Display for PageStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{key: {}", self.key)?;
+        write_rules(f, self.when.as_deref(), self.exit_when.as_deref(), self.min_stay.as_deref())?;
         f.write_str("}")
     }
 }
@@ -110,6 +141,11 @@ impl fmt::Display for ExpectedTransition {
             Some(None) => f.write_str(", valid_until: null")?,
             Some(Some(until)) => write!(f, ", valid_until: {until}")?,
         }
+        match &self.from {
+            None => {}
+            Some(None) => f.write_str(", from: null")?,
+            Some(Some(from)) => write!(f, ", from: {from}")?,
+        }
         f.write_str("}")
     }
 }
@@ -122,12 +158,13 @@ mod tests {
     fn a_printed_page_parses_back_to_itself() {
         let text = "name: it's a page
 lists: {staff: [a, b]}
-segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")'}]
+segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")', min_stay: 7d}]
+ladders: [{key: l, timezone: Europe/Berlin, stages: [{key: a, when: trait.a, exit_when: trait.b, min_stay: 7d}, {key: b}]}]
 events:
   - {at: 2026-01-01T10:00:00Z, customer: d, partition: 2, orders: {order_id: a, total: 25.5, products.category: [wine, null]}}
   - {at: 2026-01-01T10:00:00Z, identify: {x: true, y: [1, b], z: null}}
 until: 2026-01-02T00:00:00Z
-expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null}, {never: t}]
+expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null}, {at: 2026-01-01T10:00:00Z, entered: b, from: a}, {never: t}]
 ";
         let catalogue = Catalogue::segment_spec();
         let pages = super::super::parse(text, &catalogue).unwrap();

@@ -10,7 +10,7 @@ use segmentd::scenario::Page;
 use segmentd::time::EventTime;
 
 use super::events::{self, Shape};
-use super::naive::{Ends, rule_of, transitions};
+use super::naive::{Ends, rules_of, transitions};
 use super::rules;
 
 /// A page that shows itself as its text.
@@ -26,12 +26,13 @@ impl fmt::Debug for Case {
 /// Rules, a history of that shape, and silence after it.
 pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
     let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
-    (rules::segments(), beginning, 1..=3usize).prop_flat_map(move |(segments, beginning, customers)| {
+    (rules::definitions(), beginning, 1..=3usize).prop_flat_map(move |((segments, ladders), beginning, customers)| {
         events::history(beginning, shape, customers).prop_map(move |events| {
             Case(Page {
                 name: "found by chance".into(),
                 lists: vec![("staff".into(), vec!["d".into()])],
                 segments: segments.clone(),
+                ladders: ladders.clone(),
                 events,
                 until: Some(EventTime::from_millis(beginning.millis() + shape.length_with_silence())),
                 expect: Vec::new(),
@@ -46,10 +47,25 @@ fn most_cases_lead_to_transitions() {
     let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
     let productive = (0..200).filter(|_| {
         let page = case(Shape::DENSE).new_tree(&mut runner).unwrap().current().0;
-        let rules: Vec<_> = page.segments.iter().map(rule_of).collect();
-        transitions(&rules, &page, &catalogue, Ends::Ignored).len() > 3
+        transitions(&rules_of(&page), &page, &catalogue, Ends::Ignored).len() > 3
     });
     assert!(productive.count() > 100);
+}
+
+/// The same for ladders, and for what keeps a customer on a stage.
+#[test]
+fn many_cases_move_customers_on_ladders_that_keep_them() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    let (mut moving, mut keeping) = (0, 0);
+    for _ in 0..200 {
+        let page = case(Shape::DENSE).new_tree(&mut runner).unwrap().current().0;
+        let found = transitions(&rules_of(&page), &page, &catalogue, Ends::Ignored);
+        moving += usize::from(found.iter().any(|outcome| outcome.from.is_some()));
+        let mut free = page.clone();
+        free.ladders.iter_mut().flat_map(|ladder| &mut ladder.stages).for_each(|stage| (stage.exit_when, stage.min_stay) = (None, None));
+        keeping += usize::from(transitions(&rules_of(&free), &free, &catalogue, Ends::Ignored) != found);
+    }
+    assert!(moving > 40 && keeping > 30, "{moving} move, in {keeping} it matters that a stage keeps");
 }
 
 /// A rule that the checker refuses would never reach the engine.

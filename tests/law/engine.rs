@@ -8,7 +8,7 @@ use segmentd::scenario::{Expectation, ExpectedTransition, Outcome, Page, differe
 
 use super::cases;
 use super::events::Shape;
-use super::naive::{self, Ends, Rule, rule_of};
+use super::naive::{self, Ends, rules_of};
 use super::shrink::smallest;
 
 /// `PROPTEST_CASES` asks for other numbers.
@@ -63,14 +63,15 @@ fn check(page: &Page, ends: Ends) -> Result<(), TestCaseError> {
 /// What the engine does and the naive evaluator does not, and the other way round; `None` if the page is refused.
 fn difference(page: &Page, ends: Ends, catalogue: &Arc<Catalogue>) -> Option<Vec<String>> {
     let plan = page.plan(catalogue).ok()?;
-    let rules: Vec<Rule> = page.segments.iter().map(rule_of).collect();
-    let expected = naive::transitions(&rules, page, catalogue, ends);
-    let silent = page.segments.iter().map(|segment| Expectation::Never(segment.key.clone()));
+    let expected = naive::transitions(&rules_of(page), page, catalogue, ends);
+    let stages = page.ladders.iter().flat_map(|ladder| &ladder.stages).map(|stage| &stage.key);
+    let silent = page.segments.iter().map(|segment| &segment.key).chain(stages).map(|key| Expectation::Never(key.clone()));
     let expect = expected.iter().map(|outcome| expectation(outcome, ends)).chain(silent).collect();
     Some(differences(&Page { expect, ..page.clone() }, &page.run(&plan)))
 }
 
 fn expectation(outcome: &Outcome, ends: Ends) -> Expectation {
     let all = outcome.as_expectation();
-    Expectation::Transition(ExpectedTransition { valid_until: all.valid_until.filter(|_| ends == Ends::Found), ..all })
+    let valid_until = all.valid_until.filter(|_| ends == Ends::Found);
+    Expectation::Transition(ExpectedTransition { valid_until, from: Some(outcome.from.clone()), ..all })
 }

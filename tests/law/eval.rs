@@ -18,6 +18,8 @@ pub type Memberships = BTreeMap<String, Membership>;
 #[derive(Clone, Default)]
 pub struct Membership {
     pub member: bool,
+    /// Of the last entry.
+    pub entered_at: i64,
     /// The instants at which it was left.
     pub left: Vec<i64>,
     pub sequence: u64,

@@ -9,7 +9,7 @@ use segmentd::time::EventTime;
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::naive::{self, Ends, Rule, rule_of};
+use super::naive::{self, Ends, rules_of};
 
 /// Of this many households one is checked; together they have all eleven segments.
 const ONE_IN: u64 = 40;
@@ -19,7 +19,7 @@ fn the_naive_evaluator_agrees_with_the_golden_transitions() {
     let catalogue = Catalogue::segment_spec();
     let text = std::fs::read_to_string("tests/data/golden.segments.yaml").unwrap();
     let golden = scenario::parse(&format!("name: golden\nuntil: 2018-03-01T00:00:00Z\n{text}"), &catalogue).unwrap().remove(0);
-    let rules: Vec<Rule> = golden.segments.iter().map(rule_of).collect();
+    let rules = rules_of(&golden);
     let mut wanted = chosen_lines("tests/data/golden.transitions.ndjson.zst", "customer", golden_line);
     for (customer, events) in chosen_lines("tests/data/complete-journey.ndjson.zst", "userId", |record| event_of(record, &catalogue)) {
         let page = Page { events, ..golden.clone() };

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use segmentd::event::Catalogue;
 use segmentd::event::streams::StreamRole;
-use segmentd::id::CustomerId;
+use segmentd::id::{CustomerId, SegmentKey};
 use segmentd::rule::ast::Expr;
-use segmentd::scenario::{Outcome, Page, PageEvent, PageSegment};
-use segmentd::time::EventTime;
+use segmentd::scenario::{Outcome, Page, PageEvent, PageSegment, PageStage};
+use segmentd::time::{EventTime, Span};
 use segmentd::transition::{Cause, Direction};
 
 use super::eval::{Memberships, View};
@@ -29,14 +29,41 @@ pub struct Rule {
     pub zone: TimeZone,
     pub when: Expr,
     pub exit_when: Option<Expr>,
+    /// ms.
+    pub min_stay: Option<i64>,
+    /// Of a stage: its ladder, and the stage above it.
+    pub ladder: Option<(String, Option<String>)>,
 }
 
-/// A segment of a page, parsed.
-pub fn rule_of(segment: &PageSegment) -> Rule {
+/// A page's segments and stages, parsed, in order of definition.
+pub fn rules_of(page: &Page) -> Vec<Rule> {
+    let zone = |name: &Option<String>| name.as_deref().map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
+    let mut rules: Vec<Rule> = Vec::new();
+    for PageSegment { key, timezone, when, exit_when, min_stay } in &page.segments {
+        rules.push(rule(key, zone(timezone), when, exit_when.as_deref(), min_stay.as_deref()));
+    }
+    for ladder in &page.ladders {
+        let mut above = None;
+        for PageStage { key, when, exit_when, min_stay } in &ladder.stages {
+            let when = when.as_deref().unwrap_or("true");
+            let stage = rule(key, zone(&ladder.timezone), when, exit_when.as_deref(), min_stay.as_deref());
+            rules.push(Rule { ladder: Some((ladder.key.to_string(), above)), ..stage });
+            above = Some(key.to_string());
+        }
+    }
+    rules
+}
+
+impl Rule {
+    fn ladder_key(&self) -> Option<&str> {
+        self.ladder.as_ref().map(|(key, _)| key.as_str())
+    }
+}
+
+fn rule(key: &SegmentKey, zone: TimeZone, when: &str, exit_when: Option<&str>, min_stay: Option<&str>) -> Rule {
     let parse = |text: &str| segmentd::rule::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
-    let zone = segment.timezone.as_deref().map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
-    let exit_when = segment.exit_when.as_deref().map(parse);
-    Rule { key: segment.key.to_string(), zone, when: parse(&segment.when), exit_when }
+    let min_stay = min_stay.map(|text| Span::parse(text).unwrap().millis());
+    Rule { key: key.to_string(), zone, when: parse(when), exit_when: exit_when.map(parse), min_stay, ladder: None }
 }
 
 /// What is the same for every customer.
@@ -92,7 +119,9 @@ fn in_order(rules: &[Rule]) -> Vec<Rule> {
     let mut ordered: Vec<Rule> = Vec::new();
     while ordered.len() < rules.len() {
         let decided = |key: &String| ordered.iter().any(|rule| rule.key == *key);
-        let next = rules.iter().find(|rule| !decided(&rule.key) && super::survey::segments_used(rule).iter().all(decided));
+        let above = |rule: &Rule| rule.ladder.as_ref().and_then(|(_, above)| above.clone());
+        let needs = |rule: &Rule| super::survey::segments_used(rule).into_iter().chain(above(rule)).collect::<Vec<_>>();
+        let next = rules.iter().find(|rule| !decided(&rule.key) && needs(rule).iter().all(decided));
         ordered.push(next.unwrap_or_else(|| panic!("a cycle, or a segment that is not defined")).clone());
     }
     ordered
@@ -143,34 +172,62 @@ impl Customer {
     /// Evaluates every rule at `now` and writes down what changed.
     fn decide(&mut self, now: i64, cause: Cause, world: &World, out: &mut Vec<Outcome>) {
         let first = out.len();
+        let on = |rule: &&Rule| self.memberships.get(&rule.key).is_some_and(|m| m.member);
+        // Of each ladder: the stage that the customer is on when the decision begins.
+        let stood: BTreeMap<&str, &Rule> = world.rules.iter().filter(on).filter_map(|rule| Some((rule.ladder_key()?, rule))).collect();
+        let mut taken: BTreeSet<&str> = BTreeSet::new();
         for rule in &world.rules {
-            let is = self.belongs(rule, now, world);
-            let membership = self.memberships.entry(rule.key.clone()).or_default();
-            if is == membership.member {
-                continue;
+            let before = rule.ladder_key().and_then(|ladder| stood.get(ladder).copied());
+            let is = match (rule.ladder_key(), before) {
+                (Some(_), Some(before)) if self.must_stay(before, now) => before.key == rule.key,
+                (Some(ladder), _) if taken.contains(ladder) => false,
+                _ => self.belongs(rule, now, world),
+            };
+            if is {
+                taken.extend(rule.ladder_key());
+                if let Some(before) = before.filter(|before| before.key != rule.key && self.memberships[&before.key].member) {
+                    self.turn(before, now, cause, None, out);
+                }
             }
-            membership.member = is;
-            membership.sequence += 1;
-            let direction = if is { Direction::Entered } else { Direction::Exited };
-            match direction {
-                Direction::Entered => membership.entry += 1,
-                Direction::Exited => membership.left.push(now),
+            if is != self.memberships.get(&rule.key).is_some_and(|m| m.member) {
+                self.turn(rule, now, cause, before.filter(|_| is), out);
             }
-            out.push(Outcome {
-                customer: self.id.clone(),
-                segment: rule.key.as_str().into(),
-                direction,
-                at: EventTime::from_millis(now),
-                sequence: membership.sequence,
-                entry: membership.entry,
-                cause,
-                valid_until: None,
-            });
         }
         self.decided_to = now;
         if world.ends == Ends::Found {
             out[first..].iter_mut().filter(|o| o.direction == Direction::Entered).for_each(|o| o.valid_until = self.end_of(o, world));
         }
+    }
+
+    /// Begins a membership, or ends it.
+    fn turn(&mut self, rule: &Rule, now: i64, cause: Cause, from: Option<&Rule>, out: &mut Vec<Outcome>) {
+        let membership = self.memberships.entry(rule.key.clone()).or_default();
+        membership.member = !membership.member;
+        membership.sequence += 1;
+        let direction = if membership.member { Direction::Entered } else { Direction::Exited };
+        match direction {
+            Direction::Entered => {
+                membership.entry += 1;
+                membership.entered_at = now;
+            }
+            Direction::Exited => membership.left.push(now),
+        }
+        out.push(Outcome {
+            customer: self.id.clone(),
+            segment: rule.key.as_str().into(),
+            direction,
+            at: EventTime::from_millis(now),
+            sequence: membership.sequence,
+            entry: membership.entry,
+            cause,
+            valid_until: None,
+            from: from.map(|from| from.key.as_str().into()),
+        });
+    }
+
+    fn must_stay(&self, rule: &Rule, now: i64) -> bool {
+        let member = self.memberships.get(&rule.key).filter(|m| m.member);
+        member.is_some_and(|m| rule.min_stay.is_some_and(|stay| now < m.entered_at + stay))
     }
 
     fn belongs(&self, rule: &Rule, now: i64, world: &World) -> bool {
@@ -185,6 +242,7 @@ impl Customer {
             now,
         };
         match &rule.exit_when {
+            _ if self.must_stay(rule, now) => true,
             Some(exit_when) => !view.holds(exit_when) && (was || view.holds(&rule.when)),
             None => view.holds(&rule.when),
         }
@@ -202,7 +260,9 @@ impl Customer {
         let left = self.memberships.values().flat_map(|m| &m.left);
         let forgotten = left.flat_map(|left| survey.last_spans.iter().map(move |span| left + span));
         let boundaries = survey.calendars.iter().map(|calendar| calendar.bounds(self.decided_to).1);
-        leaves.chain(days).chain(forgotten).chain(boundaries).filter(|due| *due > self.decided_to).min()
+        let stays = world.rules.iter().filter_map(|rule| Some((self.memberships.get(&rule.key)?, rule.min_stay?)));
+        let released = stays.filter(|(m, _)| m.member).map(|(m, stay)| m.entered_at + stay);
+        leaves.chain(days).chain(forgotten).chain(boundaries).chain(released).filter(|due| *due > self.decided_to).min()
     }
 
     /// When the membership that has just begun ends, if nothing more happens.

@@ -3,7 +3,7 @@
 use segmentd::event::Catalogue;
 use segmentd::scenario::{self, Page, differences};
 
-use super::naive::{self, Ends, Rule, rule_of};
+use super::naive::{self, Ends, rules_of};
 
 #[test]
 fn every_page_holds_for_the_naive_evaluator() {
@@ -20,7 +20,6 @@ fn every_page_holds_for_the_naive_evaluator() {
 }
 
 fn failure(file: &str, page: &Page, catalogue: &Catalogue) -> String {
-    let rules: Vec<Rule> = page.segments.iter().map(rule_of).collect();
-    let lines = differences(page, &naive::transitions(&rules, page, catalogue, Ends::Found));
+    let lines = differences(page, &naive::transitions(&rules_of(page), page, catalogue, Ends::Found));
     if lines.is_empty() { String::new() } else { format!("{file}: {}\n  {}\n", page.name, lines.join("\n  ")) }
 }

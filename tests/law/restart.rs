@@ -12,7 +12,7 @@ use segmentd::engine::{Loaded, Partition, rebuild};
 use segmentd::event::Catalogue;
 use segmentd::id::CustomerId;
 use segmentd::plan::Plan;
-use segmentd::scenario::{Outcome, Page};
+use segmentd::scenario::{self, Outcome, Page};
 use segmentd::time::EventTime;
 use segmentd::transition::Cause;
 
@@ -53,6 +53,45 @@ fn check(page: &Page) -> Result<(), TestCaseError> {
         return Err(TestCaseError::fail(format!("\n{}in memory:\n{kept}\nread back:\n{read}", page.to_yaml(&catalogue))));
     }
     Ok(())
+}
+
+/// What was stored under other definitions may have a customer on several stages, or on none.
+#[test]
+fn segments_that_become_a_ladder_leave_each_customer_on_one_stage() {
+    let before = "name: x
+segments: [{key: a, when: trait.a}, {key: b, when: trait.b}, {key: c, when: trait.c}]
+events:
+  - {at: 2026-01-01T00:00:00Z, customer: all, identify: {a: true, b: true, c: true}}
+  - {at: 2026-01-01T00:00:00Z, customer: two, identify: {a: false, b: true, c: true}}
+  - {at: 2026-01-01T00:00:00Z, customer: none, identify: {a: false}}";
+    let stages = |rules: [&str; 2]| {
+        format!("name: y\nladders: [{{key: l, stages: [{{key: a, {}}}, {{key: b, {}}}, {{key: c}}]}}]", rules[0], rules[1])
+    };
+    let same = stages(["when: trait.a", "when: trait.b"]);
+    assert_eq!(after(before, &same, "all"), ["exited b", "exited c"]);
+    assert_eq!(after(before, &same, "two"), ["exited c"]);
+    assert_eq!(after(before, &same, "none"), ["entered c"]);
+    assert_eq!(after(before, &stages(["when: trait.x", "when: trait.b"]), "all"), ["exited a", "exited c"]);
+    assert_eq!(after(before, &stages(["when: trait.x", "when: trait.y"]), "two"), ["exited b"]);
+    assert_eq!(after(before, &stages(["when: trait.c", "when: trait.b"]), "two"), ["exited b", "exited c", "entered a"]);
+    assert_eq!(after(before, &stages(["when: trait.c", "when: trait.b, min_stay: 1d"]), "two"), ["exited c"]);
+}
+
+/// What is decided of a customer when definitions change.
+fn after(before: &str, after: &str, customer: &str) -> Vec<String> {
+    let catalogue = Arc::new(Catalogue::segment_spec());
+    let [page, other] = [before, after].map(|text| scenario::parse(text, &catalogue).unwrap().remove(0));
+    let (plan, other) = (page.plan(&catalogue).unwrap(), other.plan(&catalogue).unwrap());
+    let (mut partition, mut stored) = (Partition::new(plan.clone(), EventTime::MIN), Stored::new());
+    for event in &page.events {
+        let event = event.to_event(&plan.catalogue, &plan.projection);
+        partition.accept(&event, None, None, &mut |_| Ok::<_, FormatError>(None)).unwrap();
+    }
+    settle(&mut partition, &plan, &mut stored, &mut Vec::new());
+    let mut partition = Partition::new(other.clone(), partition.clock());
+    let slot = partition.slot(&customer.into());
+    partition.ensure(slot, None, &mut |customer| read(&other, &stored, customer)).unwrap();
+    partition.transitions().iter().map(|t| format!("{} {}", t.direction.as_str(), t.segment)).collect()
 }
 
 /// Between customers no order is promised at one instant.

@@ -4,7 +4,8 @@
 //! **Invariant:** every text passes the checker (a case with one that does not is an error, not a silent pass).
 
 use proptest::prelude::*;
-use segmentd::scenario::PageSegment;
+use segmentd::event::Catalogue;
+use segmentd::scenario::{Page, PageLadder, PageSegment, PageStage};
 
 /// Zones whose clocks change at midnight, skip a day, or are off by half an hour.
 const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia", "Africa/Cairo"];
@@ -15,19 +16,68 @@ fn one_of(texts: &'static [&'static str]) -> Text {
     prop::sample::select(texts).prop_map(String::from).boxed()
 }
 
-/// One to six segments that refer to each other without a cycle, in any order of definition.
-pub fn segments() -> impl Strategy<Value = Vec<PageSegment>> {
-    (1..=6usize).prop_flat_map(|count| (0..count).map(segment).collect::<Vec<_>>()).prop_shuffle()
+/// One to six segments and stages that refer to each other without a cycle: each to those of a smaller place. Segments
+/// come in any order of definition; of the stages of a ladder the last one has no rule.
+pub fn definitions() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+    let zones = [zone(), zone()];
+    let places = prop::collection::vec(prop_oneof![2 => Just(None), 4 => Just(Some(0)), 1 => Just(Some(1))], 1..=6usize);
+    let definitions = places.prop_flat_map(|places| places.into_iter().enumerate().map(|(i, l)| definition(i, l)).collect::<Vec<_>>());
+    let reachable = |(segments, ladders): &(Vec<PageSegment>, Vec<PageLadder>)| {
+        let page = Page { segments: segments.clone(), ladders: ladders.clone(), ..EMPTY };
+        !page.definitions(&Catalogue::segment_spec()).diagnostics.iter().any(|found| found.code == "hidden-stage")
+    };
+    let sorted = (definitions, zones).prop_map(|(definitions, zones)| sorted(definitions, zones));
+    let shuffled = sorted.prop_flat_map(|(segments, ladders)| (Just(segments).prop_shuffle(), Just(ladders)));
+    shuffled.prop_filter("a stage that nobody reaches is refused", reachable)
 }
 
-fn segment(place: usize) -> impl Strategy<Value = PageSegment> {
-    let zone = prop::option::of(prop::sample::select(&ZONES[..]));
-    (zone, rule(place), prop::option::weighted(0.2, rule(place))).prop_map(move |(zone, when, exit_when)| PageSegment {
-        key: format!("s{place}").as_str().into(),
-        timezone: zone.map(String::from),
-        when,
-        exit_when,
+const EMPTY: Page = Page {
+    name: String::new(),
+    lists: Vec::new(),
+    segments: Vec::new(),
+    ladders: Vec::new(),
+    events: Vec::new(),
+    until: None,
+    expect: Vec::new(),
+};
+
+fn zone() -> impl Strategy<Value = Option<String>> {
+    prop::option::of(prop::sample::select(&ZONES[..])).prop_map(|zone| zone.map(String::from))
+}
+
+/// A segment, or a stage of one of two ladders.
+fn definition(place: usize, ladder: Option<usize>) -> impl Strategy<Value = (Option<usize>, PageSegment)> {
+    let (exits, stay) = if ladder.is_some() { (0.4, 0.35) } else { (0.2, 0.25) };
+    let (exit_when, min_stay) = (prop::option::weighted(exits, rule(place)), prop::option::weighted(stay, span()));
+    (zone(), rule(place), exit_when, min_stay).prop_map(move |(timezone, when, exit_when, min_stay)| {
+        let key = format!("s{place}").as_str().into();
+        (ladder, PageSegment { key, timezone, when, exit_when, min_stay })
     })
+}
+
+fn sorted(definitions: Vec<(Option<usize>, PageSegment)>, zones: [Option<String>; 2]) -> (Vec<PageSegment>, Vec<PageLadder>) {
+    let of = |wanted| definitions.iter().filter(move |(ladder, _)| *ladder == wanted).map(|(_, segment)| segment.clone());
+    let ladder = |(index, timezone): (usize, &Option<String>)| PageLadder {
+        key: format!("l{index}").as_str().into(),
+        timezone: timezone.clone(),
+        stages: stages(of(Some(index)).collect()),
+    };
+    let ladders = zones.iter().enumerate().map(ladder).filter(|ladder| !ladder.stages.is_empty());
+    (of(None).collect(), ladders.collect())
+}
+
+/// The last one takes everybody.
+fn stages(segments: Vec<PageSegment>) -> Vec<PageStage> {
+    let stage = |PageSegment { key, when, exit_when, min_stay, .. }| PageStage { key, when: Some(when), exit_when, min_stay };
+    let mut stages: Vec<PageStage> = segments.into_iter().map(stage).collect();
+    end(&mut stages);
+    stages
+}
+
+pub fn end(stages: &mut [PageStage]) {
+    if let Some(last) = stages.last_mut() {
+        (last.when, last.exit_when) = (None, None);
+    }
 }
 
 fn rule(place: usize) -> Text {

@@ -5,7 +5,9 @@
 
 use segmentd::rule::ast::{Expr, ExprKind};
 use segmentd::rule::parse;
-use segmentd::scenario::{Page, PageSegment};
+use segmentd::scenario::{Page, PageSegment, PageStage};
+
+use super::rules::end;
 
 /// The smallest failing page that leaving out one thing after another leads to.
 pub fn smallest(mut page: Page, fails: impl Fn(&Page) -> bool) -> Page {
@@ -19,11 +21,36 @@ pub fn smallest(mut page: Page, fails: impl Fn(&Page) -> bool) -> Page {
 }
 
 fn smaller(page: &Page) -> impl Iterator<Item = Page> {
-    without_segments(page).chain(without_events(page)).chain(simpler_rules(page)).chain(without_fields(page))
+    without_segments(page)
+        .chain(without_ladders(page))
+        .chain(without_stages(page))
+        .chain(without_events(page))
+        .chain(simpler_rules(page))
+        .chain(simpler_stages(page))
+        .chain(without_fields(page))
 }
 
 fn without_segments(page: &Page) -> impl Iterator<Item = Page> {
     (0..page.segments.len()).map(|i| changed(page, |page| drop(page.segments.remove(i))))
+}
+
+fn without_ladders(page: &Page) -> impl Iterator<Item = Page> {
+    (0..page.ladders.len()).map(|i| changed(page, |page| drop(page.ladders.remove(i))))
+}
+
+fn without_stages(page: &Page) -> impl Iterator<Item = Page> {
+    let without = |(i, stage): (usize, usize)| {
+        changed(page, |page| {
+            page.ladders[i].stages.remove(stage);
+            end(&mut page.ladders[i].stages);
+        })
+    };
+    stages_of(page).map(without)
+}
+
+/// Ladder and rank of each.
+fn stages_of(page: &Page) -> impl Iterator<Item = (usize, usize)> {
+    page.ladders.iter().enumerate().flat_map(|(i, ladder)| (0..ladder.stages.len()).map(move |stage| (i, stage)))
 }
 
 /// Many at once first: half of them, a quarter, …
@@ -48,10 +75,28 @@ fn simpler_rules(page: &Page) -> impl Iterator<Item = Page> {
     })
 }
 
+fn simpler_stages(page: &Page) -> impl Iterator<Item = Page> {
+    stages_of(page).flat_map(move |(i, rank)| {
+        let simpler = simpler_stage(&page.ladders[i].stages[rank]).into_iter();
+        simpler.map(move |simpler| changed(page, |page| page.ladders[i].stages[rank] = simpler.clone()))
+    })
+}
+
+fn simpler_stage(stage: &PageStage) -> Vec<PageStage> {
+    let whens = stage.when.iter().flat_map(|when| parts(when)).map(|when| PageStage { when: Some(when), ..stage.clone() });
+    let exits = stage.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageStage { exit_when: Some(exit), ..stage.clone() });
+    let bare = [PageStage { exit_when: None, ..stage.clone() }, PageStage { min_stay: None, ..stage.clone() }];
+    bare.into_iter().filter(|bare| bare != stage).chain(whens).chain(exits).collect()
+}
+
 fn simpler(segment: &PageSegment) -> Vec<PageSegment> {
     let whens = parts(&segment.when).into_iter().map(|when| PageSegment { when, ..segment.clone() });
     let exits = segment.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageSegment { exit_when: Some(exit), ..segment.clone() });
-    let bare = [PageSegment { exit_when: None, ..segment.clone() }, PageSegment { timezone: None, ..segment.clone() }];
+    let bare = [
+        PageSegment { exit_when: None, ..segment.clone() },
+        PageSegment { min_stay: None, ..segment.clone() },
+        PageSegment { timezone: None, ..segment.clone() },
+    ];
     bare.into_iter().filter(|bare| bare != segment).chain(whens).chain(exits).collect()
 }
 

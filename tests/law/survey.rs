@@ -21,6 +21,8 @@ pub struct Survey {
     pub spans: Vec<i64>,
     /// An exit may change something this long after it.
     pub last_spans: Vec<i64>,
+    /// All `min_stay` together.
+    pub stays: i64,
     pub calendars: Vec<Calendar>,
     /// Every whole day after an event may change something.
     pub days_since: bool,
@@ -37,11 +39,12 @@ impl Survey {
         let mut survey = Survey { order_retention: 90 * DAY, ..Survey::default() };
         for rule in rules {
             each_of(rule, &mut |expr| survey.note(expr, &rule.zone));
+            survey.stays += rule.min_stay.unwrap_or(0);
         }
         if survey.remembered.contains("orders") {
             survey.remembered.extend(["refunds", "cancellations"].map(String::from));
         }
-        let all: i64 = survey.spans.iter().chain(&survey.last_spans).sum();
+        let all: i64 = survey.spans.iter().chain(&survey.last_spans).chain([&survey.stays]).sum();
         let slack = if survey.calendars.is_empty() { 0 } else { 800 * DAY } + if survey.days_since { 400 * DAY } else { 0 };
         survey.horizon = all + slack + 1;
         survey

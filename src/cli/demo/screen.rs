@@ -24,8 +24,13 @@ use crate::runtime::clock;
 const LINE_EVERY: Duration = Duration::from_millis(150);
 
 #[derive(Deserialize)]
-struct Record {
-    properties: Shown,
+#[serde(tag = "event")]
+enum Record {
+    #[serde(rename = "Audience Entered", alias = "Audience Exited")]
+    Transition { properties: Shown },
+    /// From stage to stage; its exit and its entry have records of their own.
+    #[serde(rename = "Stage Changed")]
+    Move,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +83,8 @@ impl Screen {
 
     /// Counts a transition, and shows it if the last one shown is long enough ago.
     pub fn show(&mut self, record: &[u8]) -> anyhow::Result<()> {
-        let Record { properties: shown } = serde_json::from_slice(record).context("a transition cannot be read")?;
+        let record = serde_json::from_slice(record).context("a transition cannot be read")?;
+        let Record::Transition { properties: shown } = record else { return Ok(()) };
         self.count(&shown);
         if clock::now() < self.next_line {
             self.hidden += 1;

@@ -1,8 +1,10 @@
-//! What goes out, as bytes: transitions as NDJSON lines and as `track` records, memberships, dead letters.
+//! What goes out, as bytes: transitions and moves as NDJSON lines and as `track` records, memberships, dead letters.
 //!
 //! Written straight into a buffer: a tree of values for each transition would cost more than deciding it.
 //!
 //! **Invariant:** equal arguments give equal bytes, field order included: a repeat after a crash is the same record.
+
+mod moves;
 
 use std::borrow::Cow;
 
@@ -11,6 +13,8 @@ use super::reject::Reject;
 use crate::id::{CustomerId, SegmentKey, SourcePosition};
 use crate::time::EventTime;
 use crate::transition::{Direction, Evidence, Transition, Trigger};
+
+pub use moves::{MoveRecord, move_line};
 
 /// A Kafka header, as text.
 pub type Header<'a> = (&'static str, Cow<'a, str>);

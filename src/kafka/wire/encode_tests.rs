@@ -6,7 +6,7 @@ use super::super::reject::RejectCode;
 use super::super::schemas::schemas;
 use super::*;
 use crate::id::{EventId, Offset, Partition, TopicName};
-use crate::transition::Cause;
+use crate::transition::{Cause, Move};
 
 fn at(text: &str) -> EventTime {
     EventTime::parse(text).expect("an instant")
@@ -37,6 +37,7 @@ fn entered() -> Transition {
         valid_until: Some(at("2017-02-26T21:30:07Z")),
         version: "abc".into(),
         since: None,
+        moved: None,
     }
 }
 
@@ -127,6 +128,49 @@ fn headers_make_it_a_cloud_event_of_the_same_id() {
     assert_eq!(record.key(), b"hh-1");
 }
 
+fn moved() -> Transition {
+    Transition { moved: Some(Move { ladder: "life".into(), from: "active".into() }), segment: "dormant".into(), ..entered() }
+}
+
+fn moved_line(entry: &Transition) -> String {
+    let mut out = Vec::new();
+    move_line(entry, &mut out);
+    String::from_utf8(out).expect("UTF-8")
+}
+
+fn move_value(entry: &Transition) -> Value {
+    let mut out = Vec::new();
+    MoveRecord::of(entry, "segmentd").expect("a move").write_value(&mut out);
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+#[test]
+fn a_move_is_a_line_of_its_own_beside_its_entry() {
+    let expected = r#"{"customer":"hh-1","ladder":"life","transition":"moved","from":"active","to":"dormant","at":"2017-01-27T21:30:07.000Z","entry":1,"decided_at":"2017-01-27T21:30:08.000Z","cause":"event","trigger":{"stream":"orders","event_id":"o\"1","topic":"shop.events","partition":0,"offset":17},"version":"abc"}"#;
+    assert_eq!(moved_line(&moved()), format!("{expected}\n"));
+    assert_eq!(line(&moved()), line(&Transition { moved: None, ..moved() }));
+    assert_eq!(moved_line(&entered()), "");
+    assert!(MoveRecord::of(&entered(), "segmentd").is_none());
+}
+
+#[test]
+fn the_record_of_a_move_has_an_id_of_its_own() {
+    let (entry, record) = (moved(), move_value(&moved()));
+    assert_eq!(record["event"], "Stage Changed");
+    assert_eq!(record["messageId"].as_str().expect("an id").len(), 32);
+    assert_ne!(record["messageId"], entry.id("segmentd"));
+    let again = Transition { sequence: 3, ..moved() };
+    assert_ne!(record["messageId"], move_value(&again)["messageId"]);
+    let headers = MoveRecord::of(&entry, "segmentd").expect("a move");
+    let headers: Vec<String> = headers.headers().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let id = record["messageId"].as_str().expect("an id");
+    let expected = format!(
+        "ce_specversion=1.0 ce_id={id} ce_source=segmentd ce_type=segmentd.stage.changed ce_subject=hh-1 \
+         ce_time=2017-01-27T21:30:07.000Z ladder=life transition=moved content-type=application/json"
+    );
+    assert_eq!(headers.join(" "), expected);
+}
+
 fn membership(segment: &SegmentKey) -> Membership<'_> {
     Membership { segment, since: at("2017-01-27T21:30:07Z"), entry: 1, sequence: 1, valid_until: None, version: "abc" }
 }
@@ -161,6 +205,8 @@ fn what_goes_out_is_valid_under_its_schema_and_the_schema_refuses_less() {
         let outputs = match name {
             "transition" => [entered(), exited(), replayed.clone()].iter().map(|t| parse(line(t).as_bytes())).collect(),
             "transition-record" => [entered(), exited(), replayed.clone()].iter().map(value).collect(),
+            "move" => vec![parse(moved_line(&moved()).as_bytes())],
+            "move-record" => vec![move_value(&moved())],
             "membership-record" => vec![parse(&held)],
             other => panic!("no output for the schema {other}"),
         };

@@ -6,7 +6,13 @@ use serde_json::{Value, json};
 
 /// Every schema by its name, as `segmentd schema NAME` prints it.
 pub fn schemas() -> Vec<(&'static str, Value)> {
-    vec![("transition", transition()), ("transition-record", transition_record()), ("membership-record", membership_record())]
+    vec![
+        ("transition", transition()),
+        ("transition-record", transition_record()),
+        ("move", stage_move()),
+        ("move-record", move_record()),
+        ("membership-record", membership_record()),
+    ]
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -108,6 +114,51 @@ fn transition_record() -> Value {
                 "required": required,
                 "additionalProperties": {"type": "boolean", "description": "Named by audience_key: whether it was entered."}
             }
+        },
+        "required": ["type", "event", "messageId", "userId", "timestamp", "properties"],
+        "additionalProperties": false
+    })
+}
+
+fn stage_move() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Move",
+        "description": "From one stage of a ladder to another; beside the exit and the entry, and after them.",
+        "type": "object",
+        "properties": {
+            "customer": {"type": "string", "minLength": 1},
+            "ladder": {"type": "string", "minLength": 1},
+            "transition": {"const": "moved"},
+            "from": {"type": "string", "minLength": 1, "description": "The stage that was left."},
+            "to": {"type": "string", "minLength": 1, "description": "The stage that was entered."},
+            "at": instant("The effective instant, that of the exit and the entry."),
+            "entry": {"type": "integer", "minimum": 1, "description": "Counts the entries into the stage that was entered."},
+            "decided_at": instant("When it was decided."),
+            "cause": {"enum": crate::transition::Cause::ALL.map(crate::transition::Cause::as_str)},
+            "trigger": trigger(),
+            "version": {"type": "string", "description": "Fingerprint of the definition of the stage that was entered."}
+        },
+        "required": ["customer", "ladder", "transition", "from", "to", "at", "entry", "decided_at", "cause", "trigger", "version"],
+        "additionalProperties": false
+    })
+}
+
+fn move_record() -> Value {
+    let mut properties = stage_move();
+    properties.as_object_mut().map(|schema| schema.remove("$schema"));
+    json!({
+        "$schema": DIALECT,
+        "title": "Move record",
+        "description": "The value of a record of the transitions topic: a Segment track call.",
+        "type": "object",
+        "properties": {
+            "type": {"const": "track"},
+            "event": {"const": "Stage Changed"},
+            "messageId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "userId": {"type": "string", "minLength": 1},
+            "timestamp": instant("The effective instant."),
+            "properties": properties
         },
         "required": ["type", "event", "messageId", "userId", "timestamp", "properties"],
         "additionalProperties": false

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Location, Source};
 use super::super::yaml::{Content, Node};
+use crate::time::Span;
 
 const MAX_KEY_BYTES: usize = 128;
 
@@ -99,6 +100,17 @@ impl<'n> Entries<'n> {
             out.push(error("missing-key", &self.source, whole, format!("{} needs `{name}`", self.what)));
         }
         self.text(name, out)
+    }
+
+    /// A length of time; `None` if it is not there, or reported.
+    pub fn duration(&self, name: &str, out: &mut Vec<Diagnostic>) -> Option<Span> {
+        let (node, text) = self.text(name, out)?;
+        let span = Span::parse(text);
+        if span.is_none() {
+            let diagnostic = error("bad-duration", &self.source, node, format!("`{}` is no duration", text.escape_debug()));
+            out.push(diagnostic.help("a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`"));
+        }
+        span
     }
 
     pub fn texts(&self, name: &str, out: &mut Vec<Diagnostic>) -> Vec<String> {

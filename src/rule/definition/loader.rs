@@ -11,14 +11,14 @@ use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
 use super::super::yaml::{self, Node, TextMap};
 use super::super::{check, parser};
 use super::entry::{self, Entries};
-use super::{Definitions, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, resolve, version};
+use super::{Definitions, LadderDefinition, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, Stage, resolve, version};
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
 
-const FILE_KEYS: [&str; 2] = ["lists", "segments"];
-const FILE_KEYS_LATER: [&str; 1] = ["ladders"];
-const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "on_create", "tests"];
-const SEGMENT_KEYS_LATER: [&str; 5] = ["min_stay", "entry", "entry_topic", "expiring", "experiment"];
+const FILE_KEYS: [&str; 3] = ["lists", "segments", "ladders"];
+const SEGMENT_KEYS: [&str; 11] =
+    ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "min_stay", "on_create", "tests"];
+pub const SEGMENT_KEYS_LATER: [&str; 4] = ["entry", "entry_topic", "expiring", "experiment"];
 
 /// The scalar that a rule was read from, to say where a name in it stands.
 pub struct Written {
@@ -36,21 +36,33 @@ impl Written {
 /// A segment whose references are not resolved yet.
 pub struct Draft {
     pub definition: SegmentDefinition,
-    when: Written,
+    /// `None`: of a ladder's last stage.
+    when: Option<Written>,
     exit_when: Option<Written>,
 }
 
 impl Draft {
     /// Its rules, each with where it stands.
     pub fn rules(&self) -> impl Iterator<Item = (&Expr, &Written)> {
-        std::iter::once((&self.definition.when, &self.when)).chain(self.definition.exit_when.as_ref().zip(self.exit_when.as_ref()))
+        let when = self.when.as_ref().map(|written| (&self.definition.when, written));
+        when.into_iter().chain(self.definition.exit_when.as_ref().zip(self.exit_when.as_ref()))
     }
+}
+
+/// What a segment has by itself and a stage by its place on a ladder.
+pub struct Own {
+    pub timezone: Option<Zone>,
+    /// `None`: it is missing or broken, and was reported.
+    pub when: Option<(Expr, Option<Written>)>,
+    /// With what goes before it.
+    pub stage: Option<(Stage, String)>,
 }
 
 pub struct Loader<'a> {
     pub names: Names<'a>,
     beside: &'a [&'a str],
     pub drafts: Vec<Draft>,
+    pub ladders: Vec<LadderDefinition>,
     /// Every key that was written, also of segments that are broken.
     pub keys: BTreeMap<SegmentKey, Location>,
     pub lists: BTreeMap<ListKey, BTreeSet<CustomerId>>,
@@ -59,7 +71,15 @@ pub struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub fn new(names: Names<'a>, beside: &'a [&'a str]) -> Loader<'a> {
-        Loader { names, beside, drafts: Vec::new(), keys: BTreeMap::new(), lists: BTreeMap::new(), diagnostics: Vec::new() }
+        Loader {
+            names,
+            beside,
+            drafts: Vec::new(),
+            ladders: Vec::new(),
+            keys: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            diagnostics: Vec::new(),
+        }
     }
 
     pub fn file(&mut self, source: &Arc<Source>) {
@@ -76,12 +96,17 @@ impl<'a> Loader<'a> {
         };
         let Some(entries) = Entries::of(source, &root, "a file of definitions", &mut self.diagnostics) else { return };
         let known: Vec<&str> = FILE_KEYS.iter().chain(self.beside).copied().collect();
-        entries.only(&known, &FILE_KEYS_LATER, &mut self.diagnostics);
+        entries.only(&known, &[], &mut self.diagnostics);
         if let Some(lists) = entries.get("lists") {
             self.lists_of(source, lists);
         }
-        for node in entries.sequence("segments", &mut self.diagnostics) {
-            self.segment(source, node);
+        // In the order of the text, which is the order of definition.
+        let mut parts = ["segments", "ladders"];
+        parts.sort_by_key(|name| entries.get(name).map(|node| node.bytes.start));
+        for part in parts {
+            for node in entries.sequence(part, &mut self.diagnostics) {
+                if part == "ladders" { self.ladder(source, node) } else { self.segment(source, node) }
+            }
         }
     }
 
@@ -104,11 +129,18 @@ impl<'a> Loader<'a> {
     fn segment(&mut self, source: &Arc<Source>, node: &Node) {
         let Some(entries) = Entries::of(source, node, "a segment", &mut self.diagnostics) else { return };
         entries.only(&SEGMENT_KEYS, &SEGMENT_KEYS_LATER, &mut self.diagnostics);
-        let key = self.key(source, &entries, node);
         let timezone = self.timezone(source, &entries);
-        let on_create = self.on_create(source, &entries);
-        let when = self.required_rule(source, &entries, node);
-        let exit_when = self.optional_rule(source, &entries);
+        let when = self.required_rule(source, &entries, node).map(|(when, written)| (when, Some(written)));
+        self.draft(source, node, &entries, Own { timezone, when, stage: None });
+    }
+
+    /// What a segment and a stage have in common.
+    pub fn draft(&mut self, source: &Arc<Source>, node: &Node, entries: &Entries<'_>, own: Own) {
+        let Own { timezone, when, stage } = own;
+        let key = self.key(source, entries, node);
+        let on_create = self.on_create(source, entries);
+        let exit_when = self.optional_rule(source, entries);
+        let min_stay = entries.duration("min_stay", &mut self.diagnostics);
         let tags = entries.texts("tags", &mut self.diagnostics);
         let tests = entries.get("tests").cloned();
         let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
@@ -116,15 +148,16 @@ impl<'a> Loader<'a> {
         // Broken somewhere: what was wrong is reported.
         let (Some((key, location)), Some(timezone), Some(when), Ok(exit_when)) = (key, timezone, when, exit_when) else { return };
         let ((when, when_written), (exit_when, exit_written)) = (when, exit_when.unzip());
-        let version = version(&when, exit_when.as_ref(), &timezone);
+        let (stage, place) = stage.unzip();
+        let version = version(&when, exit_when.as_ref(), &timezone, min_stay, place.as_deref());
         #[rustfmt::skip]
         let definition = SegmentDefinition {
-            key, name, description, owner, tags, timezone, when, exit_when, on_create, version, tests, location,
+            key, name, description, owner, tags, timezone, when, exit_when, min_stay, on_create, stage, version, tests, location,
         };
         self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written });
     }
 
-    fn required_rule(&mut self, source: &Arc<Source>, entries: &Entries<'_>, segment: &Node) -> Option<(Expr, Written)> {
+    pub fn required_rule(&mut self, source: &Arc<Source>, entries: &Entries<'_>, segment: &Node) -> Option<(Expr, Written)> {
         let (node, text) = entries.required("when", segment, &mut self.diagnostics)?;
         self.rule(source, node, text)
     }
@@ -158,7 +191,7 @@ impl<'a> Loader<'a> {
         Some((key, location))
     }
 
-    fn timezone(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> Option<Zone> {
+    pub fn timezone(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> Option<Zone> {
         let Some((node, name)) = entries.text("timezone", &mut self.diagnostics) else { return Some(Zone::UTC) };
         let zone = Zone::parse(name);
         if zone.is_none() {
@@ -215,7 +248,7 @@ impl<'a> Loader<'a> {
         let place = |d: &Diagnostic| d.location.as_ref().map(|l| (l.source.name.clone(), l.bytes.as_ref().map(|b| b.start)));
         self.diagnostics.sort_by_cached_key(place);
         let segments = self.drafts.into_iter().map(|draft| draft.definition).collect();
-        let definitions = Definitions { segments, lists: self.lists, evaluation_order };
+        let definitions = Definitions { segments, ladders: self.ladders, lists: self.lists, evaluation_order };
         Loaded { definitions: (!failed).then_some(definitions), diagnostics: self.diagnostics }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::super::ast::{Expr, Name};
-use super::super::diagnostic::{Diagnostic, MAX_SHOWN};
+use super::super::diagnostic::{Diagnostic, Location, MAX_SHOWN};
 use super::super::{order, walk};
 use super::loader::{Draft, Loader, Written};
 
@@ -15,7 +15,9 @@ pub fn resolve(loader: &mut Loader<'_>) -> Vec<usize> {
     for (rule, written) in loader.drafts.iter().flat_map(Draft::rules) {
         unknown_names(rule, written, loader, &mut problems);
     }
-    let (order, circles) = order::evaluation_order(&references(&loader.drafts));
+    let positions = loader.drafts.iter().enumerate().map(|(i, d)| (d.definition.key.as_str(), i)).collect();
+    lower_stages(&loader.drafts, &positions, &mut problems);
+    let (order, circles) = order::evaluation_order(&references(&loader.drafts, &positions));
     problems.extend(circles.iter().filter_map(|circle| circular(&loader.drafts, circle)));
     loader.diagnostics.extend(problems);
     order
@@ -48,24 +50,56 @@ fn unknown<'e>(expr: &'e Expr, names: fn(&'e Expr) -> Vec<&'e Name>, known: impl
     names(expr).into_iter().filter(|name| !known(&name.text)).collect()
 }
 
-/// For each segment, the positions of those it refers to. A broken segment has none, and is not referred to.
-fn references(drafts: &[Draft]) -> Vec<Vec<usize>> {
-    let positions: HashMap<&str, usize> = drafts.iter().enumerate().map(|(i, d)| (d.definition.key.as_str(), i)).collect();
-    let of = |draft: &Draft| {
+/// Where the drafts stand, by key.
+type Positions<'d> = HashMap<&'d str, usize>;
+
+/// For each segment, the positions of those that are decided before it: which it refers to, and the stage above. A
+/// broken segment has none, and is not referred to; neither is a lower stage, which is reported by itself.
+fn references(drafts: &[Draft], positions: &Positions<'_>) -> Vec<Vec<usize>> {
+    let of = |(at, draft): (usize, &Draft)| {
         let names = draft.rules().flat_map(|(rule, _)| walk::segments(rule));
-        names.filter_map(|name| positions.get(name.text.as_str()).copied()).collect()
+        let named = names.filter_map(|name| positions.get(name.text.as_str()).copied()).filter(|named| !is_below(drafts, *named, at));
+        let above = at.checked_sub(1).filter(|above| is_below(drafts, at, *above));
+        named.chain(above).collect()
     };
-    drafts.iter().map(of).collect()
+    drafts.iter().enumerate().map(of).collect()
 }
 
-/// Points at the reference by which the first segment of the circle leads into it.
-fn circular(drafts: &[Draft], circle: &[usize]) -> Option<Diagnostic> {
-    let keys: Vec<&str> = circle.iter().filter_map(|i| drafts.get(*i)).map(|d| d.definition.key.as_str()).collect();
-    let (first, next) = (keys.first()?, keys.get(1).or(keys.first())?);
-    let place = drafts.get(*circle.first()?)?.rules().find_map(|(rule, written)| {
-        let name = walk::segments(rule).into_iter().find(|name| name.text == *next)?;
+/// Both are stages of one ladder, and `this` comes after `that`.
+fn is_below(drafts: &[Draft], this: usize, that: usize) -> bool {
+    match (drafts[this].definition.stage, drafts[that].definition.stage) {
+        (Some(this), Some(that)) => this.ladder == that.ladder && this.rank > that.rank,
+        _ => false,
+    }
+}
+
+fn lower_stages(drafts: &[Draft], positions: &Positions<'_>, out: &mut Vec<Diagnostic>) {
+    for (at, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.definition.stage.is_some()) {
+        for (rule, written) in draft.rules() {
+            let lower = |name: &&Name| positions.get(name.text.as_str()).is_some_and(|named| is_below(drafts, *named, at));
+            out.extend(walk::segments(rule).into_iter().filter(lower).map(|name| {
+                let message = format!("the stage `{}` refers to `{}`, which stands below it", draft.definition.key, name.text);
+                let diagnostic = Diagnostic::error("lower-stage", written.location(name.place), message);
+                diagnostic.help("stages are decided from the first to the last: a stage may use those above it")
+            }));
+        }
+    }
+}
+
+/// Where a draft names another; a stage comes after the one above it without naming it.
+fn reference(draft: &Draft, key: &str) -> Option<Location> {
+    draft.rules().find_map(|(rule, written)| {
+        let name = walk::segments(rule).into_iter().find(|name| name.text == key)?;
         Some(written.location(name.place))
-    })?;
+    })
+}
+
+/// Points at the first reference of the circle that is written.
+fn circular(drafts: &[Draft], circle: &[usize]) -> Option<Diagnostic> {
+    let key = |at: usize| drafts[circle[at % circle.len()]].definition.key.as_str();
+    let (begin, place) = (0..circle.len()).find_map(|at| Some((at, reference(&drafts[circle[at]], key(at + 1))?)))?;
+    let keys: Vec<&str> = (begin..begin + circle.len()).map(key).collect();
+    let first = keys.first()?;
     let message = match keys.len() {
         1 => format!("the segment `{first}` refers to itself"),
         _ => format!("segments refer to each other in a circle: {} -> {first}", keys.join(" -> ")),

@@ -11,21 +11,21 @@ fn loaded(text: &str) -> Loaded {
 
 /// What is said about a file; definitions are there exactly if none of it is an error.
 #[track_caller]
-fn check(text: &str) -> String {
+pub fn check(text: &str) -> String {
     let loaded = loaded(text);
     assert_eq!(loaded.definitions.is_none(), loaded.diagnostics.iter().any(Diagnostic::is_error));
     render_all(&loaded.diagnostics, Style::Plain).trim_end().to_owned()
 }
 
 #[track_caller]
-fn definitions(text: &str) -> Definitions {
+pub fn definitions(text: &str) -> Definitions {
     let loaded = loaded(text);
     assert_eq!(render_all(&loaded.diagnostics, Style::Plain), "");
     loaded.definitions.unwrap()
 }
 
 /// `code line:column` of each problem.
-fn places(text: &str) -> Vec<String> {
+pub fn places(text: &str) -> Vec<String> {
     let of = |d: &Diagnostic| match d.location.as_ref().and_then(Location::line_and_column) {
         Some((line, column)) => format!("{} {line}:{column}", d.code),
         None => d.code.to_owned(),
@@ -71,6 +71,7 @@ segments:
     tags: [x, y]
     timezone: Europe/Berlin
     on_create: silent
+    min_stay: 2w
     when: |
       # everybody
       # but the staff
@@ -86,6 +87,7 @@ segments:
     assert_eq!(segment.tags, ["x", "y"]);
     assert_eq!(segment.timezone.name(), "Europe/Berlin");
     assert_eq!(segment.on_create, OnCreate::Silent);
+    assert_eq!(segment.min_stay, Span::parse("14d"));
     assert_eq!(segment.when.to_string(), "not list(\"staff\") and not list(\"vip\")");
     assert!(segment.tests.is_some());
     assert_eq!(definitions.lists["staff"].iter().map(CustomerId::as_str).collect::<Vec<_>>(), ["17", "ann"]);
@@ -100,6 +102,7 @@ fn the_version_is_what_the_segment_means_and_not_how_it_is_written() {
     assert_ne!(one, version("when: 'count(orders last 14d) > 2'"));
     assert_ne!(one, version("timezone: Europe/Berlin, when: 'count(orders last 14d) > 1'"));
     assert_ne!(one, version("when: 'count(orders last 14d) > 1', exit_when: 'false'"));
+    assert_ne!(one, version("when: 'count(orders last 14d) > 1', min_stay: 7d"));
     assert_eq!(one.len(), 32);
 }
 
@@ -172,7 +175,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     1 | segmnts: []
       | ^^^^^^^ did you mean `segments`?
       |
-      = help: possible keys are lists, segments
+      = help: possible keys are lists, segments, ladders
 
     error[unknown-key]: a segment has no `whn`
      --> a.yaml:3:14
@@ -180,7 +183,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     3 |   - {key: a, whn: 'true', when: 'true', timezone: Europe/Berln}
       |              ^^^ did you mean `when`?
       |
-      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, on_create, tests
+      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, min_stay, on_create, tests
 
     error[unknown-timezone]: there is no time zone `Europe/Berln`
      --> a.yaml:3:51
@@ -202,17 +205,11 @@ fn keys_of_a_page_around_the_definitions_are_let_through() {
 
 #[test]
 fn what_comes_later_is_refused_and_not_ignored() {
-    insta::assert_snapshot!(check("ladders: []\nsegments:\n  - {key: a, when: 'true', min_stay: 7d}\n"), @r"
-    error[not-yet]: `ladders` is not supported yet
-     --> a.yaml:1:1
+    insta::assert_snapshot!(check("segments:\n  - {key: a, when: 'true', expiring: 7d}\n"), @r"
+    error[not-yet]: `expiring` is not supported yet
+     --> a.yaml:2:28
       |
-    1 | ladders: []
-      | ^^^^^^^
-
-    error[not-yet]: `min_stay` is not supported yet
-     --> a.yaml:3:28
-      |
-    3 |   - {key: a, when: 'true', min_stay: 7d}
+    2 |   - {key: a, when: 'true', expiring: 7d}
       |                            ^^^^^^^^
     ");
     for option in ["entry: once", "entry_topic: t", "expiring: 7d", "experiment: {}"] {
@@ -306,6 +303,22 @@ fn values_of_a_wrong_shape_say_what_they_should_be() {
     assert_eq!(places("segments: {a: b}"), ["wrong-type 1:11"]);
     assert_eq!(places("[]"), ["wrong-type 1:1"]);
     assert_eq!(places("lists: {a: [x, [y]], a b: []}"), ["wrong-type 1:16", "bad-key 1:22"]);
+}
+
+#[test]
+fn a_duration_is_a_number_and_a_unit() {
+    insta::assert_snapshot!(check("segments:\n  - {key: a, when: 'true', min_stay: 7 days}\n"), @r"
+    error[bad-duration]: `7 days` is no duration
+     --> a.yaml:2:38
+      |
+    2 |   - {key: a, when: 'true', min_stay: 7 days}
+      |                                      ^^^^^^
+      |
+      = help: a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`
+    ");
+    for wrong in ["0d", "7", "-7d", "[7d]", "99999999w"] {
+        assert_eq!(places(&format!("segments: [{{key: a, when: 'true', min_stay: {wrong}}}]")).len(), 1, "{wrong}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One task's open batch as records: the content of a transaction, in its order.
 //!
 //! ```text
-//! transitions · entries · memberships · letters · changelog (one record a changed key) · manifest, last
+//! transitions and moves · entries · memberships · letters · changelog (one record a changed key) · manifest, last
 //! ```
 //!
 //! **Invariant:** sending changes nothing: a batch that is refused is sent again, and is the same but for the shares
@@ -10,7 +10,7 @@
 use super::batch::{Fate, Letter};
 use super::shares::Running;
 use crate::id::{Offset, Partition, SourcePosition, TopicName};
-use crate::kafka::wire::encode::{Header, TransitionRecord, dead_letter_headers};
+use crate::kafka::wire::encode::{Header, MoveRecord, TransitionRecord, dead_letter_headers};
 use crate::kafka::{Failure, Message, Record, TransactionalProducer, partitioner};
 use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
 use crate::runtime::{Settings, Topic, clock};
@@ -51,6 +51,11 @@ impl Sender<'_> {
             self.keyed(&topics.transitions, record.key(), Some(&value), &headers)?;
             if transition.direction == Direction::Entered {
                 self.keyed(&topics.entries, record.key(), Some(&value), &headers)?;
+            }
+            if let Some(moved) = MoveRecord::of(transition, &self.settings.kafka.deployment) {
+                value.clear();
+                moved.write_value(&mut value);
+                self.keyed(&topics.transitions, record.key(), Some(&value), &borrowed(&moved.headers()))?;
             }
         }
         Ok(())
