@@ -7,6 +7,7 @@
 //! instant from `standing.at` until (excluding) its `flip`.
 
 mod apply;
+mod arrival;
 mod blocks;
 pub mod codec;
 mod cursor;
@@ -54,8 +55,23 @@ pub struct Standing {
     pub memberships: Vec<Membership>,
     /// In segments that the plan does not have: their numbers go on if the segment comes back.
     pub former: Vec<Former>,
-    /// The earliest flip of all predicates: the one timer that this customer needs.
+    /// The earliest instant at which time alone does something, be it a flip or an announcement: the one timer that this
+    /// customer needs.
     pub next_flip: EventTime,
+    /// Ascending by segment; only where a policy had something to remember.
+    pub told: Vec<Told>,
+}
+
+/// What was told of a customer's memberships in one segment, as far as its policy needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub segment: usize,
+    /// The last entry that `entry: after` let through.
+    pub entered_at: Option<EventTime>,
+    /// The end of the membership that was announced last; none of this membership.
+    pub announced: Option<EventTime>,
+    /// When the membership ends by time alone, as of the last event. Not stored: it is found again.
+    pub end: Option<EventTime>,
 }
 
 /// A membership in a segment that is not defined any more, or not by this process.
@@ -123,7 +139,22 @@ impl Standing {
             memberships: vec![Membership::NONE; plan.segments.len()],
             former: Vec::new(),
             next_flip: EventTime::MIN,
+            told: Vec::new(),
         }
+    }
+
+    /// What was told of a segment, if anything.
+    pub fn told(&self, segment: usize) -> Option<&Told> {
+        self.told.binary_search_by_key(&segment, |told| told.segment).ok().map(|at| &self.told[at])
+    }
+
+    /// The same, to be filled in.
+    pub fn told_mut(&mut self, segment: usize) -> &mut Told {
+        let at = self.told.binary_search_by_key(&segment, |told| told.segment).unwrap_or_else(|at| {
+            self.told.insert(at, Told { segment, entered_at: None, announced: None, end: None });
+            at
+        });
+        &mut self.told[at]
     }
 
     /// Lets rows enter and leave a window of the plan up to and including `t`.

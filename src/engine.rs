@@ -11,22 +11,26 @@
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
 //! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
+mod expiry;
 mod former;
 mod ladder;
 mod outlook;
 mod partition;
+mod publish;
 mod stay;
 
+pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
 use crate::event::Event;
+use crate::experiment::Arm;
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Direction, Evidence};
+use crate::transition::{Direction, Evidence, Withheld};
 
 /// What leads to an evaluation.
 #[derive(Clone, Copy, Debug)]
@@ -52,17 +56,27 @@ pub struct Change {
     pub evidence: Vec<Evidence>,
     /// Of an entry into a ladder's stage: the stage that was left for it.
     pub from: Option<usize>,
+    pub arm: Option<Arm>,
+    /// Of an entry: why it is not published.
+    pub withheld: Option<Withheld>,
 }
 
 /// Room that is used again for each step, and the changes of the last one.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub changes: Vec<Change>,
+    /// Memberships whose end is announced, after the changes.
+    pub expiries: Vec<Expiry>,
     touched: Touched,
     dirty: Vec<u64>,
 }
 
 impl Outcome {
+    /// Nothing is told to anybody.
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.expiries.is_empty()
+    }
+
     fn clear_touched(&mut self) {
         self.touched.grown.clear();
         self.touched.changed.clear();
@@ -75,6 +89,7 @@ impl Outcome {
 /// fired what was due before it.
 pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input: Input<'_>, now: EventTime, out: &mut Outcome) -> Applied {
     out.changes.clear();
+    out.expiries.clear();
     out.clear_touched();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
@@ -87,6 +102,8 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     let at = At { plan, facts: &state.facts, customer, t: now };
     settle(&at, &mut state.standing, everything, out);
     explain(&at, &mut state.standing, &mut out.changes);
+    publish::publish(&at, &mut state.standing, &input, &mut out.changes);
+    expiry::announce(&at, &mut state.standing, &input, out);
     applied
 }
 
@@ -219,7 +236,18 @@ impl Settling<'_> {
         now.sequence += 1;
         now.changed_at = self.at.t;
         let (sequence, entry) = (now.sequence, now.entry());
-        self.changes.push(Change { segment, direction, sequence, entry, since, valid_until: None, evidence: Vec::new(), from });
+        self.changes.push(Change {
+            segment,
+            direction,
+            sequence,
+            entry,
+            since,
+            valid_until: None,
+            evidence: Vec::new(),
+            from,
+            arm: None,
+            withheld: None,
+        });
         plan.dependents.iter().for_each(|predicate| self.evaluate(*predicate));
     }
 }
@@ -247,4 +275,5 @@ pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut
         standing.predicates[predicate] = at.truth(standing, predicate);
     }
     standing.next_flip = next_flip(plan, standing);
+    expiry::rebuild(&at, standing);
 }

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod evidence;
+mod sequence;
 mod suffix;
 
 use crate::customer::{self, Facts, Standing, Truth};
@@ -33,6 +34,9 @@ impl At<'_> {
     /// Advances the predicate's aggregates to this instant, and finds its truth and flip.
     pub fn truth(&self, standing: &mut Standing, predicate: usize) -> Truth {
         let predicate = &self.plan.predicates[predicate];
+        if let Formula::Leaf(Leaf::Sequence(index)) = predicate.formula {
+            return self.sequence(index, self.t);
+        }
         self.advance(predicate, standing);
         let holds = self.holds(predicate, standing);
         Truth { holds, flip: self.flip(predicate, standing, holds) }
@@ -68,7 +72,7 @@ impl At<'_> {
     fn flip(&self, predicate: &Predicate, standing: &Standing, holds: bool) -> EventTime {
         let passing = predicate.windows.iter().map(|window| standing.cursors[*window].quiet_until()).min();
         if passing.is_none_or(|next| next == EventTime::MAX) && !predicate.counts_days {
-            return self.segment_change(predicate, standing, self.t);
+            return self.still_change(predicate, standing, self.t);
         }
         if predicate.monotone {
             return self.suffix_flip(predicate, standing.cursors[predicate.windows[0]].members(), holds);
@@ -122,10 +126,11 @@ impl At<'_> {
         Some(newest.map_or(EventTime::MAX, |time| aggregate.window.leaves_at(time)))
     }
 
-    /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself.
-    fn segment_change(&self, predicate: &Predicate, standing: &Standing, t: EventTime) -> EventTime {
+    /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself, or a sequence changes.
+    fn still_change(&self, predicate: &Predicate, standing: &Standing, t: EventTime) -> EventTime {
         let ends = |(segment, last): &(usize, Option<Span>)| Some(standing.memberships[*segment].left_at()?.plus((*last)?));
-        predicate.segments.iter().filter_map(ends).filter(|end| *end > t).min().unwrap_or(EventTime::MAX)
+        let sequences = predicate.sequences.iter().map(|index| self.sequence(*index, t).flip);
+        predicate.segments.iter().filter_map(ends).filter(|end| *end > t).chain(sequences).min().unwrap_or(EventTime::MAX)
     }
 
     fn leaf<'s>(&'s self, leaf: Leaf, standing: &'s Standing, t: EventTime) -> Scalar<'s> {
@@ -139,7 +144,7 @@ impl At<'_> {
         }
     }
 
-    /// The leaves that only an event, or the end of a `last W`, changes.
+    /// The leaves that have no cursor.
     fn still_leaf<'s>(&'s self, leaf: Leaf, standing: &Standing, t: EventTime) -> Scalar<'s> {
         match leaf {
             Leaf::Trait(index) => self.facts.traits[index].as_ref().map_or(Scalar::Null, |(_, value)| value.as_scalar()),
@@ -149,6 +154,7 @@ impl At<'_> {
                 Scalar::Bool(membership.is_member() || was())
             }
             Leaf::List(index) => Scalar::Bool(self.plan.lists[index].1.contains(self.customer)),
+            Leaf::Sequence(index) => Scalar::Bool(self.sequence(index, t).holds),
             Leaf::Cell(_) | Leaf::Redeemed | Leaf::Aggregate(_) => Scalar::Null,
         }
     }

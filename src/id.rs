@@ -70,6 +70,14 @@ text_id!(
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(pub Arc<str>);
 
+impl TopicName {
+    /// Whether a cluster would take this text as the name of a topic. Source: Apache Kafka, `Topic.validate`.
+    pub fn is_legal(text: &str) -> bool {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        (1..=249).contains(&text.len()) && text.bytes().all(legal) && text != "." && text != ".."
+    }
+}
+
 /// A Kafka partition, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(pub i32);

@@ -9,6 +9,7 @@ pub mod id;
 pub mod money;
 
 pub mod event;
+pub mod experiment;
 
 pub mod window;
 

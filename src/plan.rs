@@ -15,6 +15,7 @@ mod kept;
 mod list;
 mod monotone;
 mod restrict;
+pub mod sequence;
 mod subject;
 
 use std::sync::Arc;
@@ -26,10 +27,12 @@ pub use compile::compile;
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use list::List;
+pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
 use crate::id::{LadderKey, ListKey, SegmentKey};
+use crate::rule::Publication;
 pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
@@ -46,6 +49,9 @@ pub struct Plan {
     pub windows: Vec<WindowPlan>,
     /// Windows over each stream.
     pub over_stream: Vec<Vec<usize>>,
+    pub sequences: Arc<Vec<SequencePlan>>,
+    /// Predicates that look at each stream through a sequence.
+    pub watches: Vec<Vec<Watch>>,
     pub predicates: Vec<Predicate>,
     /// In order of definition.
     pub segments: Vec<SegmentPlan>,
@@ -55,6 +61,8 @@ pub struct Plan {
     pub stays: Vec<usize>,
     pub ladders: Vec<LadderPlan>,
     pub lists: Arc<Vec<(ListKey, List)>>,
+    /// Segments whose ends are announced; none in a part to look ahead in.
+    pub expiring: Vec<usize>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -73,6 +81,10 @@ pub struct StreamPlan {
     pub conditions: Vec<Formula>,
     /// How long rows can be changed and are kept; `None`: for ever.
     pub retention: Option<Span>,
+    /// A sequence names it: rows of one instant keep the order in which they came among all such streams.
+    pub ordered: bool,
+    /// A sequence looks back for ever: no row is dropped.
+    pub whole: bool,
     /// Positions in an event of this stream, where the engine itself needs the field.
     pub order_id: Option<usize>,
     pub total: Option<usize>,
@@ -138,6 +150,7 @@ pub struct Predicate {
     /// The windows of its aggregates, each once.
     pub windows: Vec<usize>,
     pub traits: Vec<usize>,
+    pub sequences: Vec<usize>,
     /// Segments that it names, with `last W` where given.
     pub segments: Vec<(usize, Option<Span>)>,
     /// Segments (by position in [`Plan::order`]) whose logic names this predicate.
@@ -173,6 +186,8 @@ pub struct SegmentPlan {
     pub min_stay: Option<Span>,
     /// Its place, if it is a stage of a ladder.
     pub stage: Option<Stage>,
+    /// What is told of its memberships.
+    pub publication: Arc<Publication>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].

@@ -25,6 +25,8 @@ pub mod walk;
 pub mod word;
 pub mod yaml;
 
-pub use definition::{Definitions, LadderDefinition, Loaded, Names, OnCreate, SegmentDefinition, Stage, load, load_text};
+pub use definition::{
+    Definitions, EntryPolicy, LadderDefinition, Loaded, Names, OnCreate, Publication, SegmentDefinition, Stage, load, load_text,
+};
 pub use diagnostic::{Diagnostic, Severity};
 pub use parser::parse;

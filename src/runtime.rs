@@ -32,6 +32,7 @@ mod supervisor;
 pub mod task;
 mod watchdog;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +102,8 @@ pub struct Topics {
     pub inputs: Vec<TopicName>,
     pub transitions: Topic,
     pub entries: Topic,
+    /// Those that segments have for themselves, each once.
+    pub own_entries: Vec<Topic>,
     pub membership: Topic,
     pub dead_letters: Topic,
     pub changelog: TopicName,
@@ -115,6 +118,13 @@ pub struct Topics {
 pub struct Topic {
     pub name: TopicName,
     pub partitions: u32,
+}
+
+impl Topics {
+    /// Where the entries of a segment go that names a topic of its own, or none.
+    pub fn entry_topic(&self, own: Option<&TopicName>) -> &Topic {
+        own.and_then(|name| self.own_entries.iter().find(|topic| topic.name == *name)).unwrap_or(&self.entries)
+    }
 }
 
 impl Topic {
@@ -166,6 +176,13 @@ pub enum RunError {
 }
 
 impl Settings {
+    /// Takes in the entry topics that segments have for themselves.
+    pub fn take_entry_topics(&mut self, plan: &Plan) {
+        let own: BTreeSet<&TopicName> = plan.segments.iter().filter_map(|segment| segment.publication.entry_topic.as_ref()).collect();
+        let own = own.into_iter().filter(|name| **name != self.topics.entries.name);
+        self.topics.own_entries = own.map(|name| Topic::named(&name.0)).collect();
+    }
+
     /// What the tasks read: the user's inputs and the repartition topic.
     pub fn inputs(&self) -> Vec<TopicName> {
         let own = std::iter::once(&self.topics.repartition);
@@ -180,6 +197,7 @@ impl Settings {
     /// The topics that are created when they are missing.
     pub fn wanted_topics(&self) -> Vec<Wanted> {
         let topics = &self.topics;
+        let own = topics.own_entries.iter().map(|topic| (&topic.name, Purpose::Log));
         let wanted = [
             (&topics.transitions.name, Purpose::Log),
             (&topics.entries.name, Purpose::Log),
@@ -188,7 +206,7 @@ impl Settings {
             (&topics.changelog, Purpose::Changelog),
             (&topics.repartition, Purpose::Repartition),
         ];
-        wanted.into_iter().map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).collect()
+        wanted.into_iter().chain(own).map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).collect()
     }
 }
 

@@ -14,7 +14,7 @@
 //!   - {at: 2026-01-02T10:00:00Z, customer: anna, identify: {plan: gold}}
 //! until: 2026-03-01T00:00:00Z
 //! expect:
-//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event}
+//!   - {at: 2026-01-03T10:00:00Z, entered: loyal, cause: event, published: true}
 //!   - {at: 2026-02-02T10:00:00Z, entered: dormant, from: active, cause: time}
 //!   - {never: silver}
 //! ```
@@ -34,9 +34,12 @@ mod run;
 pub use compare::{Outcome, differences};
 pub use parse::{PageError, parse};
 
+use std::collections::BTreeMap;
+
 use smol_str::SmolStr;
 
 use crate::event::{Body, Catalogue, Event, Projection, StreamIndex, Value};
+use crate::experiment::Arm;
 use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
@@ -66,7 +69,8 @@ pub struct PageSegment {
     pub timezone: Option<String>,
     pub when: String,
     pub exit_when: Option<String>,
-    pub min_stay: Option<String>,
+    /// Every other option by name.
+    pub options: BTreeMap<String, serde_json::Value>,
 }
 
 /// A ladder as its author writes it.
@@ -83,7 +87,8 @@ pub struct PageStage {
     /// `None`: of the last stage.
     pub when: Option<String>,
     pub exit_when: Option<String>,
-    pub min_stay: Option<String>,
+    /// Every other option by name.
+    pub options: BTreeMap<String, serde_json::Value>,
 }
 
 /// An input record as a page writes it: decoded and typed, but with all its fields.
@@ -106,13 +111,22 @@ pub enum Expectation {
     Never(SegmentKey),
 }
 
-/// A transition that must come; what is `None` may be anything.
+/// What a line of `expect` says of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    Entered,
+    Exited,
+    /// Its end was announced.
+    Expiring,
+}
+
+/// A transition or an announcement that must come; what is `None` may be anything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpectedTransition {
     pub at: EventTime,
     pub customer: CustomerId,
     pub segment: SegmentKey,
-    pub direction: Direction,
+    pub happening: Happening,
     pub cause: Option<Cause>,
     pub sequence: Option<u64>,
     pub entry: Option<u64>,
@@ -120,12 +134,36 @@ pub struct ExpectedTransition {
     pub valid_until: Option<Option<EventTime>>,
     /// Of an entry into a ladder's stage: the stage that was left for it. `Some(None)`: `from: null`, none.
     pub from: Option<Option<SegmentKey>>,
+    /// Whether it goes to the entry topic too; an exit never does.
+    pub published: Option<bool>,
+    pub arm: Option<Arm>,
 }
 
 impl Page {
     /// The segments that `expect` speaks of.
     pub fn named_segments(&self) -> std::collections::BTreeSet<&SegmentKey> {
         self.expect.iter().map(Expectation::segment).collect()
+    }
+}
+
+impl Happening {
+    pub const ALL: [Happening; 3] = [Happening::Entered, Happening::Exited, Happening::Expiring];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Happening::Entered => "entered",
+            Happening::Exited => "exited",
+            Happening::Expiring => "expiring",
+        }
+    }
+}
+
+impl From<Direction> for Happening {
+    fn from(direction: Direction) -> Happening {
+        match direction {
+            Direction::Entered => Happening::Entered,
+            Direction::Exited => Happening::Exited,
+        }
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! **Invariant:** for one customer and segment, transitions alternate entered, exited, entered …; `sequence` counts
 //! them from 1 without a gap, and the id is a function of (deployment, customer, segment, sequence) alone, so that a
-//! repeat repeats the id.
+//! repeat repeats the id. An announcement is no transition: it changes nothing, and is not counted.
 
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::id::{CustomerId, EventId, LadderKey, SegmentKey, SourcePosition};
+use crate::experiment::Arm;
+use crate::id::{CustomerId, EventId, LadderKey, SegmentKey, SourcePosition, TopicName};
 use crate::time::EventTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +59,17 @@ pub struct Move {
     pub from: SegmentKey,
 }
 
+/// The option of a segment that keeps an entry out of the entry topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Withheld {
+    /// `entry`: the policy does not let it through.
+    Entry,
+    /// `on_create: silent`: it came with the definition.
+    OnCreate,
+    /// `experiment`: the customer is in the control arm.
+    Experiment,
+}
+
 /// A membership that began or ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
@@ -83,6 +95,39 @@ pub struct Transition {
     pub since: Option<EventTime>,
     /// Of an entry into a ladder's stage that follows an exit from another: the two are a move.
     pub moved: Option<Move>,
+    /// Where the segment has an experiment.
+    pub arm: Option<Arm>,
+    /// Of an entry: why it is not in the entry topic; `None`: it is.
+    pub withheld: Option<Withheld>,
+    /// The segment's own entry topic, if it has one.
+    pub entry_topic: Option<TopicName>,
+}
+
+/// A membership that will end by time alone, told some time before (`expiring`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Announcement {
+    pub customer: CustomerId,
+    pub segment: SegmentKey,
+    /// The effective instant: so long before the end, or later if the end was not known by then.
+    pub at: EventTime,
+    pub decided_at: EventTime,
+    /// Of the entry.
+    pub sequence: u64,
+    pub entry: u64,
+    pub since: EventTime,
+    pub cause: Cause,
+    /// When it ends if nothing more happens.
+    pub valid_until: EventTime,
+    pub version: Arc<str>,
+    pub arm: Option<Arm>,
+    pub entry_topic: Option<TopicName>,
+}
+
+/// What a task tells, in the order in which it was decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Output<'a> {
+    Transition(&'a Transition),
+    Announcement(&'a Announcement),
 }
 
 impl Direction {
@@ -112,25 +157,56 @@ impl Cause {
     }
 }
 
+impl Withheld {
+    pub const ALL: [Withheld; 3] = [Withheld::Entry, Withheld::OnCreate, Withheld::Experiment];
+
+    /// The name of the option.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Withheld::Entry => "entry",
+            Withheld::OnCreate => "on_create",
+            Withheld::Experiment => "experiment",
+        }
+    }
+}
+
 impl Transition {
     /// The deterministic id (`messageId`, `ce_id`): 32 hexadecimal digits.
     pub fn id(&self, deployment: &str) -> String {
-        self.hashed(&[deployment, self.customer.as_str(), self.segment.as_str()])
+        id(&[deployment, self.customer.as_str(), self.segment.as_str()], &[self.sequence])
     }
 
     /// The id of the record of the move that this entry is part of; no transition has it.
     pub fn move_id(&self, deployment: &str, moved: &Move) -> String {
-        self.hashed(&[deployment, self.customer.as_str(), self.segment.as_str(), moved.ladder.as_str()])
+        id(&[deployment, self.customer.as_str(), self.segment.as_str(), moved.ladder.as_str()], &[self.sequence])
     }
 
-    fn hashed(&self, parts: &[&str]) -> String {
-        // Lengths keep ("a", "bc") and ("ab", "c") apart.
-        let mut text = Vec::with_capacity(96);
-        for part in parts {
-            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            text.extend_from_slice(part.as_bytes());
-        }
-        text.extend_from_slice(&self.sequence.to_le_bytes());
-        format!("{:032x}", xxh3_128(&text))
+    /// Whether it goes to the entry topic.
+    pub fn is_published_entry(&self) -> bool {
+        self.direction == Direction::Entered && self.withheld.is_none()
     }
+}
+
+impl Announcement {
+    /// The deterministic id: another end, another announcement.
+    pub fn id(&self, deployment: &str) -> String {
+        let parts = [deployment, self.customer.as_str(), self.segment.as_str()];
+        id(&parts, &[self.sequence, self.valid_until.millis() as u64])
+    }
+
+    /// Whether it goes to the entry topic too: not for the control arm, which campaigns leave alone.
+    pub fn is_for_campaigns(&self) -> bool {
+        self.arm != Some(Arm::Control)
+    }
+}
+
+fn id(parts: &[&str], numbers: &[u64]) -> String {
+    // Lengths keep ("a", "bc") and ("ab", "c") apart.
+    let mut text = Vec::with_capacity(96);
+    for part in parts {
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    numbers.iter().for_each(|number| text.extend_from_slice(&number.to_le_bytes()));
+    format!("{:032x}", xxh3_128(&text))
 }

@@ -4,43 +4,94 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
-use segmentd::runtime::{self, Shutdown};
-use support::client::{Tail, Writer};
-use support::service::{INPUT, TRANSITIONS, observed, settings};
+use rdkafka::producer::DefaultProducerContext;
+use segmentd::runtime::{self, RunError, Shutdown};
+use support::client::{Read, Tail, Writer, read_all};
+use support::service::{ENTRIES, INPUT, TRANSITIONS, observed, settings};
 use tempfile::TempDir;
+
+/// A broker and a service over it, in this process.
+struct Embedded {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    shutdown: Shutdown,
+    service: JoinHandle<Result<(), RunError>>,
+    _state: TempDir,
+}
+
+impl Embedded {
+    fn start(definitions: &str) -> Embedded {
+        let cluster = MockCluster::new(1).expect("a mock cluster");
+        let state = TempDir::new().expect("a folder");
+        let segments = state.path().join("segments.yaml");
+        std::fs::write(&segments, definitions).expect("segments");
+        let definitions = support::service::definitions_of(&segments);
+        let mut settings = settings(&cluster.bootstrap_servers(), state.path());
+        settings.kafka.embedded = true;
+        settings.create_topics = false;
+        settings.take_entry_topics(&definitions.plan);
+        let topics = settings.wanted_topics().into_iter().map(|wanted| wanted.topic.to_string()).chain([INPUT.to_string()]);
+        topics.for_each(|topic| cluster.create_topic(&topic, 2, 1).expect("topic"));
+        let shutdown = Shutdown::default();
+        let asked = shutdown.clone();
+        let service = std::thread::spawn(move || runtime::run(settings, definitions, observed(), &asked));
+        Embedded { cluster, shutdown, service, _state: state }
+    }
+
+    /// An order of each of so many customers, `c-0` and so on.
+    fn order(&self, customers: usize) {
+        let writer = Writer::connect(&self.cluster.bootstrap_servers());
+        for customer in 0..customers {
+            let value = format!(
+                r#"{{"type":"track","event":"Order Completed","userId":"c-{customer}","timestamp":"2026-01-01T00:00:00Z","properties":{{"order_id":"o-{customer}","total":20}}}}"#
+            );
+            writer.send(INPUT, None, &format!("c-{customer}"), Some(value.as_bytes()));
+        }
+        writer.flush();
+    }
+
+    /// The records of a topic, once there are so many.
+    fn records(&self, topic: &str, count: usize) -> Vec<Read> {
+        let mut tail = Tail::open(&self.cluster.bootstrap_servers(), topic);
+        let all = tail.read_until(count, Duration::from_secs(60));
+        assert!(all, "only {} of {count} in {topic}", tail.records.len());
+        tail.records
+    }
+
+    fn stop(self) {
+        self.shutdown.request();
+        self.service.join().expect("the service").expect("a clean end");
+    }
+}
 
 #[test]
 fn the_service_runs_on_the_embedded_broker() {
-    let cluster = MockCluster::new(1).expect("a mock cluster");
-    let bootstrap = cluster.bootstrap_servers();
-    let state = TempDir::new().expect("a folder");
-    let mut settings = settings(&bootstrap, state.path());
-    settings.kafka.embedded = true;
-    settings.create_topics = false;
-    let topics = settings.wanted_topics().into_iter().map(|wanted| wanted.topic.to_string()).chain([INPUT.to_string()]);
-    topics.for_each(|topic| cluster.create_topic(&topic, 2, 1).expect("topic"));
-    let segments = state.path().join("segments.yaml");
-    std::fs::write(&segments, "segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]").expect("segments");
-    let definitions = support::service::definitions_of(&segments);
-    let shutdown = Shutdown::default();
-    let asked = shutdown.clone();
-    let service = std::thread::spawn(move || runtime::run(settings, definitions, observed(), &asked));
-    let writer = Writer::connect(&bootstrap);
-    for customer in 0..20 {
-        let value = format!(
-            r#"{{"type":"track","event":"Order Completed","userId":"c-{customer}","timestamp":"2026-01-01T00:00:00Z","properties":{{"order_id":"o-{customer}","total":20}}}}"#
-        );
-        writer.send(INPUT, None, &format!("c-{customer}"), Some(value.as_bytes()));
-    }
-    writer.flush();
-    let began = Instant::now();
-    let mut tail = Tail::open(&bootstrap, TRANSITIONS);
-    let all = tail.read_until(20, Duration::from_secs(30));
-    eprintln!("{} transitions after {:?}", tail.records.len(), began.elapsed());
-    shutdown.request();
-    service.join().expect("the service").expect("a clean end");
-    assert!(all, "only {} of 20", tail.records.len());
+    let embedded = Embedded::start("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
+    embedded.order(20);
+    embedded.records(TRANSITIONS, 20);
+    embedded.stop();
+}
+
+#[test]
+fn entries_go_to_the_topic_of_their_segment_and_the_control_arm_to_none() {
+    let embedded = Embedded::start(
+        "segments:
+  - {key: buyer, when: 'count(orders lifetime) > 0', entry_topic: spring-campaign, experiment: {holdout: 50%, salt: spring}}
+  - {key: big, when: 'sum(orders.total lifetime) >= 20'}",
+    );
+    embedded.order(16);
+    let transitions = embedded.records(TRANSITIONS, 32);
+    let common = embedded.records(ENTRIES, 16);
+    let own = read_all(&embedded.cluster.bootstrap_servers(), "spring-campaign");
+    embedded.stop();
+    let treated: BTreeSet<String> = [0, 2, 4, 5, 9, 10, 13].map(|customer| format!("c-{customer}")).into();
+    assert_eq!(own.iter().map(|record| String::from_utf8(record.key.clone().unwrap()).unwrap()).collect::<BTreeSet<_>>(), treated);
+    assert!(own.iter().all(|record| record.json()["properties"]["experiment"]["arm"] == "treatment"));
+    assert!(common.iter().all(|record| record.headers["segment"] == "big"));
+    let withheld = transitions.iter().map(Read::json).filter(|record| record["properties"]["withheld"] == "experiment");
+    assert_eq!(withheld.filter(|record| record["properties"]["experiment"]["arm"] == "control").count(), 9);
 }

@@ -15,9 +15,11 @@ mod law {
     mod history;
     mod naive;
     mod pages;
+    mod publication;
     mod reload;
     mod restart;
     mod rules;
+    mod sequence;
     mod shrink;
     mod survey;
     mod value;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// docs/architecture.md, "Layers". Row 1 first.
 const ROWS: &[&[&str]] = &[
     &["time", "money", "id"],
-    &["event"],
+    &["event", "experiment"],
     &["window"],
     &["aggregate"],
     &["rule"],

@@ -78,7 +78,7 @@ fn undisturbed(plan: &Arc<Plan>, events: &[Event]) -> Vec<Transition> {
         partition.accept(event, None, None, &mut load).unwrap();
     }
     while partition.fire_next(end(), None, &mut load).unwrap() {}
-    partition.take_transitions()
+    partition.transitions().to_vec()
 }
 
 /// Everything about a transition that is not about where and when it was decided.

@@ -8,7 +8,8 @@ use clap::Parser;
 
 use super::Outcome;
 use super::report::{self, Format};
-use crate::config::{self, Config, Kind, ruleset};
+use crate::config::ruleset::{self, Ruleset};
+use crate::config::{self, Kind};
 use crate::rule::diagnostic::Diagnostic;
 
 /// Show every problem of definitions and configurations, with its place and a suggestion
@@ -60,18 +61,19 @@ struct Findings {
 
 impl Findings {
     fn ruleset(&mut self, streams: Option<&Path>, segments: &[PathBuf], lists: Option<&Path>, id_bytes: usize) {
-        let (ruleset, problems) = ruleset::load(ruleset::Paths { streams, segments, lists }, id_bytes);
-        self.segments += ruleset.map_or(0, |ruleset| ruleset.definitions.segments.len());
-        self.diagnostics.extend(problems);
+        self.take(ruleset::load(ruleset::Paths { streams, segments, lists }, id_bytes));
     }
 
     fn configuration(&mut self, path: &Path) {
         match config::load(path, std::env::vars()) {
-            Ok(Config { streams, segments, lists, limits, .. }) => {
-                self.ruleset(streams.as_deref(), &segments, lists.as_deref(), limits.id_bytes);
-            }
+            Ok(config) => self.take(ruleset::load_for(&config)),
             Err(problems) => self.diagnostics.extend(problems),
         }
+    }
+
+    fn take(&mut self, (ruleset, problems): (Option<Ruleset>, Vec<Diagnostic>)) {
+        self.segments += ruleset.map_or(0, |ruleset| ruleset.definitions.segments.len());
+        self.diagnostics.extend(problems);
     }
 }
 

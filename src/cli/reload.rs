@@ -6,7 +6,7 @@
 //! **Invariant:** what is put in force is what the files said at one moment: they looked the same before and after they
 //! were read, and, unless a person asked, for one more look before that. So no file is taken that is being written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::config::watch::Signature;
 use crate::config::{Config, ruleset};
-use crate::id::SegmentKey;
+use crate::id::{SegmentKey, TopicName};
 use crate::metrics::ReloadMetrics;
 use crate::plan::Plan;
 use crate::rule::diagnostic::Diagnostic;
@@ -31,6 +31,8 @@ pub struct Reload {
     origin: Origin,
     config: Config,
     in_force: Arc<Plan>,
+    /// Entry topics that segments had for themselves at start.
+    topics: HashSet<TopicName>,
     changes: Sender<Arc<Plan>>,
     metrics: Arc<ReloadMetrics>,
 }
@@ -53,7 +55,8 @@ impl Reload {
     /// `in_force` was loaded from what `config` names, after `origin` was taken.
     pub fn new(origin: Origin, config: Config, in_force: Arc<Plan>, changes: Sender<Arc<Plan>>, metrics: Arc<ReloadMetrics>) -> Reload {
         metrics.loaded(clock::wall());
-        Reload { origin, config, in_force, changes, metrics }
+        let topics = in_force.segments.iter().filter_map(|segment| segment.publication.entry_topic.clone()).collect();
+        Reload { origin, config, in_force, topics, changes, metrics }
     }
 
     /// Reloads at every hang-up, and after every change of a file, until nobody can hang up any more.
@@ -82,7 +85,7 @@ impl Reload {
         }
         let mut before = signature(&self.config);
         for _ in 0..TRIES {
-            let (ruleset, diagnostics) = ruleset::load(paths(&self.config), self.config.limits.id_bytes);
+            let (ruleset, diagnostics) = ruleset::load_for(&self.config);
             let after = signature(&self.config);
             if before == after {
                 self.origin.rules = after;
@@ -95,6 +98,11 @@ impl Reload {
     }
 
     fn decide(&mut self, plan: Option<Plan>, diagnostics: &[Diagnostic]) {
+        if let Some(topic) = plan.as_ref().and_then(|plan| self.unknown_topic(plan)) {
+            self.metrics.failed.inc();
+            tracing::error!(topic, "a new entry topic needs a restart; what was in force stays in force");
+            return;
+        }
         let Some(plan) = plan.map(Arc::new) else {
             self.metrics.failed.inc();
             let errors = diagnostics.iter().filter(|d| d.is_error()).count();
@@ -115,6 +123,12 @@ impl Reload {
         self.in_force = plan.clone();
         // Nobody listens while the service stops.
         let _ = self.changes.send(plan);
+    }
+
+    /// An entry topic that was not there at start: topics are made and counted then.
+    fn unknown_topic(&self, plan: &Plan) -> Option<String> {
+        let topics = plan.segments.iter().filter_map(|segment| segment.publication.entry_topic.as_ref());
+        topics.filter(|topic| !self.topics.contains(topic) && **topic != self.config.output.entries).map(ToString::to_string).next()
     }
 }
 

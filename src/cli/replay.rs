@@ -27,11 +27,12 @@ use crate::engine::Partition;
 use crate::event::Event;
 use crate::id::CustomerId;
 use crate::kafka::partitioner::partition;
-use crate::kafka::wire::encode::{move_line, transition_line};
+use crate::kafka::wire::encode::{move_line, output_line};
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use crate::plan::Plan;
 use crate::runtime::clock;
 use crate::time::EventTime;
+use crate::transition::Output;
 use audience::Audience;
 use tally::Tally;
 
@@ -157,16 +158,19 @@ impl Replay {
     /// Writes what partition `at` has decided since the last call.
     fn emit(&mut self, at: usize) -> anyhow::Result<()> {
         let partition = &mut self.partitions[at];
-        for transition in partition.transitions() {
-            self.tally.transitions += 1;
-            match &mut self.sink {
-                Sink::Lines { out, line } => {
+        self.tally.transitions += partition.transitions().len() as u64;
+        for output in partition.outputs() {
+            match (&mut self.sink, output) {
+                (Sink::Lines { out, line }, _) => {
                     line.clear();
-                    transition_line(transition, line);
-                    move_line(transition, line);
+                    output_line(output, line);
+                    if let Output::Transition(transition) = output {
+                        move_line(transition, line);
+                    }
                     out.write_all(line)?;
                 }
-                Sink::Audience { audience, .. } => audience.apply(transition),
+                (Sink::Audience { audience, .. }, Output::Transition(transition)) => audience.apply(transition),
+                (Sink::Audience { .. }, Output::Announcement(_)) => {}
             }
         }
         partition.settled();

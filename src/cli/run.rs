@@ -39,8 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     };
     let origin = Origin::of(args.config.clone(), &config);
-    let paths = ruleset::Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() };
-    let (ruleset, diagnostics) = ruleset::load(paths, config.limits.id_bytes);
+    let (ruleset, diagnostics) = ruleset::load_for(&config);
     report::complain(&diagnostics);
     let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
     logging::start();

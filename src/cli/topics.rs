@@ -7,7 +7,7 @@ use clap::Parser;
 use comfy_table::{Table, presets};
 
 use super::{Outcome, report};
-use crate::config::Config;
+use crate::config::{Config, ruleset};
 use crate::kafka::topics::{self, Existing, Purpose, Topics, Wanted};
 
 /// Show the topics that the configuration needs, and create those that are missing
@@ -23,9 +23,14 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(config) = report::configuration(args.config.as_deref()) else { return Ok(Outcome::Refused) };
+    let (ruleset, diagnostics) = ruleset::load_for(&config);
+    report::complain(&diagnostics);
+    let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
+    let mut settings = config.service_settings();
+    settings.take_entry_topics(&ruleset.plan());
+    let wanted = settings.wanted_topics();
     let cluster = Topics::connect(&config.kafka_settings())?;
     let mut existing = cluster.existing()?;
-    let wanted = config.service_settings().wanted_topics();
     if args.create {
         let partitions = topics::input_partitions(&existing, &config.input.topics)?;
         let missing = topics::missing(&existing, &wanted, partitions)?;

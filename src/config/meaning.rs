@@ -94,7 +94,22 @@ impl Config {
         }
     }
 
-    /// Everything that the service is told.
+    /// Every topic by the setting that names it.
+    pub fn topics(&self) -> impl Iterator<Item = (String, &TopicName)> {
+        let output = &self.output;
+        let inputs = self.input.topics.iter().enumerate().map(|(i, topic)| (format!("input.topics.{i}"), topic));
+        let named = [
+            ("output.transitions", &output.transitions),
+            ("output.entries", &output.entries),
+            ("output.membership", &output.membership),
+            ("output.dead_letters", &output.dead_letters),
+            ("state.changelog", &self.state.changelog),
+            ("state.repartition", &self.state.repartition),
+        ];
+        inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
+    }
+
+    /// Everything that the service is told, but for the topics that segments have for themselves.
     pub fn service_settings(&self) -> runtime::Settings {
         let output = |topic: &TopicName| runtime::Topic::named(&topic.0);
         runtime::Settings {
@@ -103,6 +118,7 @@ impl Config {
                 inputs: self.input.topics.clone(),
                 transitions: output(&self.output.transitions),
                 entries: output(&self.output.entries),
+                own_entries: Vec::new(),
                 membership: output(&self.output.membership),
                 dead_letters: output(&self.output.dead_letters),
                 changelog: self.state.changelog.clone(),
@@ -277,14 +293,14 @@ impl Meaning<'_> {
     }
 
     fn name(&mut self, setting: &str, text: String) -> String {
-        if !is_kafka_name(&text, 200) {
+        if !TopicName::is_legal(&text) || text.len() > 200 {
             self.error(setting, &format!("`{text}` is no name"), "letters, digits, `.`, `_` and `-`, at most 200");
         }
         text
     }
 
     fn topic(&mut self, setting: &str, text: String) -> TopicName {
-        if !is_kafka_name(&text, 249) {
+        if !TopicName::is_legal(&text) {
             self.error(setting, &format!("`{text}` is no name of a topic"), "letters, digits, `.`, `_` and `-`, at most 249");
         }
         TopicName(text.into())
@@ -292,18 +308,8 @@ impl Meaning<'_> {
 
     /// An output that is also read would feed on itself; a changelog that holds transitions could not be replayed.
     fn distinct_topics(&mut self, config: &Config) {
-        let output = &config.output;
-        let inputs = config.input.topics.iter().enumerate().map(|(i, topic)| (format!("input.topics.{i}"), topic));
-        let named = [
-            ("output.transitions", &output.transitions),
-            ("output.entries", &output.entries),
-            ("output.membership", &output.membership),
-            ("output.dead_letters", &output.dead_letters),
-            ("state.changelog", &config.state.changelog),
-            ("state.repartition", &config.state.repartition),
-        ];
         let mut seen = BTreeSet::new();
-        for (setting, topic) in inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic))) {
+        for (setting, topic) in config.topics() {
             if !seen.insert(topic) {
                 self.error(&setting, &format!("`{topic}` is already another topic of this configuration"), "each topic has one purpose");
             }
@@ -345,12 +351,6 @@ impl Meaning<'_> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Source: Apache Kafka, `Topic.validate`.
-fn is_kafka_name(text: &str, longest: usize) -> bool {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    !text.is_empty() && text.len() <= longest && text.bytes().all(legal) && text != "." && text != ".."
 }
 
 fn shown(bytes: u64) -> String {

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Config;
 use super::lists::{self, Lists};
 use crate::event::Catalogue;
 use crate::event::streams_file::StreamProblem;
@@ -37,6 +38,27 @@ impl Ruleset {
         let lists = self.lists.iter().map(|(key, list)| (key.clone(), list.clone())).chain(inline);
         plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), lists.collect())
     }
+}
+
+/// Loads and checks all that a configuration names, and holds both against each other.
+pub fn load_for(config: &Config) -> (Option<Ruleset>, Vec<Diagnostic>) {
+    let paths = Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() };
+    let (ruleset, mut diagnostics) = load(paths, config.limits.id_bytes);
+    let taken: Vec<Diagnostic> = ruleset.iter().flat_map(|ruleset| taken_topics(config, &ruleset.definitions)).collect();
+    let sound = taken.is_empty();
+    diagnostics.extend(taken);
+    (ruleset.filter(|_| sound), diagnostics)
+}
+
+/// A segment's own entries among the inputs would be read back, and among other outputs be taken for something else.
+fn taken_topics<'a>(config: &'a Config, definitions: &'a Definitions) -> impl Iterator<Item = Diagnostic> + 'a {
+    definitions.segments.iter().filter_map(|segment| {
+        let own = segment.publication.entry_topic.as_ref()?;
+        let (setting, _) = config.topics().find(|(setting, topic)| *topic == own && setting != "output.entries")?;
+        let message = format!("the entry topic `{own}` of the segment `{}` is {setting} already", segment.key);
+        let diagnostic = Diagnostic::error("topic-taken", segment.location.clone(), message);
+        Some(diagnostic.help("each topic has one purpose; several segments may share an entry topic"))
+    })
 }
 
 /// Loads and checks all of it. The diagnostics may hold warnings beside a ruleset, and hold an error without one.

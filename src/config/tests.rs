@@ -108,3 +108,23 @@ fn a_file_that_is_missing_is_named() {
     let shown = render(&diagnostics[0], Style::Plain);
     assert!(shown.contains("no/such/file.yaml") && shown.contains("--config"), "{shown}");
 }
+
+#[test]
+fn an_entry_topic_that_is_another_topic_is_refused_where_its_segment_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    let load = |topic: &str| {
+        std::fs::write(&path, format!("segments:\n  - {{key: a, when: 'true', entry_topic: {topic}}}\n")).unwrap();
+        let config = load_text("", &[]).unwrap();
+        ruleset::load_for(&Config { segments: vec![path.clone()], streams: None, lists: None, ..config })
+    };
+    for (topic, setting) in [("shop.events", "input.topics.0"), ("segment-membership", "output.membership")] {
+        let (ruleset, diagnostics) = load(topic);
+        assert!(ruleset.is_none());
+        assert_eq!(diagnostics[0].message, format!("the entry topic `{topic}` of the segment `a` is {setting} already"));
+        assert_eq!(diagnostics[0].location.as_ref().unwrap().line_and_column(), Some((2, 11)));
+    }
+    for topic in ["segment-entries", "spring"] {
+        assert!(load(topic).0.is_some(), "{topic}");
+    }
+}

@@ -5,8 +5,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::CustomerState;
 use super::history::{Conditions, OrderChange, Pending, Refund, Row};
+use super::{CustomerState, arrival};
 use crate::aggregate::Removal;
 use crate::event::streams::StreamRole;
 use crate::event::{Body, Event, Value};
@@ -102,6 +102,7 @@ impl Application<'_> {
         let mut row = Row {
             time,
             id,
+            arrival: 0,
             order: plan.order_id.filter(|_| is_order).map_or(0, |at| text(fields.get(at)).map_or(0, hash)),
             cells: plan.cells.iter().map(|(_, at)| fields.get(*at).cloned().unwrap_or_default()).collect(),
             redeemed: is_order && plan.coupon.is_some_and(|at| text(fields.get(at)).is_some_and(|coupon| !coupon.is_empty())),
@@ -114,7 +115,7 @@ impl Application<'_> {
         let (retention, now) = (plan.retention, self.t);
         history.pending.retain(|pending| retention.is_none_or(|span| pending.time.plus(span) > now));
         let cancelled = is_order && take_pending(&mut history.pending, &mut row);
-        if cancelled || self.plan.over_stream[stream].is_empty() {
+        if cancelled || self.plan.over_stream[stream].is_empty() && !plan.ordered {
             history.retired.push(id);
             return;
         }
@@ -124,8 +125,13 @@ impl Application<'_> {
 
     fn insert(&mut self, stream: usize, mut row: Row) {
         self.advance_all(stream);
+        if self.plan.streams[stream].ordered {
+            row.arrival = arrival::next(self.plan, &self.state.facts, row.time);
+        }
         let history = &mut self.state.facts.histories[stream];
         row.set_conditions(&self.plan.streams[stream].conditions, history.total_cell);
+        let watching = self.plan.watches[stream].iter().filter(|watch| watch.condition.is_none_or(|condition| row.meets(condition)));
+        self.touched.changed.extend(watching.map(|watch| watch.predicate));
         let at = history.place_for(row.time);
         for window in &self.plan.over_stream[stream] {
             let over = &self.plan.windows[*window];
@@ -174,6 +180,7 @@ impl Application<'_> {
             return;
         }
         self.advance_all(stream);
+        self.touched.changed.extend(self.plan.watches[stream].iter().map(|watch| watch.predicate));
         let rescan = self.retract(stream, at);
         let history = &mut self.state.facts.histories[stream];
         if change == OrderChange::Cancelled {
@@ -245,7 +252,7 @@ impl Application<'_> {
 
     /// Takes rows that nothing can change any more into the bases of the unbounded aggregates, and forgets them.
     fn drop_old(&mut self, stream: usize) {
-        let Some(retention) = self.plan.streams[stream].retention else { return };
+        let Some(retention) = self.plan.streams[stream].retention.filter(|_| !self.plan.streams[stream].whole) else { return };
         loop {
             let history = &self.state.facts.histories[stream];
             let count = history.blocks.oldest();

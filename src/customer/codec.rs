@@ -13,6 +13,8 @@
 
 mod bytes;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 
@@ -20,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::blocks::Blocks;
 use super::history::{Base, History, OrderChange, Pending};
-use super::{CustomerState, Facts, Former, Membership, Standing, Truth};
+use super::{CustomerState, Facts, Former, Membership, Standing, Told, Truth};
 use crate::event::Value;
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -28,8 +30,9 @@ use crate::time::EventTime;
 use bytes::{Reader, Writer};
 use rows::Columns;
 
-/// The only format so far.
-pub const VERSION: u8 = 1;
+/// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
+/// have a number of arrival.
+pub const VERSION: u8 = 2;
 
 /// Retired ids that stand together.
 const IDS_PER_BLOCK: usize = 64;
@@ -162,6 +165,7 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
         w.varint(membership.sequence);
         w.time(membership.changed_at);
     }
+    write_told(&mut w, plan, &state.standing.told);
     let traits = || plan.projection.traits.iter().zip(&state.facts.traits).filter_map(|(name, value)| Some((name, value.as_ref()?)));
     w.count(traits().count());
     for (name, (time, value)) in traits() {
@@ -173,6 +177,17 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
     w.done()
+}
+
+/// Only what a policy has to remember: most customers have nothing here.
+fn write_told(w: &mut Writer, plan: &Plan, told: &[Told]) {
+    let remembered = || told.iter().filter(|told| told.entered_at.is_some() || told.announced.is_some());
+    w.count(remembered().count());
+    for told in remembered() {
+        w.fixed(plan.segments[told.segment].hash);
+        w.optional_time(told.entered_at);
+        w.optional_time(told.announced);
+    }
 }
 
 fn write_history(w: &mut Writer, plan: &Plan, stream: usize, history: &History) {
@@ -254,6 +269,9 @@ pub fn read<E: From<FormatError>>(
     let mut state = CustomerState::new(plan);
     state.standing.at = r.time()?;
     read_memberships(&mut r, plan, &mut state.standing)?;
+    if r.version() >= 2 {
+        read_told(&mut r, plan, &mut state.standing)?;
+    }
     read_traits(&mut r, plan, &mut state.facts)?;
     for _ in 0..r.count()? {
         let name = r.fixed()?;
@@ -277,6 +295,16 @@ fn read_memberships(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) ->
         match plan.segments.iter().position(|s| s.hash == segment) {
             Some(index) => standing.memberships[index] = membership,
             None => standing.former.push(Former { segment, membership }),
+        }
+    }
+    Ok(())
+}
+
+fn read_told(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {
+    for _ in 0..r.count()? {
+        let (segment, entered_at, announced) = (r.fixed()?, r.optional_time()?, r.optional_time()?);
+        if let Some(index) = plan.segments.iter().position(|s| s.hash == segment) {
+            *standing.told_mut(index) = Told { segment: index, entered_at, announced, end: None };
         }
     }
     Ok(())

@@ -40,6 +40,8 @@ pub struct Row {
     pub id: u64,
     /// Hash of the order id, of an order; 0: none.
     pub order: u64,
+    /// Place among the rows of the same instant in all streams that a sequence names (`arrival`); 0: the first.
+    pub arrival: u32,
     /// In place: rows are walked one after the other, and most streams have few fields that a rule names.
     pub cells: SmallVec<[Value; 2]>,
     /// `redeemed`
@@ -155,7 +157,7 @@ impl Row {
         match leaf {
             Leaf::Cell(cell) => self.field(FieldRef::Cell(cell), total_cell),
             Leaf::Redeemed => Scalar::Bool(self.redeemed),
-            Leaf::Trait(_) | Leaf::Aggregate(_) | Leaf::Segment { .. } | Leaf::List(_) => Scalar::Null,
+            Leaf::Trait(_) | Leaf::Aggregate(_) | Leaf::Segment { .. } | Leaf::List(_) | Leaf::Sequence(_) => Scalar::Null,
         }
     }
 

@@ -12,14 +12,14 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::former::{SegmentNames, retire};
-use super::{Change, Input, Outcome, step};
+use super::{Change, Expiry, Input, Outcome, step};
 use crate::customer::{Applied, CustomerState};
 use crate::event::Event;
 use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Cause, Direction, Move, Transition, Trigger};
+use crate::transition::{Announcement, Cause, Direction, Move, Output, Transition, Trigger};
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,8 @@ pub struct Partition {
     names: SegmentNames,
     outcome: Outcome,
     transitions: Vec<Transition>,
+    /// Each with the number of transitions before it.
+    announcements: Vec<(usize, Announcement)>,
     changed: Vec<Slot>,
 }
 
@@ -81,6 +83,7 @@ impl Partition {
             names: SegmentNames::default(),
             outcome: Outcome::default(),
             transitions: Vec::new(),
+            announcements: Vec::new(),
             changed: Vec::new(),
         }
     }
@@ -155,13 +158,19 @@ impl Partition {
         self.residents.iter().filter(|resident| resident.armed != EventTime::MAX).count()
     }
 
-    /// The transitions since they were last taken, in order.
-    pub fn take_transitions(&mut self) -> Vec<Transition> {
-        std::mem::take(&mut self.transitions)
-    }
-
+    /// The transitions since the last [`Partition::settled`], in order.
     pub fn transitions(&self) -> &[Transition] {
         &self.transitions
+    }
+
+    /// The same with the announcements between them.
+    pub fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
+        let mut announcements = self.announcements.iter().peekable();
+        (0..=self.transitions.len()).flat_map(move |place| {
+            let before = std::iter::from_fn(|| announcements.next_if(|(after, _)| *after == place));
+            let before: Vec<_> = before.map(|(_, announcement)| Output::Announcement(announcement)).collect();
+            before.into_iter().chain(self.transitions.get(place).map(Output::Transition))
+        })
     }
 
     /// Customers whose state changed since the last [`Partition::settled`], each once.
@@ -198,6 +207,7 @@ impl Partition {
             self.residents[slot.at()].changed = false;
         }
         self.transitions.clear();
+        self.announcements.clear();
     }
 
     /// Arms a customer's timer as it was stored; its state stays where it is until it is of use.
@@ -254,6 +264,9 @@ impl Partition {
                 version: departure.name.version,
                 since: departure.since,
                 moved: None,
+                arm: None,
+                withheld: None,
+                entry_topic: None,
             });
         }
     }
@@ -275,13 +288,17 @@ impl Partition {
         let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
         let next_flip = state.standing.next_flip;
         // A timer that fired early changed nothing that is stored: after a restart it fires again.
-        let idle = applied == Applied::Duplicate || matches!(input, Input::Time) && self.outcome.changes.is_empty();
+        let idle = applied == Applied::Duplicate || matches!(input, Input::Time) && self.outcome.is_empty();
         if !idle && !resident.changed {
             resident.changed = true;
             self.changed.push(slot);
         }
         for change in self.outcome.changes.drain(..) {
             self.transitions.push(transition(&self.plan, &resident.customer, change, now, occasion));
+        }
+        for expiry in self.outcome.expiries.drain(..) {
+            let announcement = announcement(&self.plan, &resident.customer, &expiry, now, occasion);
+            self.announcements.push((self.transitions.len(), announcement));
         }
         self.arm(slot, next_flip);
         applied
@@ -347,5 +364,26 @@ fn transition(plan: &Plan, customer: &CustomerId, change: Change, at: EventTime,
             .stage
             .zip(change.from)
             .map(|(stage, from)| Move { ladder: plan.ladders[stage.ladder].key.clone(), from: plan.segments[from].key.clone() }),
+        arm: change.arm,
+        withheld: change.withheld,
+        entry_topic: segment.publication.entry_topic.clone(),
+    }
+}
+
+fn announcement(plan: &Plan, customer: &CustomerId, expiry: &Expiry, at: EventTime, occasion: &Occasion<'_>) -> Announcement {
+    let segment = &plan.segments[expiry.segment];
+    Announcement {
+        customer: customer.clone(),
+        segment: segment.key.clone(),
+        at,
+        decided_at: occasion.decided_at,
+        sequence: expiry.sequence,
+        entry: expiry.entry,
+        since: expiry.since,
+        cause: occasion.cause,
+        valid_until: expiry.valid_until,
+        version: segment.version.clone(),
+        arm: segment.publication.experiment.as_ref().map(|experiment| experiment.arm(customer)),
+        entry_topic: segment.publication.entry_topic.clone(),
     }
 }

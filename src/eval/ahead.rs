@@ -39,7 +39,7 @@ impl<'a> Ahead<'a> {
     pub(super) fn go_to_next_change(&mut self) -> bool {
         loop {
             let passing = self.cursors.iter().map(Cursor::quiet_until).min().unwrap_or(EventTime::MAX);
-            let others = self.at.segment_change(self.predicate, self.standing, self.t).min(self.next_day());
+            let others = self.at.still_change(self.predicate, self.standing, self.t).min(self.next_day());
             self.t = passing.min(others);
             if self.t == EventTime::MAX {
                 return false;

@@ -7,6 +7,7 @@
 //! refused it) becomes null, so that even then nothing is decided by accident.
 
 mod needs;
+mod sequence;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, StreamPlan, Subject,
-    WindowPlan, monotone,
+    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, SequencePlan, StreamPlan,
+    Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -39,12 +40,15 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         ..Compiler::default_over(&catalogue)
     };
     let segments: Vec<SegmentPlan> = definitions.segments.iter().map(|s| compiler.segment(s)).collect();
+    compiler.mark_sequenced();
     compiler.set_retentions();
     let mut plan = Plan {
         projection: needs.projection(&catalogue, compiler.traits),
         streams: Arc::new(compiler.streams),
         windows: Vec::new(),
         over_stream: Vec::new(),
+        sequences: Arc::new(compiler.sequences),
+        watches: Vec::new(),
         aggregates: compiler.aggregates,
         predicates: compiler.predicates,
         segments,
@@ -52,6 +56,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         stays: Vec::new(),
         ladders: ladders(definitions),
         lists: Arc::new(lists),
+        expiring: expiring(definitions),
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
     };
@@ -62,8 +67,14 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     plan
 }
 
+fn expiring(definitions: &Definitions) -> Vec<usize> {
+    definitions.segments.iter().enumerate().filter(|(_, s)| s.publication.expiring.is_some()).map(|(i, _)| i).collect()
+}
+
+/// Other announcements need other timers, so they make another plan though they make no other segment.
 fn fingerprint(definitions: &Definitions) -> u64 {
-    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}", s.key, s.version)).collect();
+    let expiring = |s: &SegmentDefinition| s.publication.expiring.map(|span| format!(",{span}")).unwrap_or_default();
+    let versions: Vec<String> = definitions.segments.iter().map(|s| format!("{}={}{}", s.key, s.version, expiring(s))).collect();
     xxh3_64(versions.join("\n").as_bytes())
 }
 
@@ -85,6 +96,7 @@ struct Compiler<'c> {
     list_index: HashMap<String, usize>,
     aggregates: Vec<AggregatePlan>,
     aggregate_index: HashMap<String, usize>,
+    sequences: Vec<SequencePlan>,
     predicates: Vec<Predicate>,
     predicate_index: HashMap<String, usize>,
     condition_index: HashMap<(usize, String), usize>,
@@ -102,6 +114,7 @@ impl<'c> Compiler<'c> {
             list_index: HashMap::new(),
             aggregates: Vec::new(),
             aggregate_index: HashMap::new(),
+            sequences: Vec::new(),
             predicates: Vec::new(),
             predicate_index: HashMap::new(),
             condition_index: HashMap::new(),
@@ -120,6 +133,7 @@ impl<'c> Compiler<'c> {
             exit_when: definition.exit_when.as_ref().map(|expr| self.logic(expr)),
             min_stay: definition.min_stay,
             stage: definition.stage,
+            publication: Arc::new(definition.publication.clone()),
             dependents: Vec::new(),
             position: 0,
             outlook: None,
@@ -151,6 +165,7 @@ impl<'c> Compiler<'c> {
             aggregates: Vec::new(),
             windows: Vec::new(),
             traits: Vec::new(),
+            sequences: Vec::new(),
             segments: Vec::new(),
             users: Vec::new(),
             formula: Formula::And(vec![]),
@@ -159,6 +174,7 @@ impl<'c> Compiler<'c> {
             Leaf::Aggregate(index) if !predicate.aggregates.contains(&index) => predicate.aggregates.push(index),
             Leaf::Trait(index) if !predicate.traits.contains(&index) => predicate.traits.push(index),
             Leaf::Segment { segment, last } => predicate.segments.push((segment, last)),
+            Leaf::Sequence(index) => predicate.sequences.push(index),
             _ => {}
         });
         predicate.formula = formula;
@@ -212,6 +228,7 @@ impl<'c> Compiler<'c> {
                 let over = selection(stream, WindowAst::Last(*within));
                 Leaf::Aggregate(self.aggregate(Measure::Returned { after: *after }, &over, expr)?)
             }
+            ExprKind::Sequence(sequence) => Leaf::Sequence(self.sequence(sequence)?),
             _ => return None,
         })
     }
@@ -310,7 +327,7 @@ impl<'c> Compiler<'c> {
                 Reach::Bounded(span) => Some(span),
                 Reach::Unbounded { enters_within } => enters_within,
             });
-            let longest = reaches.fold(Span::from_days(90), Span::max);
+            let longest = reaches.chain(sequence::longest_reach(&self.sequences, index)).fold(Span::from_days(90), Span::max);
             stream.retention = match self.catalogue.streams[index].retention {
                 Retention::Default => Some(longest),
                 Retention::AtLeast(span) => Some(longest.max(span)),
@@ -345,6 +362,7 @@ fn selection(stream: &Name, window: WindowAst) -> Selection {
 impl Plan {
     /// Fills in who looks at whom.
     pub(super) fn link(&mut self) {
+        self.watches = self.watches();
         self.link_windows();
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));

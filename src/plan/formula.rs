@@ -59,6 +59,7 @@ pub enum Leaf {
     Aggregate(usize),
     Segment { segment: usize, last: Option<Span> },
     List(usize),
+    Sequence(usize),
 }
 
 impl Formula {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AggregatePlan, FieldRef, Leaf, Plan, StreamPlan};
+use super::{AggregatePlan, FieldRef, Leaf, Plan, SequencePlan, StreamPlan};
 use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::time::{EventTime, Span};
 use crate::window::Reach;
@@ -28,7 +28,7 @@ impl Kept {
     /// What is kept once a plan takes the place of others, at instant `now`; [`EventTime::MIN`]: before the first record.
     pub fn under(&self, plan: &Plan, now: EventTime) -> Kept {
         let mut kept = Kept::default();
-        let streams = plan.streams.iter().enumerate().filter(|(index, _)| !plan.over_stream[*index].is_empty());
+        let streams = plan.streams.iter().enumerate().filter(|(index, stream)| !plan.over_stream[*index].is_empty() || stream.ordered);
         for (_, stream) in streams {
             self.keep_rows(&mut kept, stream, now);
         }
@@ -49,13 +49,30 @@ impl Kept {
         let traits = outlook.plan.predicates.iter().flat_map(|predicate| &predicate.traits);
         let traits = traits.map(|index| self.known(&format!("trait.{}", plan.projection.traits[*index])));
         let aggregates = outlook.plan.aggregates.iter().map(|aggregate| self.seen_by(plan, aggregate, now));
-        traits.chain(aggregates).max().unwrap_or(EventTime::MIN)
+        let sequences = outlook.plan.predicates.iter().flat_map(|predicate| &predicate.sequences);
+        let sequences = sequences.map(|index| self.followed_by(plan, &plan.sequences[*index], now));
+        traits.chain(aggregates).chain(sequences).max().unwrap_or(EventTime::MIN)
+    }
+
+    fn followed_by(&self, plan: &Plan, sequence: &SequencePlan, now: EventTime) -> EventTime {
+        let first = sequence.links.first().map(|link| link.event.stream);
+        let same = first.into_iter().flat_map(|stream| sequence.same.iter().map(move |field| (stream, *field)));
+        let first_fields = same.flat_map(|(stream, field)| names(&plan.streams[stream], field, None)).map(|name| self.known(&name));
+        let patterns = sequence.patterns().map(|pattern| {
+            let stream = &plan.streams[pattern.stream];
+            let field = pattern.same.map_or(FieldRef::Event, |(field, _)| field);
+            let rows = self.known(&stream.name);
+            let since = names(stream, field, pattern.condition).iter().map(|name| self.known(name)).fold(rows, EventTime::max);
+            if pattern.reach.is_some_and(|reach| since.plus(reach) <= now) { EventTime::MIN } else { since }
+        });
+        patterns.chain(first_fields).max().unwrap_or(EventTime::MIN)
     }
 
     fn seen_by(&self, plan: &Plan, aggregate: &AggregatePlan, now: EventTime) -> EventTime {
         let stream = &plan.streams[aggregate.stream];
         let rows = if is_unbounded(aggregate) { self.known(&total(aggregate)) } else { self.known(&stream.name) };
-        let since = fields(aggregate, stream).map(|field| self.known(&field)).fold(rows, EventTime::max);
+        let names = names(stream, aggregate.field, aggregate.condition);
+        let since = names.iter().map(|name| self.known(name)).fold(rows, EventTime::max);
         match aggregate.window.reach() {
             Reach::Bounded(span) if since.plus(span) <= now => EventTime::MIN,
             _ => since,
@@ -98,23 +115,23 @@ fn total(aggregate: &AggregatePlan) -> String {
     aggregate.text.to_string()
 }
 
-/// The fields that an aggregate looks at, its filter's included.
-fn fields(aggregate: &AggregatePlan, stream: &StreamPlan) -> impl Iterator<Item = String> {
+/// A field and those of a filter, by name.
+fn names(stream: &StreamPlan, field: FieldRef, condition: Option<usize>) -> Vec<String> {
     let mut names = Vec::new();
     let cell = |cell: usize| format!("{}.{}", stream.name, stream.cells[cell].0);
-    match aggregate.field {
+    match field {
         FieldRef::Cell(at) => names.push(cell(at)),
         FieldRef::Redeemed => names.push(StreamDefinition::REDEEMED.into()),
         FieldRef::Event => {}
     }
-    if let Some(condition) = aggregate.condition.and_then(|condition| stream.conditions.get(condition)) {
+    if let Some(condition) = condition.and_then(|condition| stream.conditions.get(condition)) {
         condition.each_leaf(&mut |leaf| match leaf {
             Leaf::Cell(at) => names.push(cell(at)),
             Leaf::Redeemed => names.push(StreamDefinition::REDEEMED.into()),
             _ => {}
         });
     }
-    names.into_iter()
+    names
 }
 
 #[cfg(test)]
@@ -159,6 +176,7 @@ mod tests {
         check("count(orders last 30d) > 1", "count(orders last 30d where coupon == \"x\") > 1", Some(0));
         check("count(orders last 30d) > 1", "trait.vip == true", Some(0));
         check("count(orders last 30d) > 1", "count(orders last 30d where redeemed) > 1", Some(0));
+        check("count(orders last 30d) > 1", "sequence(product_adds then no orders within 1h last 1d)", Some(0));
     }
 
     #[test]

@@ -21,6 +21,8 @@ impl Plan {
             streams: self.streams.clone(),
             windows: Vec::new(),
             over_stream: Vec::new(),
+            sequences: self.sequences.clone(),
+            watches: Vec::new(),
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
@@ -28,6 +30,7 @@ impl Plan {
             ladders: self.ladders.iter().map(|ladder| part.ladder(ladder)).collect(),
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
             lists: self.lists.clone(),
+            expiring: Vec::new(),
             fingerprint: self.fingerprint,
         };
         plan.link();
@@ -97,6 +100,7 @@ impl Part<'_> {
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
             windows: Vec::new(),
             traits: predicate.traits.clone(),
+            sequences: predicate.sequences.clone(),
             segments: predicate.segments.iter().map(|(s, last)| (segment(*s), *last)).collect(),
             users: Vec::new(),
         }
@@ -111,6 +115,7 @@ impl Part<'_> {
             exit_when: segment.exit_when.as_ref().map(|logic| self.logic(logic)),
             min_stay: segment.min_stay,
             stage: segment.stage,
+            publication: segment.publication.clone(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,

@@ -7,10 +7,11 @@
 
 mod lint;
 mod names;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
-use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, Literal, Place, Quantifier, Selection, Sequence};
+use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, Literal, Place, Quantifier, Selection};
 use super::diagnostic::Finding;
 use crate::event::{Catalogue, StreamIndex};
 
@@ -178,7 +179,6 @@ impl Checker<'_> {
             ExprKind::Sequence(sequence) => {
                 self.only_in_rule(expr.place, scope, "`sequence`");
                 self.sequence(sequence);
-                self.error("not-yet", expr.place, "`sequence` is not supported yet");
             }
             ExprKind::Top { by, .. } => {
                 self.only_in_rule(expr.place, scope, "`top`");
@@ -249,17 +249,5 @@ impl Checker<'_> {
             )));
         }
         self.condition(condition, Scope::Filter(stream));
-    }
-
-    fn sequence(&mut self, sequence: &Sequence) {
-        for step in &sequence.steps {
-            let stream = self.stream(&step.stream);
-            if let Some(filter) = &step.filter {
-                self.condition(filter, Scope::Filter(stream));
-            }
-            if let (Some(field), Some(stream)) = (&step.same, stream) {
-                self.field_of(field, stream);
-            }
-        }
     }
 }

@@ -12,9 +12,11 @@
 //! every rule exists; otherwise every problem of every file is reported, each at its place.
 
 mod entry;
+mod experiment;
 mod file;
 mod ladder;
 mod loader;
+mod publication;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -33,18 +35,10 @@ use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
 use crate::time::{Span, Zone};
 pub use file::MAX_FILE_BYTES;
 use loader::Loader;
+pub use publication::{EntryPolicy, OnCreate, Publication};
 
 /// More is a generated mistake, not a set of campaigns.
 pub const MAX_SEGMENTS: usize = 100_000;
-
-/// What happens to those for whom a new segment holds from the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnCreate {
-    /// They are members, and no entry is published.
-    Silent,
-    #[default]
-    Emit,
-}
 
 /// A segment's place on a ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +64,8 @@ pub struct SegmentDefinition {
     pub exit_when: Option<Expr>,
     /// How long nobody who entered leaves.
     pub min_stay: Option<Span>,
-    pub on_create: OnCreate,
+    /// What is told of its memberships; it does not decide them.
+    pub publication: Publication,
     pub stage: Option<Stage>,
     /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
     pub version: Arc<str>,

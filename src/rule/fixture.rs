@@ -20,6 +20,7 @@ pub fn catalogue() -> Catalogue {
             stream("orders", StreamRole::Orders, &orders),
             stream("refunds", StreamRole::Refunds, &[("order_id", String, false), ("total", Decimal, false)]),
             stream("product_adds", StreamRole::Plain, &[("sku", String, false)]),
+            stream("sessions", StreamRole::Plain, &[("store_id", Integer, false)]),
             stream("identify", StreamRole::Traits, &[]),
         ],
     }

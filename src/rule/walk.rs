@@ -83,3 +83,14 @@ pub fn aggregates(expr: &Expr) -> Vec<&Aggregate> {
     });
     found
 }
+
+/// The fields that a filter looks at, as often as it does.
+pub fn fields(filter: &Expr) -> Vec<&Name> {
+    let mut names = Vec::new();
+    every(filter, &mut |e| {
+        if let ExprKind::Field(name) = &e.kind {
+            names.push(name);
+        }
+    });
+    names
+}

@@ -67,6 +67,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
         return Err(RunError::OwnedProperty { property: property.to_string(), reason });
     }
     let folder = StateDir::lock(&settings.state_dir, None)?;
+    settings.take_entry_topics(&definitions.plan);
     resolve_topics(&mut settings)?;
     let own_ids: Arc<str> = format!("{}-{}-", settings.kafka.deployment, folder.instance()).into();
     fence_retired_lanes(&settings, &own_ids)?;
@@ -236,7 +237,8 @@ fn resolve_topics(settings: &mut Settings) -> Result<(), RunError> {
     let count = |topic: &str| existing.partitions.get(topic).map_or(0, |count| u32::try_from(*count).unwrap_or(u32::MAX));
     let topics = &mut settings.topics;
     topics.partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-    for topic in [&mut topics.transitions, &mut topics.entries, &mut topics.membership, &mut topics.dead_letters] {
+    let outputs = [&mut topics.transitions, &mut topics.entries, &mut topics.membership, &mut topics.dead_letters];
+    for topic in outputs.into_iter().chain(&mut topics.own_entries) {
         topic.partitions = count(&topic.name.0);
     }
     Ok(())

@@ -23,7 +23,7 @@ use crate::kafka::wire::encode::{Membership as MembershipFields, membership_valu
 use crate::plan::Plan;
 use crate::store::{Batch as StoreBatch, Store, StoreError};
 use crate::time::EventTime;
-use crate::transition::Transition;
+use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use load::loader;
@@ -188,6 +188,11 @@ impl Task {
     /// The transitions of the open batch, in order.
     pub fn transitions(&self) -> &[Transition] {
         self.partition.transitions()
+    }
+
+    /// The same with the announcements between them.
+    pub fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
+        self.partition.outputs()
     }
 
     /// The open batch changes some customer.

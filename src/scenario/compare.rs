@@ -8,25 +8,56 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Expectation, ExpectedTransition, Page};
+use super::{Expectation, ExpectedTransition, Happening, Page};
+use crate::experiment::Arm;
 use crate::id::{CustomerId, SegmentKey};
 use crate::time::EventTime;
-use crate::transition::{Cause, Direction, Transition};
+use crate::transition::{Announcement, Cause, Output, Transition};
 
-/// A transition reduced to what a page may say about it.
+/// A transition or an announcement reduced to what a page may say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub customer: CustomerId,
     pub segment: SegmentKey,
-    pub direction: Direction,
+    pub happening: Happening,
     pub at: EventTime,
     pub sequence: u64,
     pub entry: u64,
     pub cause: Cause,
-    /// Of an entry: when it ends if nothing more happens; `None`: never, or an exit.
+    /// When it ends if nothing more happens; `None`: never, or an exit.
     pub valid_until: Option<EventTime>,
     /// Of an entry into a ladder's stage: the stage that was left for it.
     pub from: Option<SegmentKey>,
+    /// Whether it goes to the entry topic too.
+    pub published: bool,
+    pub arm: Option<Arm>,
+}
+
+impl From<Output<'_>> for Outcome {
+    fn from(output: Output<'_>) -> Outcome {
+        match output {
+            Output::Transition(transition) => transition.into(),
+            Output::Announcement(announcement) => announcement.into(),
+        }
+    }
+}
+
+impl From<&Announcement> for Outcome {
+    fn from(announcement: &Announcement) -> Outcome {
+        Outcome {
+            customer: announcement.customer.clone(),
+            segment: announcement.segment.clone(),
+            happening: Happening::Expiring,
+            at: announcement.at,
+            sequence: announcement.sequence,
+            entry: announcement.entry,
+            cause: announcement.cause,
+            valid_until: Some(announcement.valid_until),
+            from: None,
+            published: announcement.is_for_campaigns(),
+            arm: announcement.arm,
+        }
+    }
 }
 
 impl From<&Transition> for Outcome {
@@ -34,30 +65,35 @@ impl From<&Transition> for Outcome {
         Outcome {
             customer: transition.customer.clone(),
             segment: transition.segment.clone(),
-            direction: transition.direction,
+            happening: transition.direction.into(),
             at: transition.at,
             sequence: transition.sequence,
             entry: transition.entry,
             cause: transition.cause,
             valid_until: transition.valid_until,
             from: transition.moved.as_ref().map(|moved| moved.from.clone()),
+            published: transition.is_published_entry(),
+            arm: transition.arm,
         }
     }
 }
 
 impl Outcome {
-    /// All that a page can say.
+    /// All that a page can say, but for what is so by default.
     pub fn as_expectation(&self) -> ExpectedTransition {
+        let exited = self.happening == Happening::Exited;
         ExpectedTransition {
             at: self.at,
             customer: self.customer.clone(),
             segment: self.segment.clone(),
-            direction: self.direction,
+            happening: self.happening,
             cause: Some(self.cause),
             sequence: Some(self.sequence),
             entry: Some(self.entry),
-            valid_until: (self.direction == Direction::Entered).then_some(self.valid_until),
+            valid_until: (!exited).then_some(self.valid_until),
             from: self.from.clone().map(Some),
+            published: (!exited && !self.published).then_some(false),
+            arm: self.arm,
         }
     }
 }
@@ -102,12 +138,14 @@ fn aligned(expected: &[&ExpectedTransition], came: &[&Outcome]) -> Vec<String> {
 }
 
 fn matches(expected: &ExpectedTransition, came: &Outcome) -> bool {
-    (expected.at, &expected.segment, expected.direction) == (came.at, &came.segment, came.direction)
+    (expected.at, &expected.segment, expected.happening) == (came.at, &came.segment, came.happening)
         && expected.cause.is_none_or(|cause| cause == came.cause)
         && expected.sequence.is_none_or(|sequence| sequence == came.sequence)
         && expected.entry.is_none_or(|entry| entry == came.entry)
         && expected.valid_until.is_none_or(|until| until == came.valid_until)
         && expected.from.as_ref().is_none_or(|from| *from == came.from)
+        && expected.published.is_none_or(|published| published == came.published)
+        && expected.arm.is_none_or(|arm| Some(arm) == came.arm)
 }
 
 #[cfg(test)]
@@ -123,13 +161,15 @@ mod tests {
         Outcome {
             customer: "c".into(),
             segment: segment.into(),
-            direction: Direction::Entered,
+            happening: Happening::Entered,
             at: EventTime::from_millis(0),
             sequence: 1,
             entry: 1,
             cause: Cause::Event,
             valid_until: None,
             from: None,
+            published: true,
+            arm: None,
         }
     }
 

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageLadder, PageSegment, PageStage};
+use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Happening, Page, PageEvent, PageLadder, PageSegment, PageStage};
 use crate::event::streams::{FieldDefinition, StreamDefinition, StreamRole};
 use crate::event::{Catalogue, FieldType, StreamIndex, Value};
+use crate::experiment::Arm;
 use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::time::EventTime;
-use crate::transition::{Cause, Direction};
+use crate::transition::Cause;
 
 /// Why a text is not a list of pages. The author corrects it.
 #[derive(thiserror::Error, Debug)]
@@ -45,13 +46,14 @@ struct PageText {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SegmentText {
     key: String,
     timezone: Option<String>,
     when: String,
     exit_when: Option<String>,
-    min_stay: Option<String>,
+    /// Judged where definitions are.
+    #[serde(flatten)]
+    options: BTreeMap<String, Json>,
 }
 
 #[derive(Deserialize)]
@@ -63,12 +65,12 @@ struct LadderText {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct StageText {
     key: String,
     when: Option<String>,
     exit_when: Option<String>,
-    min_stay: Option<String>,
+    #[serde(flatten)]
+    options: BTreeMap<String, Json>,
 }
 
 /// Reads every page of a text; pages are YAML documents, separated by `---`.
@@ -100,8 +102,8 @@ fn page_of(text: PageText, catalogue: &Catalogue) -> Result<Page, PageError> {
 
 impl SegmentText {
     fn meant(self) -> PageSegment {
-        let SegmentText { key, timezone, when, exit_when, min_stay } = self;
-        PageSegment { key: SegmentKey::new(key), timezone, when, exit_when, min_stay }
+        let SegmentText { key, timezone, when, exit_when, options } = self;
+        PageSegment { key: SegmentKey::new(key), timezone, when, exit_when, options }
     }
 }
 
@@ -117,8 +119,8 @@ impl LadderText {
 
 impl StageText {
     fn meant(self) -> PageStage {
-        let StageText { key, when, exit_when, min_stay } = self;
-        PageStage { key: SegmentKey::new(key), when, exit_when, min_stay }
+        let StageText { key, when, exit_when, options } = self;
+        PageStage { key: SegmentKey::new(key), when, exit_when, options }
     }
 }
 
@@ -217,16 +219,18 @@ fn expectation_of(mut map: Map<String, Json>) -> Result<Expectation, String> {
     if let Some(segment) = text(&mut map, "never")? {
         return nothing_left(&map).map(|()| Expectation::Never(SegmentKey::new(segment)));
     }
-    let (direction, segment) = match (text(&mut map, "entered")?, text(&mut map, "exited")?) {
-        (Some(segment), None) => (Direction::Entered, segment),
-        (None, Some(segment)) => (Direction::Exited, segment),
-        _ => return Err("one of `entered`, `exited`, `never` names the segment".into()),
+    let mut named = Vec::new();
+    for happening in Happening::ALL {
+        named.extend(text(&mut map, happening.as_str())?.map(|segment| (happening, segment)));
+    }
+    let Ok([(happening, segment)]) = <[_; 1]>::try_from(named) else {
+        return Err("one of `entered`, `exited`, `expiring`, `never` names the segment".into());
     };
     let expected = ExpectedTransition {
         at: instant(&text(&mut map, "at")?.ok_or("`at` is missing")?)?,
         customer: CustomerId::new(text(&mut map, "customer")?.unwrap_or_else(|| DEFAULT_CUSTOMER.into())),
         segment: SegmentKey::new(segment),
-        direction,
+        happening,
         cause: text(&mut map, "cause")?.map(|name| cause(&name)).transpose()?,
         sequence: number(&mut map, "sequence")?,
         entry: number(&mut map, "entry")?,
@@ -242,6 +246,8 @@ fn expectation_of(mut map: Map<String, Json>) -> Result<Expectation, String> {
             Some(Json::String(from)) => Some(Some(SegmentKey::new(from))),
             Some(_) => return Err("`from` is a stage or null".into()),
         },
+        published: map.remove("published").map(|value| value.as_bool().ok_or("`published` is true or false")).transpose()?,
+        arm: text(&mut map, "arm")?.map(|name| arm(&name)).transpose()?,
     };
     nothing_left(&map).map(|()| Expectation::Transition(expected))
 }
@@ -252,6 +258,10 @@ fn nothing_left(map: &Map<String, Json>) -> Result<(), String> {
 
 fn cause(name: &str) -> Result<Cause, String> {
     Cause::ALL.into_iter().find(|cause| cause.as_str() == name).ok_or_else(|| format!("there is no cause `{name}`"))
+}
+
+fn arm(name: &str) -> Result<Arm, String> {
+    Arm::ALL.into_iter().find(|arm| arm.as_str() == name).ok_or_else(|| format!("there is no arm `{name}`"))
 }
 
 fn instant(text: &str) -> Result<EventTime, String> {

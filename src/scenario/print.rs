@@ -2,12 +2,14 @@
 //!
 //! **Invariant:** parsing what is printed gives the page back.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde_json::Value as Json;
 
 use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Page, PageEvent, PageLadder, PageSegment, PageStage};
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Value};
-use crate::transition::Direction;
 
 impl Page {
     /// Writes the page, an entry a line; ends with a newline.
@@ -40,19 +42,20 @@ impl fmt::Display for PageSegment {
         if let Some(zone) = &self.timezone {
             write!(f, ", timezone: {zone}")?;
         }
-        write_rules(f, Some(&self.when), self.exit_when.as_deref(), self.min_stay.as_deref())?;
+        write_rules(f, Some(&self.when), self.exit_when.as_deref(), &self.options)?;
         f.write_str("}")
     }
 }
 
-fn write_rules(f: &mut fmt::Formatter<'_>, when: Option<&str>, exit_when: Option<&str>, min_stay: Option<&str>) -> fmt::Result {
+fn write_rules(f: &mut fmt::Formatter<'_>, when: Option<&str>, exit_when: Option<&str>, options: &BTreeMap<String, Json>) -> fmt::Result {
     if let Some(when) = when {
         write!(f, ", when: {}", quoted(when))?;
     }
     if let Some(exit_when) = exit_when {
         write!(f, ", exit_when: {}", quoted(exit_when))?;
     }
-    min_stay.map_or(Ok(()), |min_stay| write!(f, ", min_stay: {min_stay}"))
+    // JSON is YAML.
+    options.iter().try_for_each(|(name, value)| write!(f, ", {name}: {value}"))
 }
 
 impl fmt::Display for PageLadder {
@@ -68,7 +71,7 @@ impl fmt::Display for PageLadder {
 impl fmt::Display for PageStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{key: {}", self.key)?;
-        write_rules(f, self.when.as_deref(), self.exit_when.as_deref(), self.min_stay.as_deref())?;
+        write_rules(f, self.when.as_deref(), self.exit_when.as_deref(), &self.options)?;
         f.write_str("}")
     }
 }
@@ -118,15 +121,11 @@ impl fmt::Display for Expectation {
 
 impl fmt::Display for ExpectedTransition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let direction = match self.direction {
-            Direction::Entered => "entered",
-            Direction::Exited => "exited",
-        };
         write!(f, "{{at: {}, ", self.at)?;
         if self.customer.as_str() != DEFAULT_CUSTOMER {
             write!(f, "customer: {}, ", quoted(self.customer.as_str()))?;
         }
-        write!(f, "{direction}: {}", self.segment)?;
+        write!(f, "{}: {}", self.happening.as_str(), self.segment)?;
         if let Some(cause) = self.cause {
             write!(f, ", cause: {}", cause.as_str())?;
         }
@@ -146,6 +145,12 @@ impl fmt::Display for ExpectedTransition {
             Some(None) => f.write_str(", from: null")?,
             Some(Some(from)) => write!(f, ", from: {from}")?,
         }
+        if let Some(published) = self.published {
+            write!(f, ", published: {published}")?;
+        }
+        if let Some(arm) = self.arm {
+            write!(f, ", arm: {}", arm.as_str())?;
+        }
         f.write_str("}")
     }
 }
@@ -158,13 +163,13 @@ mod tests {
     fn a_printed_page_parses_back_to_itself() {
         let text = "name: it's a page
 lists: {staff: [a, b]}
-segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")', min_stay: 7d}]
+segments: [{key: s, timezone: Europe/Berlin, when: 'trait.x == \"it''s\"', exit_when: 'list(\"staff\")', min_stay: 7d, entry: at_most 2, experiment: {holdout: 50%, steps: [orders]}}]
 ladders: [{key: l, timezone: Europe/Berlin, stages: [{key: a, when: trait.a, exit_when: trait.b, min_stay: 7d}, {key: b}]}]
 events:
   - {at: 2026-01-01T10:00:00Z, customer: d, partition: 2, orders: {order_id: a, total: 25.5, products.category: [wine, null]}}
   - {at: 2026-01-01T10:00:00Z, identify: {x: true, y: [1, b], z: null}}
 until: 2026-01-02T00:00:00Z
-expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null}, {at: 2026-01-01T10:00:00Z, entered: b, from: a}, {never: t}]
+expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null, published: false, arm: control}, {at: 2026-01-01T10:00:00Z, entered: b, from: a}, {never: t}]
 ";
         let catalogue = Catalogue::segment_spec();
         let pages = super::super::parse(text, &catalogue).unwrap();

@@ -31,7 +31,7 @@ impl Page {
         Ok(Arc::new(plan::compile(&definitions, catalogue.clone(), lists)))
     }
 
-    /// The transitions that the events lead to, partition by partition, each in order.
+    /// The transitions and announcements that the events lead to, partition by partition, each in order.
     pub fn run(&self, plan: &Arc<Plan>) -> Vec<Outcome> {
         let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
         for event in &self.events {
@@ -54,5 +54,5 @@ fn finish(partition: &mut Partition, until: Option<EventTime>) -> Vec<Outcome> {
     let just_after = EventTime::from_millis(end.millis().saturating_add(1));
     while let Ok(true) = partition.fire_next(just_after, None, &mut nobody) {}
     partition.set_clock(end);
-    partition.take_transitions().iter().map(Outcome::from).collect()
+    partition.outputs().map(Outcome::from).collect()
 }

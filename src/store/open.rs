@@ -28,8 +28,10 @@ impl Store {
     /// A store without a format is one whose making was interrupted: nothing else was ever written to it.
     fn check_format(&self) -> Result<(), StoreError> {
         match self.meta(keys::FORMAT)?.as_deref() {
+            Some([FORMAT]) => Ok(()),
             None => self.db.put(keys::FORMAT, [FORMAT]).map_err(|e| self.error(e)),
-            Some([found]) if *found <= FORMAT => Ok(()),
+            // From now on it holds values that its own version cannot read.
+            Some([found]) if *found < FORMAT => self.db.put(keys::FORMAT, [FORMAT]).map_err(|e| self.error(e)),
             Some(found) => {
                 let found = found.first().copied().unwrap_or(u8::MAX);
                 Err(StoreError::Newer { path: self.path.clone(), found, known: FORMAT })

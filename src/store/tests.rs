@@ -167,6 +167,14 @@ fn a_newer_format_is_refused_and_left_as_it_is() {
     }
 }
 
+/// Its own version must not meet what we write.
+#[test]
+fn an_older_format_is_raised_by_opening_it() {
+    let dir = TempDir::new().unwrap();
+    open(dir.path()).db.put(keys::FORMAT, [1]).unwrap();
+    assert_eq!(open(dir.path()).db.get(keys::FORMAT).unwrap().unwrap(), [FORMAT]);
+}
+
 #[test]
 fn a_newer_format_with_more_column_families_is_refused_as_newer_not_as_damaged() {
     let dir = TempDir::new().unwrap();

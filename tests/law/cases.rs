@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use segmentd::event::Catalogue;
-use segmentd::scenario::Page;
+use segmentd::scenario::{Page, PageLadder, PageSegment};
 use segmentd::time::EventTime;
 
 use super::events::{self, Shape};
@@ -23,10 +23,20 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Rules, a history of that shape, and silence after it.
+/// Rules, a history of that shape, and silence after it. Nobody announces anything: to find every end takes long.
 pub fn case(shape: Shape) -> impl Strategy<Value = Case> {
+    case_of(rules::definitions(false), shape)
+}
+
+/// The same, with many ends that are announced.
+pub fn announcing(shape: Shape) -> impl Strategy<Value = Case> {
+    case_of(rules::definitions(true), shape)
+}
+
+/// The same with rules of one kind.
+pub fn case_of(definitions: impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)>, shape: Shape) -> impl Strategy<Value = Case> {
     let beginning = prop::sample::select(&events::BEGINNINGS[..]).prop_map(|text| EventTime::parse(text).unwrap());
-    (rules::definitions(), beginning, 1..=3usize).prop_flat_map(move |((segments, ladders), beginning, customers)| {
+    (definitions, beginning, 1..=3usize).prop_flat_map(move |((segments, ladders), beginning, customers)| {
         events::history(beginning, shape, customers).prop_map(move |events| {
             Case(Page {
                 name: "found by chance".into(),
@@ -62,7 +72,10 @@ fn many_cases_move_customers_on_ladders_that_keep_them() {
         let found = transitions(&rules_of(&page), &page, &catalogue, Ends::Ignored);
         moving += usize::from(found.iter().any(|outcome| outcome.from.is_some()));
         let mut free = page.clone();
-        free.ladders.iter_mut().flat_map(|ladder| &mut ladder.stages).for_each(|stage| (stage.exit_when, stage.min_stay) = (None, None));
+        free.ladders.iter_mut().flat_map(|ladder| &mut ladder.stages).for_each(|stage| {
+            stage.exit_when = None;
+            stage.options.remove("min_stay");
+        });
         keeping += usize::from(transitions(&rules_of(&free), &free, &catalogue, Ends::Ignored) != found);
     }
     assert!(moving > 40 && keeping > 30, "{moving} move, in {keeping} it matters that a stage keeps");

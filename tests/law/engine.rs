@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use segmentd::event::Catalogue;
-use segmentd::scenario::{Expectation, ExpectedTransition, Outcome, Page, differences};
+use segmentd::scenario::{Expectation, ExpectedTransition, Happening, Outcome, Page, differences};
 
 use super::cases;
 use super::events::Shape;
 use super::naive::{self, Ends, rules_of};
+use super::rules;
 use super::shrink::smallest;
 
 /// `PROPTEST_CASES` asks for other numbers.
@@ -33,7 +34,12 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_says_when_it_ends_by_itself(case in cases::case(Shape { events: 9, ..Shape::DENSE })) {
+    fn it_does_for_sequences(case in cases::case_of(rules::sequences(), Shape::DENSE)) {
+        check(&case.0, Ends::Found)?;
+    }
+
+    #[test]
+    fn an_entry_says_when_it_ends_by_itself(case in cases::announcing(Shape { events: 9, ..Shape::DENSE })) {
         check(&case.0, Ends::Found)?;
     }
 }
@@ -72,6 +78,7 @@ fn difference(page: &Page, ends: Ends, catalogue: &Arc<Catalogue>) -> Option<Vec
 
 fn expectation(outcome: &Outcome, ends: Ends) -> Expectation {
     let all = outcome.as_expectation();
-    let valid_until = all.valid_until.filter(|_| ends == Ends::Found);
-    Expectation::Transition(ExpectedTransition { valid_until, from: Some(outcome.from.clone()), ..all })
+    let valid_until = all.valid_until.filter(|_| ends == Ends::Found || outcome.happening == Happening::Expiring);
+    let from = Some(outcome.from.clone()).filter(|_| outcome.happening != Happening::Expiring);
+    Expectation::Transition(ExpectedTransition { valid_until, from, published: Some(outcome.published), ..all })
 }

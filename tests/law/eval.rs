@@ -43,7 +43,7 @@ impl View<'_> {
         self.value(rule, None).is_true()
     }
 
-    fn value(&self, expr: &Expr, row: Option<&Row>) -> Scalar {
+    pub(super) fn value(&self, expr: &Expr, row: Option<&Row>) -> Scalar {
         let value = |e: &Expr| self.value(e, row);
         let holds = |e: &Expr| value(e).is_true();
         match &expr.kind {
@@ -71,7 +71,8 @@ impl View<'_> {
             ExprKind::Segment { key, last } => Scalar::Bool(self.was_member(&key.text, last.map(|span| span.millis()))),
             ExprKind::List(name) => Scalar::Bool(self.lists.contains(name.text.as_str())),
             ExprKind::Returned { stream, after, within } => Scalar::Bool(self.returned(stream, after.millis(), within.millis())),
-            ExprKind::Sequence(_) | ExprKind::Top { .. } => panic!("not evaluated yet"),
+            ExprKind::Sequence(sequence) => Scalar::Bool(self.sequence(sequence)),
+            ExprKind::Top { .. } => panic!("not evaluated yet"),
         }
     }
 
@@ -121,7 +122,7 @@ impl View<'_> {
         rows.iter().filter(|row| self.in_window(&selection.window, row.time) && passes(row)).collect()
     }
 
-    fn rows(&self, stream: &Name) -> Rc<Vec<Row>> {
+    pub(super) fn rows(&self, stream: &Name) -> Rc<Vec<Row>> {
         self.history.rows(self.catalogue.find(&stream.text).unwrap(), self.catalogue)
     }
 

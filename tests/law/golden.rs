@@ -52,7 +52,7 @@ fn golden_line(line: &Json) -> String {
 }
 
 fn found_line(o: &Outcome) -> String {
-    format!("{} {} {} {} {} {}", o.at, o.direction.as_str(), o.segment, o.sequence, o.entry, o.cause.as_str())
+    format!("{} {} {} {} {} {}", o.at, o.happening.as_str(), o.segment, o.sequence, o.entry, o.cause.as_str())
 }
 
 /// A record as the fields that the golden segments look at; with its own small reading of JSON, apart from the decoder.

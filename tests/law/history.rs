@@ -18,6 +18,8 @@ use super::value::{Scalar, exact};
 /// An event as filters and aggregates see it.
 pub struct Row {
     pub time: i64,
+    /// Place among all of the customer's accepted events.
+    pub arrival: i64,
     pub fields: BTreeMap<String, Scalar>,
 }
 
@@ -94,7 +96,7 @@ impl History {
             let redeemed = marked || text_of(fact, "coupon").is_some_and(|coupon| !coupon.is_empty());
             fields.insert(StreamDefinition::REDEEMED.into(), Scalar::Bool(redeemed));
         }
-        Some(Row { time: fact.at.millis(), fields })
+        Some(Row { time: fact.at.millis(), arrival: place as i64, fields })
     }
 
     /// The value of a trait: highest event time, later arrival on a tie, null included.

@@ -10,14 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use segmentd::event::Catalogue;
 use segmentd::event::streams::StreamRole;
+use segmentd::experiment::Arm;
 use segmentd::id::{CustomerId, SegmentKey};
 use segmentd::rule::ast::Expr;
-use segmentd::scenario::{Outcome, Page, PageEvent, PageSegment, PageStage};
+use segmentd::scenario::{Happening, Outcome, Page, PageEvent, PageSegment, PageStage};
 use segmentd::time::{EventTime, Span};
-use segmentd::transition::{Cause, Direction};
+use segmentd::transition::Cause;
+use serde_json::Value as Json;
 
 use super::eval::{Memberships, View};
 use super::history::History;
+use super::publication::{self, Publication};
 use super::survey::Survey;
 
 const DAY: i64 = 86_400_000;
@@ -33,20 +36,21 @@ pub struct Rule {
     pub min_stay: Option<i64>,
     /// Of a stage: its ladder, and the stage above it.
     pub ladder: Option<(String, Option<String>)>,
+    pub publication: Publication,
 }
 
 /// A page's segments and stages, parsed, in order of definition.
 pub fn rules_of(page: &Page) -> Vec<Rule> {
     let zone = |name: &Option<String>| name.as_deref().map_or(TimeZone::UTC, |name| TimeZone::get(name).unwrap());
     let mut rules: Vec<Rule> = Vec::new();
-    for PageSegment { key, timezone, when, exit_when, min_stay } in &page.segments {
-        rules.push(rule(key, zone(timezone), when, exit_when.as_deref(), min_stay.as_deref()));
+    for PageSegment { key, timezone, when, exit_when, options } in &page.segments {
+        rules.push(rule(key, zone(timezone), when, exit_when.as_deref(), options));
     }
     for ladder in &page.ladders {
         let mut above = None;
-        for PageStage { key, when, exit_when, min_stay } in &ladder.stages {
+        for PageStage { key, when, exit_when, options } in &ladder.stages {
             let when = when.as_deref().unwrap_or("true");
-            let stage = rule(key, zone(&ladder.timezone), when, exit_when.as_deref(), min_stay.as_deref());
+            let stage = rule(key, zone(&ladder.timezone), when, exit_when.as_deref(), options);
             rules.push(Rule { ladder: Some((ladder.key.to_string(), above)), ..stage });
             above = Some(key.to_string());
         }
@@ -60,10 +64,11 @@ impl Rule {
     }
 }
 
-fn rule(key: &SegmentKey, zone: TimeZone, when: &str, exit_when: Option<&str>, min_stay: Option<&str>) -> Rule {
+fn rule(key: &SegmentKey, zone: TimeZone, when: &str, exit_when: Option<&str>, options: &BTreeMap<String, Json>) -> Rule {
     let parse = |text: &str| segmentd::rule::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
-    let min_stay = min_stay.map(|text| Span::parse(text).unwrap().millis());
-    Rule { key: key.to_string(), zone, when: parse(when), exit_when: exit_when.map(parse), min_stay, ladder: None }
+    let min_stay = options.get("min_stay").map(|text| Span::parse(text.as_str().unwrap()).unwrap().millis());
+    let publication = publication::of(key.as_str(), options);
+    Rule { key: key.to_string(), zone, when: parse(when), exit_when: exit_when.map(parse), min_stay, ladder: None, publication }
 }
 
 /// What is the same for every customer.
@@ -74,6 +79,8 @@ pub struct World<'a> {
     survey: Survey,
     page: &'a Page,
     ends: Ends,
+    /// Whether ends are announced.
+    announces: bool,
 }
 
 #[derive(Clone)]
@@ -82,6 +89,14 @@ struct Customer {
     lists: BTreeSet<String>,
     history: History,
     memberships: Memberships,
+    /// By segment: every entry with whether the policy let it through.
+    entries: BTreeMap<String, Vec<(i64, bool)>>,
+    /// By segment: when the membership ends by itself, as of the last event or entry.
+    ends: BTreeMap<String, Option<EventTime>>,
+    /// By segment: the transition that began the membership, and its end, that were announced last.
+    announced: BTreeMap<String, (u64, i64)>,
+    /// When the next announcement is due.
+    next_announcement: Option<i64>,
     /// Everything up to and including this instant has been decided.
     decided_to: i64,
 }
@@ -100,7 +115,7 @@ pub enum Ends {
 
 /// The transitions of a page, each partition's in order.
 pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends };
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends, announces: true };
     let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
     let mut out = Vec::new();
     for event in &page.events {
@@ -166,7 +181,17 @@ fn cause_of(role: StreamRole) -> Cause {
 impl Customer {
     fn new(id: &CustomerId, world: &World, clock: i64) -> Customer {
         let lists = world.page.lists.iter().filter(|(_, ids)| ids.contains(id)).map(|(key, _)| key.to_string()).collect();
-        Customer { id: id.clone(), lists, history: History::default(), memberships: Memberships::new(), decided_to: clock }
+        Customer {
+            id: id.clone(),
+            lists,
+            history: History::default(),
+            memberships: Memberships::new(),
+            entries: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            announced: BTreeMap::new(),
+            next_announcement: None,
+            decided_to: clock,
+        }
     }
 
     /// Evaluates every rule at `now` and writes down what changed.
@@ -195,7 +220,67 @@ impl Customer {
         }
         self.decided_to = now;
         if world.ends == Ends::Found {
-            out[first..].iter_mut().filter(|o| o.direction == Direction::Entered).for_each(|o| o.valid_until = self.end_of(o, world));
+            let entered = out[first..].iter_mut().filter(|o| o.happening == Happening::Entered);
+            entered.for_each(|o| o.valid_until = self.end_of(o.segment.as_str(), world));
+        }
+        if world.announces {
+            self.find_ends(cause, &out[first..], world);
+            self.announce(now, cause, world, out);
+        }
+    }
+
+    /// Notes an entry, and whether its policy lets it through.
+    fn lets_through(&mut self, rule: &Rule, now: i64) -> bool {
+        let before = self.entries.entry(rule.key.clone()).or_default();
+        let through = rule.publication.lets_through(now, before);
+        before.push((now, through));
+        through
+    }
+
+    /// Time alone moves no end that it was foreseen to bring.
+    fn find_ends(&mut self, cause: Cause, changes: &[Outcome], world: &World) {
+        for rule in world.rules.iter().filter(|rule| rule.publication.expiring.is_some()) {
+            if cause != Cause::Time || changes.iter().any(|change| change.segment.as_str() == rule.key) {
+                let member = self.memberships.get(&rule.key).is_some_and(|m| m.member);
+                let end = if member { self.end_of(&rule.key, world) } else { None };
+                self.ends.insert(rule.key.clone(), end);
+            }
+        }
+    }
+
+    /// Announces the ends that are near, in order of definition, and notes when the next will be.
+    fn announce(&mut self, now: i64, cause: Cause, world: &World, out: &mut Vec<Outcome>) {
+        self.next_announcement = None;
+        let stages = world.page.ladders.iter().flat_map(|ladder| &ladder.stages).map(|stage| &stage.key);
+        for key in world.page.segments.iter().map(|segment| &segment.key).chain(stages).map(SegmentKey::as_str) {
+            let rule = world.rules.iter().find(|rule| rule.key == key).unwrap();
+            let membership = self.memberships.get(key).filter(|m| m.member).map(|m| (m.sequence, m.entry));
+            let (Some(before), Some((sequence, entry))) = (rule.publication.expiring, membership) else { continue };
+            let Some(end) = self.ends[key] else { continue };
+            let told = (sequence, end.millis());
+            if self.announced.get(key) == Some(&told) {
+                continue;
+            }
+            let due = end.millis() - before;
+            if due > now {
+                self.next_announcement = Some(self.next_announcement.unwrap_or(due).min(due));
+                continue;
+            }
+            self.announced.insert(key.to_owned(), told);
+            let arm = rule.publication.arm(&self.id);
+            out.push(Outcome {
+                customer: self.id.clone(),
+                segment: key.into(),
+                happening: Happening::Expiring,
+                at: EventTime::from_millis(now),
+                sequence,
+                entry,
+                cause,
+                valid_until: Some(end),
+                from: None,
+                published: arm != Some(Arm::Control),
+                arm,
+            });
         }
     }
 
@@ -204,24 +289,27 @@ impl Customer {
         let membership = self.memberships.entry(rule.key.clone()).or_default();
         membership.member = !membership.member;
         membership.sequence += 1;
-        let direction = if membership.member { Direction::Entered } else { Direction::Exited };
-        match direction {
-            Direction::Entered => {
-                membership.entry += 1;
-                membership.entered_at = now;
-            }
-            Direction::Exited => membership.left.push(now),
+        let is = membership.member;
+        if is {
+            membership.entry += 1;
+            membership.entered_at = now;
+        } else {
+            membership.left.push(now);
         }
+        let (sequence, entry) = (membership.sequence, membership.entry);
+        let arm = rule.publication.arm(&self.id);
         out.push(Outcome {
             customer: self.id.clone(),
             segment: rule.key.as_str().into(),
-            direction,
+            happening: if is { Happening::Entered } else { Happening::Exited },
             at: EventTime::from_millis(now),
-            sequence: membership.sequence,
-            entry: membership.entry,
+            sequence,
+            entry,
             cause,
             valid_until: None,
             from: from.map(|from| from.key.as_str().into()),
+            published: is && self.lets_through(rule, now) && arm != Some(Arm::Control),
+            arm,
         });
     }
 
@@ -262,17 +350,18 @@ impl Customer {
         let boundaries = survey.calendars.iter().map(|calendar| calendar.bounds(self.decided_to).1);
         let stays = world.rules.iter().filter_map(|rule| Some((self.memberships.get(&rule.key)?, rule.min_stay?)));
         let released = stays.filter(|(m, _)| m.member).map(|(m, stay)| m.entered_at + stay);
-        leaves.chain(days).chain(forgotten).chain(boundaries).chain(released).filter(|due| *due > self.decided_to).min()
+        let due = leaves.chain(days).chain(forgotten).chain(boundaries).chain(released).chain(self.next_announcement);
+        due.filter(|due| *due > self.decided_to).min()
     }
 
-    /// When the membership that has just begun ends, if nothing more happens.
-    fn end_of(&self, entry: &Outcome, world: &World) -> Option<EventTime> {
-        let mut future = self.clone();
+    /// When the membership ends, if nothing more happens.
+    fn end_of(&self, segment: &str, world: &World) -> Option<EventTime> {
+        let mut future = Customer { next_announcement: None, ..self.clone() };
         let mut ignored = Vec::new();
-        let quiet = World { ends: Ends::Ignored, survey: Survey::of(&world.rules), rules: world.rules.clone(), ..*world };
+        let quiet = World { ends: Ends::Ignored, announces: false, survey: Survey::of(&world.rules), rules: world.rules.clone(), ..*world };
         while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
-            if !future.memberships[entry.segment.as_str()].member {
+            if !future.memberships[segment].member {
                 return Some(EventTime::from_millis(due));
             }
         }

@@ -15,9 +15,8 @@ use segmentd::engine::Partition;
 use segmentd::event::Catalogue;
 use segmentd::id::CustomerId;
 use segmentd::plan::Plan;
-use segmentd::scenario::{Outcome, Page, PageSegment};
+use segmentd::scenario::{Happening, Outcome, Page, PageSegment};
 use segmentd::time::EventTime;
-use segmentd::transition::Direction;
 
 use super::cases;
 use super::engine::{CASES, config};
@@ -49,7 +48,7 @@ fn check(page: &Page, at: f64, later: f64) -> Result<(), TestCaseError> {
 }
 
 fn without_paths(page: &Page) -> Page {
-    let free = |segment: &PageSegment| PageSegment { exit_when: None, min_stay: None, ..segment.clone() };
+    let free = |segment: &PageSegment| PageSegment { exit_when: None, options: BTreeMap::new(), ..segment.clone() };
     let mut segments: Vec<_> =
         page.segments.iter().map(free).filter(|s| !(s.when.contains("segment(") && s.when.contains("last"))).collect();
     loop {
@@ -98,7 +97,7 @@ fn is_alone(segment: &PageSegment) -> bool {
 fn members(outcomes: &[Outcome]) -> BTreeMap<(String, String), bool> {
     let mut members = BTreeMap::new();
     for outcome in outcomes {
-        let is = outcome.direction == Direction::Entered;
+        let is = outcome.happening == Happening::Entered;
         let was = members.insert((outcome.customer.to_string(), outcome.segment.to_string()), is);
         assert_eq!(was.unwrap_or(false), !is, "transitions alternate");
     }
@@ -134,7 +133,7 @@ fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, at: f64, later: f64) 
     let end = page.until.map_or(partition.clock(), |until| until.max(partition.clock()));
     let just_after = EventTime::from_millis(end.millis() + 1);
     while partition.fire_next(just_after, None, &mut |customer| read(new, &stored, customer)).unwrap() {}
-    out.extend(partition.take_transitions().iter().map(Outcome::from));
+    out.extend(partition.outputs().map(Outcome::from));
     out
 }
 

@@ -19,6 +19,7 @@ use segmentd::transition::Cause;
 use super::cases;
 use super::engine::{CASES, config};
 use super::events::Shape;
+use super::rules;
 use super::shrink::smallest;
 
 /// What a store holds: values by key.
@@ -28,7 +29,16 @@ proptest! {
     #![proptest_config(config(CASES / 4))]
 
     #[test]
-    fn a_partition_that_forgets_after_every_event_decides_the_same(case in cases::case(Shape::SPARSE)) {
+    fn a_partition_that_forgets_after_every_event_decides_the_same(case in cases::announcing(Shape::SPARSE)) {
+        check(&case.0)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(CASES / 4))]
+
+    #[test]
+    fn it_does_for_sequences(case in cases::case_of(rules::sequences(), Shape::DENSE)) {
         check(&case.0)?;
     }
 }
@@ -113,7 +123,7 @@ fn forgetful(page: &Page, plan: &Arc<Plan>) -> Vec<Outcome> {
     let end = EventTime::from_millis(page.until.map_or(clock, |until| until.max(clock)).millis() + 1);
     let mut partition = revived(plan, clock, &stored);
     while partition.fire_next(end, None, &mut |customer| read(plan, &stored, customer)).unwrap() {}
-    out.extend(partition.take_transitions().iter().map(Outcome::from));
+    out.extend(partition.outputs().map(Outcome::from));
     out
 }
 
@@ -137,7 +147,7 @@ pub fn read(plan: &Plan, stored: &Stored, customer: &CustomerId) -> Result<Optio
 }
 
 pub fn settle(partition: &mut Partition, plan: &Plan, stored: &mut Stored, out: &mut Vec<Outcome>) {
-    out.extend(partition.take_transitions().iter().map(Outcome::from));
+    out.extend(partition.outputs().map(Outcome::from));
     for slot in partition.changed().to_vec() {
         let resident = partition.resident_mut(slot);
         let armed = resident.armed;

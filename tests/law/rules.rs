@@ -3,9 +3,12 @@
 //!
 //! **Invariant:** every text passes the checker (a case with one that does not is an error, not a silent pass).
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use segmentd::event::Catalogue;
 use segmentd::scenario::{Page, PageLadder, PageSegment, PageStage};
+use serde_json::{Value as Json, json};
 
 /// Zones whose clocks change at midnight, skip a day, or are off by half an hour.
 const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Pacific/Apia", "Africa/Cairo"];
@@ -17,11 +20,13 @@ fn one_of(texts: &'static [&'static str]) -> Text {
 }
 
 /// One to six segments and stages that refer to each other without a cycle: each to those of a smaller place. Segments
-/// come in any order of definition; of the stages of a ladder the last one has no rule.
-pub fn definitions() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+/// come in any order of definition; of the stages of a ladder the last one has no rule. Some announce their ends, or
+/// none does.
+pub fn definitions(announcing: bool) -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
     let zones = [zone(), zone()];
     let places = prop::collection::vec(prop_oneof![2 => Just(None), 4 => Just(Some(0)), 1 => Just(Some(1))], 1..=6usize);
-    let definitions = places.prop_flat_map(|places| places.into_iter().enumerate().map(|(i, l)| definition(i, l)).collect::<Vec<_>>());
+    let definitions =
+        places.prop_flat_map(move |places| places.into_iter().enumerate().map(|(i, l)| definition(i, l, announcing)).collect::<Vec<_>>());
     let reachable = |(segments, ladders): &(Vec<PageSegment>, Vec<PageLadder>)| {
         let page = Page { segments: segments.clone(), ladders: ladders.clone(), ..EMPTY };
         !page.definitions(&Catalogue::segment_spec()).diagnostics.iter().any(|found| found.code == "hidden-stage")
@@ -29,6 +34,21 @@ pub fn definitions() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>
     let sorted = (definitions, zones).prop_map(|(definitions, zones)| sorted(definitions, zones));
     let shuffled = sorted.prop_flat_map(|(segments, ladders)| (Just(segments).prop_shuffle(), Just(ladders)));
     shuffled.prop_filter("a stage that nobody reaches is refused", reachable)
+}
+
+/// One to three segments over sequences alone.
+pub fn sequences() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+    let segment = |place: usize| {
+        (sequence(), prop::bool::weighted(0.2)).prop_map(move |(sequence, negated)| PageSegment {
+            key: format!("s{place}").as_str().into(),
+            timezone: None,
+            when: if negated { format!("not {sequence}") } else { sequence },
+            exit_when: None,
+            options: BTreeMap::new(),
+        })
+    };
+    let segments = (1..=3usize).prop_flat_map(move |count| (0..count).map(segment).collect::<Vec<_>>());
+    segments.prop_map(|segments| (segments, Vec::new()))
 }
 
 const EMPTY: Page = Page {
@@ -46,12 +66,25 @@ fn zone() -> impl Strategy<Value = Option<String>> {
 }
 
 /// A segment, or a stage of one of two ladders.
-fn definition(place: usize, ladder: Option<usize>) -> impl Strategy<Value = (Option<usize>, PageSegment)> {
+fn definition(place: usize, ladder: Option<usize>, announcing: bool) -> impl Strategy<Value = (Option<usize>, PageSegment)> {
     let (exits, stay) = if ladder.is_some() { (0.4, 0.35) } else { (0.2, 0.25) };
-    let (exit_when, min_stay) = (prop::option::weighted(exits, rule(place)), prop::option::weighted(stay, span()));
-    (zone(), rule(place), exit_when, min_stay).prop_map(move |(timezone, when, exit_when, min_stay)| {
+    let (exit_when, options) = (prop::option::weighted(exits, rule(place)), options(announcing, stay));
+    (zone(), rule(place), exit_when, options).prop_map(move |(timezone, when, exit_when, options)| {
         let key = format!("s{place}").as_str().into();
-        (ladder, PageSegment { key, timezone, when, exit_when, min_stay })
+        (ladder, PageSegment { key, timezone, when, exit_when, options })
+    })
+}
+
+/// What is told of a segment, and how long it keeps its members, with that probability.
+fn options(announcing: bool, stay: f64) -> impl Strategy<Value = BTreeMap<String, Json>> {
+    let entry = prop::sample::select(&["always", "once", "at_most 2", "after 1d", "after 36h"][..]).prop_map(Json::from);
+    let experiment = prop::sample::select(&["a", "b"][..]).prop_map(|salt| json!({"holdout": "50%", "salt": salt}));
+    let expiring = if announcing { prop::option::of(span().prop_map(Json::from)).boxed() } else { Just(None).boxed() };
+    let min_stay = prop::option::weighted(stay, span().prop_map(Json::from));
+    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment), expiring, min_stay);
+    each.prop_map(|(entry, experiment, expiring, min_stay)| {
+        let named = [("entry", entry), ("experiment", experiment), ("expiring", expiring), ("min_stay", min_stay)];
+        named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     })
 }
 
@@ -68,7 +101,7 @@ fn sorted(definitions: Vec<(Option<usize>, PageSegment)>, zones: [Option<String>
 
 /// The last one takes everybody.
 fn stages(segments: Vec<PageSegment>) -> Vec<PageStage> {
-    let stage = |PageSegment { key, when, exit_when, min_stay, .. }| PageStage { key, when: Some(when), exit_when, min_stay };
+    let stage = |PageSegment { key, when, exit_when, options, .. }| PageStage { key, when: Some(when), exit_when, options };
     let mut stages: Vec<PageStage> = segments.into_iter().map(stage).collect();
     end(&mut stages);
     stages
@@ -115,6 +148,7 @@ fn predicate() -> Text {
         3 => quantified(),
         2 => (one_of(&["orders", "product_views", "refunds"]), span(), span()).prop_map(|(s, g, w)| format!("returned({s} after {g} within {w})")),
         2 => about_traits(),
+        3 => sequence(),
         1 => one_of(&["list(\"staff\")", "not list(\"staff\")"]),
     ]
     .boxed()
@@ -203,6 +237,60 @@ fn filter() -> Text {
 
 fn quantified() -> Text {
     (one_of(&["every", "any", "none"]), orders(""), filter()).prop_map(|(q, s, f)| format!("{q}({s}: {f})")).boxed()
+}
+
+/// Two to four steps over streams whose events meet at the same instants.
+fn sequence() -> Text {
+    let last = prop_oneof![1 => Just(String::new()), 2 => span().prop_map(|w| format!(" last {w}"))];
+    prop_oneof![4 => one_of(&["orders", "coupons", "refunds"]), 1 => one_of(&["cancellations", "product_views"])]
+        .prop_flat_map(|first| (1..=3usize).prop_flat_map(move |count| (start(&first), vec![later_step(&first); count])))
+        .prop_flat_map(move |(first, later)| last.clone().prop_map(move |last| format!("sequence({first}{}{last})", later.concat())))
+        .boxed()
+}
+
+fn start(stream: &str) -> Text {
+    let stream = stream.to_string();
+    let same = prop_oneof![6 => Just(String::new()), 1 => Just(" same total".to_string())];
+    (condition_of(&stream), same)
+        .prop_map(move |(filter, same)| format!("{stream}{filter}{}", if stream == "orders" { &same } else { "" }))
+        .boxed()
+}
+
+fn later_step(first: &str) -> Text {
+    let first = first.to_string();
+    let no = prop_oneof![2 => Just(""), 1 => Just("no ")];
+    let within = prop_oneof![1 => Just(String::new()), 1 => span().prop_map(|w| format!(" within {w}"))];
+    let stream = one_of(&["orders", "orders", "coupons", "refunds", "cancellations", "product_views"]);
+    (stream, no, within)
+        .prop_flat_map(move |(stream, no, within)| {
+            (condition_of(&stream), same_of(&first, &stream))
+                .prop_map(move |(filter, same)| format!(" then {no}{stream}{filter}{same}{within}"))
+        })
+        .boxed()
+}
+
+fn condition_of(stream: &str) -> Text {
+    let some = match stream {
+        "orders" => filter(),
+        "refunds" | "cancellations" => one_of(&["order_id is not null", "total is null"]),
+        "coupons" => one_of(&["discount > 5", "order_id is null"]),
+        _ => one_of(&["price > 5", "not price > 5"]),
+    };
+    prop_oneof![2 => Just(String::new()), 1 => some.prop_map(|f| format!(" where {f}"))].boxed()
+}
+
+/// A field that both streams have, or none.
+fn same_of(first: &str, stream: &str) -> Text {
+    let fields = |stream: &str| match stream {
+        "orders" => vec!["order_id", "total", "coupon", "redeemed"],
+        "refunds" | "cancellations" => vec!["order_id", "total"],
+        "coupons" => vec!["order_id", "discount"],
+        _ => vec!["price", "coupon"],
+    };
+    let common: Vec<&str> =
+        fields(first).into_iter().filter(|field| fields(stream).contains(field) && (*field != "redeemed" || first == stream)).collect();
+    let some = if common.is_empty() { vec![String::new()] } else { common.iter().map(|field| format!(" same {field}")).collect() };
+    prop_oneof![1 => Just(String::new()), 1 => prop::sample::select(some)].boxed()
 }
 
 fn textual() -> Text {

@@ -3,9 +3,12 @@
 //!
 //! **Invariant:** whatever is returned fails; nothing that can be left out of it alone still fails.
 
+use std::collections::BTreeMap;
+
 use segmentd::rule::ast::{Expr, ExprKind};
 use segmentd::rule::parse;
 use segmentd::scenario::{Page, PageSegment, PageStage};
+use serde_json::Value as Json;
 
 use super::rules::end;
 
@@ -85,19 +88,26 @@ fn simpler_stages(page: &Page) -> impl Iterator<Item = Page> {
 fn simpler_stage(stage: &PageStage) -> Vec<PageStage> {
     let whens = stage.when.iter().flat_map(|when| parts(when)).map(|when| PageStage { when: Some(when), ..stage.clone() });
     let exits = stage.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageStage { exit_when: Some(exit), ..stage.clone() });
-    let bare = [PageStage { exit_when: None, ..stage.clone() }, PageStage { min_stay: None, ..stage.clone() }];
-    bare.into_iter().filter(|bare| bare != stage).chain(whens).chain(exits).collect()
+    let bare = [PageStage { exit_when: None, ..stage.clone() }].into_iter();
+    let fewer = fewer(&stage.options).map(|options| PageStage { options, ..stage.clone() });
+    bare.chain(fewer).filter(|bare| bare != stage).chain(whens).chain(exits).collect()
+}
+
+/// The options without one of them.
+fn fewer(options: &BTreeMap<String, Json>) -> impl Iterator<Item = BTreeMap<String, Json>> {
+    options.keys().map(|name| {
+        let mut fewer = options.clone();
+        fewer.remove(name);
+        fewer
+    })
 }
 
 fn simpler(segment: &PageSegment) -> Vec<PageSegment> {
     let whens = parts(&segment.when).into_iter().map(|when| PageSegment { when, ..segment.clone() });
     let exits = segment.exit_when.iter().flat_map(|exit| parts(exit)).map(|exit| PageSegment { exit_when: Some(exit), ..segment.clone() });
-    let bare = [
-        PageSegment { exit_when: None, ..segment.clone() },
-        PageSegment { min_stay: None, ..segment.clone() },
-        PageSegment { timezone: None, ..segment.clone() },
-    ];
-    bare.into_iter().filter(|bare| bare != segment).chain(whens).chain(exits).collect()
+    let bare = [PageSegment { exit_when: None, ..segment.clone() }, PageSegment { timezone: None, ..segment.clone() }];
+    let fewer = fewer(&segment.options).map(|options| PageSegment { options, ..segment.clone() });
+    bare.into_iter().chain(fewer).filter(|bare| bare != segment).chain(whens).chain(exits).collect()
 }
 
 /// The rule with one of its parts in its place, or without its first filter.

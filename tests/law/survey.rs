@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use segmentd::event::streams::StreamDefinition;
-use segmentd::rule::ast::{Expr, ExprKind, Function, Selection, Window};
-use segmentd::time::CalendarUnit;
+use segmentd::rule::ast::{Expr, ExprKind, Function, Selection, Sequence, Step, Window};
+use segmentd::time::{CalendarUnit, Span};
 
 use super::calendar::Calendar;
 use super::naive::Rule;
@@ -64,9 +64,32 @@ impl Survey {
                 self.remembered.insert(stream.text.to_string());
                 self.bounded(&stream.text, &[within.millis()]);
             }
+            ExprKind::Sequence(sequence) => self.sequence(sequence),
             ExprKind::Segment { last: Some(span), .. } => self.last_spans.push(span.millis()),
             ExprKind::Trait(_) => drop(self.remembered.insert("traits".into())),
             _ => {}
+        }
+    }
+
+    /// A match is completed by an event, or so long after it as the last steps ask for silence; and so long after that it
+    /// no longer counts.
+    fn sequence(&mut self, sequence: &Sequence) {
+        let silence =
+            |steps: &[Step]| steps.iter().rev().take_while(|step| step.absent).filter_map(|step| step.within).map(Span::millis).sum();
+        let (silence, last): (i64, i64) = (silence(&sequence.steps), sequence.last.map_or(0, Span::millis));
+        self.spans.extend([silence, silence + last]);
+        for (place, step) in sequence.steps.iter().enumerate() {
+            self.remembered.insert(step.stream.text.to_string());
+            step.filter.iter().for_each(|filter| self.filter(filter));
+            if step.same.as_ref().is_some_and(|name| name.text == StreamDefinition::REDEEMED) {
+                self.remembered.insert("coupons".into());
+            }
+            // Semantics §6, "Reach of a sequence".
+            let later = &sequence.steps[place + usize::from(!step.absent)..];
+            if sequence.last.is_some() && later.iter().all(|step| step.absent || step.within.is_some()) {
+                let within: i64 = later.iter().filter_map(|step| step.within).map(Span::millis).sum();
+                self.retain(&step.stream.text, last + within);
+            }
         }
     }
 

@@ -153,23 +153,31 @@ impl Writer {
     }
 }
 
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a> {
+    version: u8,
+    rest: &'a [u8],
+}
 
 type Read<T> = Result<T, FormatError>;
 
 impl<'a> Reader<'a> {
-    /// Of a value whose version is known.
+    /// Of a value whose version is known; older ones are read as they were written.
     pub(super) fn new(value: &'a [u8]) -> Read<Reader<'a>> {
         match value.split_first() {
-            Some((&VERSION, rest)) => Ok(Reader(rest)),
-            Some((version, _)) => Err(FormatError::Newer(*version)),
-            None => Err(FormatError::Damaged),
+            Some((0, _)) | None => Err(FormatError::Damaged),
+            Some((&version, rest)) if version <= VERSION => Ok(Reader { version, rest }),
+            Some((&version, _)) => Err(FormatError::Newer(version)),
         }
     }
 
+    /// The format in which the value was written.
+    pub(super) fn version(&self) -> u8 {
+        self.version
+    }
+
     pub(super) fn byte(&mut self) -> Read<u8> {
-        let (byte, rest) = self.0.split_first().ok_or(FormatError::Damaged)?;
-        self.0 = rest;
+        let (byte, rest) = self.rest.split_first().ok_or(FormatError::Damaged)?;
+        self.rest = rest;
         Ok(*byte)
     }
 
@@ -270,8 +278,8 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: usize) -> Read<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(FormatError::Damaged)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(FormatError::Damaged)?;
+        self.rest = rest;
         Ok(taken)
     }
 

@@ -18,6 +18,8 @@ const REFUNDED_WHOLE: u8 = 4;
 /// The order id is the event id, as the Segment Spec has it.
 const ORDER_IS_ID: u8 = 8;
 const HAS_ORDER: u8 = 16;
+/// Not the first of its instant among the streams that sequences name: its number follows. Since version 2.
+const ARRIVED_AFTER: u8 = 32;
 
 /// Hashes of the names of the fields that rows hold, in order.
 pub(super) struct Columns(Vec<u64>);
@@ -63,11 +65,15 @@ fn write_row(w: &mut Writer, row: &Row) {
             | flag(refund.is_some(), REFUNDED)
             | flag(refund.is_some_and(|r| r.whole), REFUNDED_WHOLE)
             | flag(order_is_id, ORDER_IS_ID)
-            | flag(!order_is_id && row.order != 0, HAS_ORDER),
+            | flag(!order_is_id && row.order != 0, HAS_ORDER)
+            | flag(row.arrival != 0, ARRIVED_AFTER),
     );
     w.fixed(row.id);
     if !order_is_id && row.order != 0 {
         w.fixed(row.order);
+    }
+    if row.arrival != 0 {
+        w.varint(u64::from(row.arrival));
     }
     if let Some(refund) = refund {
         w.number(&refund.amount);
@@ -102,10 +108,12 @@ fn read_row(r: &mut Reader<'_>, columns: &Columns, time: EventTime, sources: &[O
         HAS_ORDER => r.fixed()?,
         _ => 0,
     };
+    let arrival = if flags & ARRIVED_AFTER != 0 { u32::try_from(r.varint()?).map_err(|_| FormatError::Damaged)? } else { 0 };
     let amount = if flags & REFUNDED != 0 { Some(r.number()?) } else { None };
     let refund = |amount: Number| Box::new(Refund { amount, whole: flags & REFUNDED_WHOLE != 0 });
     let stored: Result<Vec<Value>, FormatError> = columns.0.iter().map(|_| r.value()).collect();
     let stored = stored?;
     let cells = sources.iter().map(|source| source.map_or(Value::Null, |at| stored[at].clone())).collect();
-    Ok(Row { time, id, order, cells, redeemed: flags & REDEEMED != 0, refund: amount.map(refund), conditions: Conditions::None })
+    let redeemed = flags & REDEEMED != 0;
+    Ok(Row { time, id, order, arrival, cells, redeemed, refund: amount.map(refund), conditions: Conditions::None })
 }

@@ -1,4 +1,5 @@
-//! What goes out, as bytes: transitions and moves as NDJSON lines and as `track` records, memberships, dead letters.
+//! What goes out, as bytes: transitions, moves and announcements as NDJSON lines and as `track` records, memberships,
+//! dead letters.
 //!
 //! Written straight into a buffer: a tree of values for each transition would cost more than deciding it.
 //!
@@ -10,21 +11,29 @@ use std::borrow::Cow;
 
 use super::json::ObjectWriter;
 use super::reject::Reject;
+use crate::experiment::Arm;
 use crate::id::{CustomerId, SegmentKey, SourcePosition};
 use crate::time::EventTime;
-use crate::transition::{Direction, Evidence, Transition, Trigger};
+use crate::transition::{Announcement, Direction, Evidence, Output, Transition, Trigger};
 
 pub use moves::{MoveRecord, move_line};
 
 /// A Kafka header, as text.
 pub type Header<'a> = (&'static str, Cow<'a, str>);
 
-/// Appends a transition as one line of NDJSON, its line feed included.
-pub fn transition_line(transition: &Transition, out: &mut Vec<u8>) {
+/// Appends a transition or an announcement as one line of NDJSON, its line feed included.
+pub fn output_line(output: Output<'_>, out: &mut Vec<u8>) {
     let mut line = ObjectWriter::begin(out);
-    transition_fields(transition, &mut line);
+    output_fields(output, &mut line);
     line.end();
     out.push(b'\n');
+}
+
+fn output_fields(output: Output<'_>, line: &mut ObjectWriter<'_>) {
+    match output {
+        Output::Transition(transition) => transition_fields(transition, line),
+        Output::Announcement(announcement) => announcement_fields(announcement, line),
+    }
 }
 
 /// The members of a transition, in the order that the contract shows. Absent: not applicable. Null: none.
@@ -46,10 +55,38 @@ fn transition_fields(transition: &Transition, line: &mut ObjectWriter<'_>) {
     if let Some(since) = transition.since {
         line.object("previous", |previous| previous.instant("since", since));
     }
+    experiment_field(transition.arm, line);
+    if let Some(withheld) = transition.withheld {
+        line.text("withheld", withheld.as_str());
+    }
 }
 
+fn announcement_fields(announcement: &Announcement, line: &mut ObjectWriter<'_>) {
+    line.text("customer", announcement.customer.as_str());
+    line.text("segment", announcement.segment.as_str());
+    line.text("announcement", EXPIRING);
+    line.instant("at", announcement.at);
+    line.number("sequence", announcement.sequence);
+    line.number("entry", announcement.entry);
+    line.instant("decided_at", announcement.decided_at);
+    line.text("cause", announcement.cause.as_str());
+    line.instant("since", announcement.since);
+    line.instant("valid_until", announcement.valid_until);
+    line.text("version", &announcement.version);
+    experiment_field(announcement.arm, line);
+}
+
+fn experiment_field(arm: Option<Arm>, line: &mut ObjectWriter<'_>) {
+    if let Some(arm) = arm {
+        line.object("experiment", |experiment| experiment.text("arm", arm.as_str()));
+    }
+}
+
+/// The only kind of announcement.
+pub const EXPIRING: &str = "expiring";
+
 /// Names of the members above: a segment's key that is one of them cannot be a member beside them.
-const TRANSITION_FIELDS: [&str; 13] = [
+const OUTPUT_FIELDS: [&str; 17] = [
     "customer",
     "segment",
     "transition",
@@ -63,6 +100,10 @@ const TRANSITION_FIELDS: [&str; 13] = [
     "valid_until",
     "version",
     "previous",
+    "experiment",
+    "withheld",
+    "announcement",
+    "since",
 ];
 const AUDIENCE_KEY: &str = "audience_key";
 
@@ -84,63 +125,81 @@ fn evidence_fields(evidence: &Evidence, object: &mut ObjectWriter<'_>) {
     object.boolean("met", evidence.met);
 }
 
-/// A transition as a record of the transitions or entries topic: a Segment `track`, and a CloudEvent in binary mode.
+/// A transition or an announcement as a record of the transitions or an entry topic: a Segment `track`, and a CloudEvent
+/// in binary mode.
 ///
 /// Source: Segment, "Engage: using audience events" (`Audience Entered`, `audience_key`); CloudEvents 1.0, Kafka
 /// protocol binding §3.2.
-pub struct TransitionRecord<'a> {
-    transition: &'a Transition,
+pub struct OutputRecord<'a> {
+    output: Output<'a>,
+    customer: &'a CustomerId,
+    segment: &'a SegmentKey,
+    at: EventTime,
     deployment: &'a str,
     id: String,
+    names: &'static Names,
 }
 
-impl<'a> TransitionRecord<'a> {
-    pub fn new(transition: &'a Transition, deployment: &'a str) -> TransitionRecord<'a> {
-        TransitionRecord { transition, deployment, id: transition.id(deployment) }
+/// How a reader tells the kinds of records apart.
+struct Names {
+    event: &'static str,
+    ce_type: &'static str,
+    /// A plain header: name and value.
+    header: (&'static str, &'static str),
+}
+
+const ENTERED: Names = Names { event: "Audience Entered", ce_type: "segmentd.audience.entered", header: ("transition", "entered") };
+const EXITED: Names = Names { event: "Audience Exited", ce_type: "segmentd.audience.exited", header: ("transition", "exited") };
+const ANNOUNCED: Names = Names { event: "Audience Expiring", ce_type: "segmentd.audience.expiring", header: ("announcement", EXPIRING) };
+
+impl<'a> OutputRecord<'a> {
+    pub fn new(output: Output<'a>, deployment: &'a str) -> OutputRecord<'a> {
+        let (customer, segment, at, id, names) = match output {
+            Output::Transition(t) => {
+                let names = if t.direction == Direction::Entered { &ENTERED } else { &EXITED };
+                (&t.customer, &t.segment, t.at, t.id(deployment), names)
+            }
+            Output::Announcement(a) => (&a.customer, &a.segment, a.at, a.id(deployment), &ANNOUNCED),
+        };
+        OutputRecord { output, customer, segment, at, deployment, id, names }
     }
 
     /// The record's key, which also decides its partition.
     pub fn key(&self) -> &'a [u8] {
-        self.transition.customer.as_str().as_bytes()
+        self.customer.as_str().as_bytes()
     }
 
     /// Appends the record's value.
     pub fn write_value(&self, out: &mut Vec<u8>) {
-        let transition = self.transition;
-        let entered = transition.direction == Direction::Entered;
         let mut record = ObjectWriter::begin(out);
         record.text("type", "track");
-        record.text("event", if entered { "Audience Entered" } else { "Audience Exited" });
+        record.text("event", self.names.event);
         record.text("messageId", &self.id);
-        record.text("userId", transition.customer.as_str());
-        record.instant("timestamp", transition.at);
+        record.text("userId", self.customer.as_str());
+        record.instant("timestamp", self.at);
         record.object("properties", |properties| {
-            let segment = transition.segment.as_str();
+            let segment = self.segment.as_str();
             properties.text(AUDIENCE_KEY, segment);
             // Two members of one name would be read differently by different readers; `transition` says the same.
-            if segment != AUDIENCE_KEY && !TRANSITION_FIELDS.contains(&segment) {
-                properties.boolean(segment, entered);
+            if segment != AUDIENCE_KEY && !OUTPUT_FIELDS.contains(&segment) {
+                properties.boolean(segment, self.names.event != EXITED.event);
             }
-            transition_fields(transition, properties);
+            output_fields(self.output, properties);
         });
         record.end();
     }
 
     pub fn headers(&self) -> [Header<'_>; 9] {
-        let transition = self.transition;
-        let kind = match transition.direction {
-            Direction::Entered => "segmentd.audience.entered",
-            Direction::Exited => "segmentd.audience.exited",
-        };
+        let (kind, value) = self.names.header;
         [
             ("ce_specversion", "1.0".into()),
             ("ce_id", self.id.as_str().into()),
             ("ce_source", self.deployment.into()),
-            ("ce_type", kind.into()),
-            ("ce_subject", transition.customer.as_str().into()),
-            ("ce_time", transition.at.to_string().into()),
-            ("segment", transition.segment.as_str().into()),
-            ("transition", transition.direction.as_str().into()),
+            ("ce_type", self.names.ce_type.into()),
+            ("ce_subject", self.customer.as_str().into()),
+            ("ce_time", self.at.to_string().into()),
+            ("segment", self.segment.as_str().into()),
+            (kind, value.into()),
             ("content-type", "application/json".into()),
         ]
     }

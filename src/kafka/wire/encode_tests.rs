@@ -6,7 +6,7 @@ use super::super::reject::RejectCode;
 use super::super::schemas::schemas;
 use super::*;
 use crate::id::{EventId, Offset, Partition, TopicName};
-use crate::transition::{Cause, Move};
+use crate::transition::{Cause, Move, Withheld};
 
 fn at(text: &str) -> EventTime {
     EventTime::parse(text).expect("an instant")
@@ -38,6 +38,30 @@ fn entered() -> Transition {
         version: "abc".into(),
         since: None,
         moved: None,
+        arm: None,
+        withheld: None,
+        entry_topic: None,
+    }
+}
+
+fn held_out() -> Transition {
+    Transition { arm: Some(Arm::Control), withheld: Some(Withheld::Experiment), ..entered() }
+}
+
+fn announced() -> Announcement {
+    Announcement {
+        customer: "hh-1".into(),
+        segment: "coupon_loyalty".into(),
+        at: at("2017-02-23T21:30:07Z"),
+        decided_at: at("2017-02-23T21:30:08Z"),
+        sequence: 1,
+        entry: 1,
+        since: at("2017-01-27T21:30:07Z"),
+        cause: Cause::Time,
+        valid_until: at("2017-02-26T21:30:07Z"),
+        version: "abc".into(),
+        arm: Some(Arm::Treatment),
+        entry_topic: None,
     }
 }
 
@@ -56,14 +80,22 @@ fn exited() -> Transition {
 }
 
 fn line(transition: &Transition) -> String {
+    line_of(Output::Transition(transition))
+}
+
+fn line_of(output: Output<'_>) -> String {
     let mut out = Vec::new();
-    transition_line(transition, &mut out);
+    output_line(output, &mut out);
     String::from_utf8(out).expect("UTF-8")
 }
 
 fn value(transition: &Transition) -> Value {
+    value_of(Output::Transition(transition))
+}
+
+fn value_of(output: Output<'_>) -> Value {
     let mut out = Vec::new();
-    TransitionRecord::new(transition, "segmentd").write_value(&mut out);
+    OutputRecord::new(output, "segmentd").write_value(&mut out);
     serde_json::from_slice(&out).expect("JSON")
 }
 
@@ -77,6 +109,35 @@ fn a_line_has_the_members_of_the_contract_in_its_order() {
 fn an_exit_by_time_has_no_trigger_and_says_what_it_ends() {
     let expected = r#"{"customer":"hh-1","segment":"coupon_loyalty","transition":"exited","at":"2017-02-26T21:30:07.000Z","sequence":2,"entry":1,"decided_at":"2017-01-27T21:30:08.000Z","cause":"time","trigger":null,"evidence":[{"aggregate":"avg(orders.total last 30d)","value":null,"op":">","threshold":null,"met":false}],"version":"abc","previous":{"since":"2017-01-27T21:30:07.000Z"}}"#;
     assert_eq!(line(&exited()), format!("{expected}\n"));
+}
+
+#[test]
+fn an_entry_that_is_held_out_says_its_arm_and_what_withholds_it() {
+    let (plain, held_out) = (line(&entered()), line(&held_out()));
+    let (beginning, _) = plain.split_once("}\n").expect("a line");
+    assert_eq!(held_out, format!("{beginning},\"experiment\":{{\"arm\":\"control\"}},\"withheld\":\"experiment\"}}\n"));
+}
+
+#[test]
+fn an_announcement_is_no_transition_and_says_when_the_membership_ends() {
+    let announced = announced();
+    let expected = r#"{"customer":"hh-1","segment":"coupon_loyalty","announcement":"expiring","at":"2017-02-23T21:30:07.000Z","sequence":1,"entry":1,"decided_at":"2017-02-23T21:30:08.000Z","cause":"time","since":"2017-01-27T21:30:07.000Z","valid_until":"2017-02-26T21:30:07.000Z","version":"abc","experiment":{"arm":"treatment"}}"#;
+    assert_eq!(line_of(Output::Announcement(&announced)), format!("{expected}\n"));
+    let record = OutputRecord::new(Output::Announcement(&announced), "segmentd");
+    let value = value_of(Output::Announcement(&announced));
+    assert_eq!((&value["event"], &value["timestamp"]), (&"Audience Expiring".into(), &"2017-02-23T21:30:07.000Z".into()));
+    assert_eq!(value["properties"]["coupon_loyalty"], true);
+    let headers = record.headers();
+    assert_eq!((headers[3].1.as_ref(), headers[7].clone()), ("segmentd.audience.expiring", ("announcement", "expiring".into())));
+}
+
+/// Readers drop what they have seen, by id: a repeat must be the same, and a new end must not be.
+#[test]
+fn the_id_of_an_announcement_is_that_of_its_membership_and_end() {
+    let (id, entry) = (announced().id("segmentd"), entered().id("segmentd"));
+    assert_eq!(id, Announcement { at: at("2017-02-25T00:00:00Z"), ..announced() }.id("segmentd"));
+    assert_ne!(id, Announcement { valid_until: at("2017-02-27T00:00:00Z"), ..announced() }.id("segmentd"));
+    assert_ne!(id, entry);
 }
 
 #[test]
@@ -106,9 +167,9 @@ fn a_record_is_a_track_call_with_all_members_in_its_properties() {
 
 #[test]
 fn a_segment_named_like_a_member_does_not_make_it_twice() {
-    for name in TRANSITION_FIELDS.into_iter().chain([AUDIENCE_KEY]) {
+    for name in OUTPUT_FIELDS.into_iter().chain([AUDIENCE_KEY]) {
         let mut out = Vec::new();
-        TransitionRecord::new(&Transition { segment: name.into(), ..exited() }, "d").write_value(&mut out);
+        OutputRecord::new(Output::Transition(&Transition { segment: name.into(), ..exited() }), "d").write_value(&mut out);
         let text = String::from_utf8(out).expect("UTF-8");
         assert!(!text.contains(&format!("\"{name}\":false")), "{name}: {text}");
     }
@@ -117,7 +178,7 @@ fn a_segment_named_like_a_member_does_not_make_it_twice() {
 #[test]
 fn headers_make_it_a_cloud_event_of_the_same_id() {
     let transition = entered();
-    let record = TransitionRecord::new(&transition, "segmentd");
+    let record = OutputRecord::new(Output::Transition(&transition), "segmentd");
     let shown: Vec<String> = record.headers().iter().map(|(name, value)| format!("{name}={value}")).collect();
     let id = transition.id("segmentd");
     let expected = format!(
@@ -203,8 +264,10 @@ fn what_goes_out_is_valid_under_its_schema_and_the_schema_refuses_less() {
     let replayed = Transition { trigger: Some(replayed), ..entered() };
     for (name, schema) in schemas() {
         let outputs = match name {
-            "transition" => [entered(), exited(), replayed.clone()].iter().map(|t| parse(line(t).as_bytes())).collect(),
-            "transition-record" => [entered(), exited(), replayed.clone()].iter().map(value).collect(),
+            "transition" => [entered(), exited(), held_out(), replayed.clone()].iter().map(|t| parse(line(t).as_bytes())).collect(),
+            "transition-record" => [entered(), exited(), held_out(), replayed.clone()].iter().map(value).collect(),
+            "announcement" => vec![parse(line_of(Output::Announcement(&announced())).as_bytes())],
+            "announcement-record" => vec![value_of(Output::Announcement(&announced()))],
             "move" => vec![parse(moved_line(&moved()).as_bytes())],
             "move-record" => vec![move_value(&moved())],
             "membership-record" => vec![parse(&held)],

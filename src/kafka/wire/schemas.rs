@@ -11,6 +11,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("transition-record", transition_record()),
         ("move", stage_move()),
         ("move-record", move_record()),
+        ("announcement", announcement()),
+        ("announcement-record", announcement_record()),
         ("membership-record", membership_record()),
     ]
 }
@@ -49,8 +51,56 @@ fn transition_properties() -> Value {
             "properties": {"since": instant("When it began.")},
             "required": ["since"],
             "additionalProperties": false
+        },
+        "experiment": experiment(),
+        "withheld": {
+            "enum": crate::transition::Withheld::ALL.map(crate::transition::Withheld::as_str),
+            "description": "Of an entry: the option that keeps it out of the entry topic. Absent: it is there."
         }
     })
+}
+
+fn experiment() -> Value {
+    json!({
+        "description": "Where the segment has an experiment: the customer's arm.",
+        "type": "object",
+        "properties": {"arm": {"enum": crate::experiment::Arm::ALL.map(crate::experiment::Arm::as_str)}},
+        "required": ["arm"],
+        "additionalProperties": false
+    })
+}
+
+fn announcement() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Announcement",
+        "description": "A membership that will end by time alone, told some time before. It is no transition.",
+        "type": "object",
+        "properties": announcement_properties(),
+        "required": announcement_required(),
+        "additionalProperties": false
+    })
+}
+
+fn announcement_properties() -> Value {
+    json!({
+        "customer": {"type": "string", "minLength": 1},
+        "segment": {"type": "string", "minLength": 1},
+        "announcement": {"const": super::encode::EXPIRING},
+        "at": instant("The effective instant."),
+        "sequence": {"type": "integer", "minimum": 1, "description": "That of the entry."},
+        "entry": {"type": "integer", "minimum": 1},
+        "decided_at": instant("When it was decided."),
+        "cause": {"enum": crate::transition::Cause::ALL.map(crate::transition::Cause::as_str)},
+        "since": instant("When the membership began."),
+        "valid_until": instant("When it ends if nothing more happens."),
+        "version": {"type": "string", "description": "Fingerprint of the segment's definition."},
+        "experiment": experiment()
+    })
+}
+
+fn announcement_required() -> Value {
+    json!(["customer", "segment", "announcement", "at", "sequence", "entry", "decided_at", "cause", "since", "valid_until", "version"])
 }
 
 fn transition_required() -> Value {
@@ -89,22 +139,28 @@ fn evidence() -> Value {
     })
 }
 
-/// Beside the members of a transition stands one named like the segment, hence the additional boolean.
 fn transition_record() -> Value {
-    let mut properties = transition_properties();
+    record("Transition record", &["Audience Entered", "Audience Exited"], transition_properties(), transition_required())
+}
+
+fn announcement_record() -> Value {
+    record("Announcement record", &["Audience Expiring"], announcement_properties(), announcement_required())
+}
+
+/// Beside the members of a transition stands one named like the segment, hence the additional boolean.
+fn record(title: &str, events: &[&str], mut properties: Value, mut required: Value) -> Value {
     properties["audience_key"] = json!({"type": "string", "minLength": 1});
-    let mut required = transition_required();
     if let Value::Array(names) = &mut required {
         names.push("audience_key".into());
     }
     json!({
         "$schema": DIALECT,
-        "title": "Transition record",
-        "description": "The value of a record of the transitions and entries topics: a Segment track call.",
+        "title": title,
+        "description": "The value of a record of the transitions and entry topics: a Segment track call. `event` tells its kind.",
         "type": "object",
         "properties": {
             "type": {"const": "track"},
-            "event": {"enum": ["Audience Entered", "Audience Exited"]},
+            "event": {"enum": events},
             "messageId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
             "userId": {"type": "string", "minLength": 1},
             "timestamp": instant("The effective instant."),

@@ -10,7 +10,7 @@ use super::StreamPlan;
 use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::event::{Catalogue, FieldIndex, Projection};
 use crate::rule::Definitions;
-use crate::rule::ast::{Expr, ExprKind, Selection};
+use crate::rule::ast::{Expr, ExprKind, Selection, Sequence};
 use crate::rule::walk;
 
 #[derive(Default)]
@@ -44,22 +44,29 @@ impl Needs {
             ExprKind::Returned { stream, .. } => {
                 self.stream(&stream.text, catalogue);
             }
+            ExprKind::Sequence(sequence) => self.sequence(sequence, catalogue),
             _ => {}
         }
     }
 
     fn selection(&mut self, over: &Selection, condition: Option<&Expr>, catalogue: &Catalogue) {
         let Some(stream) = self.stream(&over.stream.text, catalogue) else { return };
-        let mut names: Vec<SmolStr> = over.field.iter().map(|f| f.text.clone()).collect();
-        for filter in over.filter.as_deref().into_iter().chain(condition) {
-            walk::every(filter, &mut |expr| {
-                if let ExprKind::Field(name) = &expr.kind {
-                    names.push(name.text.clone());
-                }
-            });
+        for name in over.field.iter().chain(over.filter.as_deref().into_iter().chain(condition).flat_map(walk::fields)) {
+            self.field(stream, &name.text, catalogue);
         }
-        for name in names {
-            self.field(stream, &name, catalogue);
+    }
+
+    /// A step's filter, and the field that it has in common with the first step.
+    fn sequence(&mut self, sequence: &Sequence, catalogue: &Catalogue) {
+        let Some(first) = sequence.steps.first().and_then(|step| self.stream(&step.stream.text, catalogue)) else { return };
+        for step in &sequence.steps {
+            let Some(stream) = self.stream(&step.stream.text, catalogue) else { continue };
+            for name in step.filter.as_deref().into_iter().flat_map(walk::fields) {
+                self.field(stream, &name.text, catalogue);
+            }
+            for (stream, name) in [stream, first].into_iter().zip(step.same.iter().cycle()) {
+                self.field(stream, &name.text, catalogue);
+            }
         }
     }
 

@@ -66,17 +66,15 @@ impl<'n> Entries<'n> {
         self.entries
     }
 
-    /// Reports every key that is neither known nor to come.
-    pub fn only(&self, known: &[&str], later: &[&str], out: &mut Vec<Diagnostic>) {
+    /// Reports every key that is not known.
+    pub fn only(&self, known: &[&str], out: &mut Vec<Diagnostic>) {
         for (key, _) in self.entries {
             let name = key.text().unwrap_or_default();
-            if later.contains(&name) {
-                out.push(error("not-yet", &self.source, key, format!("`{name}` is not supported yet")));
-            } else if !known.contains(&name) {
+            if !known.contains(&name) {
                 let message = format!("{} has no `{}`", self.what, name.escape_debug());
                 let diagnostic = error("unknown-key", &self.source, key, message);
                 let help = format!("possible keys are {}", known.join(", "));
-                out.push(diagnostic.suggest(name, known.iter().chain(later).copied()).help(help));
+                out.push(diagnostic.suggest(name, known.iter().copied()).help(help));
             }
         }
     }

@@ -14,13 +14,13 @@ use super::super::ast::{Expr, ExprKind, Literal, Place};
 use super::super::diagnostic::{Diagnostic, Source};
 use super::super::yaml::Node;
 use super::entry::{self, Entries};
-use super::loader::{Draft, Loader, Own, SEGMENT_KEYS_LATER, Written};
-use super::{LadderDefinition, Stage};
+use super::loader::{Draft, Loader, Own, Written};
+use super::{LadderDefinition, Stage, publication};
 use crate::id::LadderKey;
 use crate::time::Zone;
 
 const LADDER_KEYS: [&str; 8] = ["key", "name", "description", "owner", "tags", "timezone", "stages", "tests"];
-const STAGE_KEYS: [&str; 9] = ["key", "name", "description", "owner", "tags", "when", "exit_when", "min_stay", "on_create"];
+const STAGE_KEYS: [&str; 8] = ["key", "name", "description", "owner", "tags", "when", "exit_when", "min_stay"];
 
 /// The first that holds is sought from the top: more are a generated mistake.
 const MAX_STAGES: usize = 100;
@@ -28,7 +28,7 @@ const MAX_STAGES: usize = 100;
 impl Loader<'_> {
     pub(super) fn ladder(&mut self, source: &Arc<Source>, node: &Node) {
         let Some(entries) = Entries::of(source, node, "a ladder", &mut self.diagnostics) else { return };
-        entries.only(&LADDER_KEYS, &[], &mut self.diagnostics);
+        entries.only(&LADDER_KEYS, &mut self.diagnostics);
         let key = self.ladder_key(source, &entries, node);
         let timezone = self.timezone(source, &entries);
         let stages = entries.sequence("stages", &mut self.diagnostics);
@@ -74,7 +74,7 @@ impl Loader<'_> {
     /// `above`: the ladder and the stages that go before, to which this one is added.
     fn stage(&mut self, source: &Arc<Source>, node: &Node, timezone: Option<Zone>, rank: usize, last: bool, above: &mut String) {
         let Some(entries) = Entries::of(source, node, "a stage", &mut self.diagnostics) else { return };
-        entries.only(&STAGE_KEYS, &SEGMENT_KEYS_LATER, &mut self.diagnostics);
+        entries.only(&[&STAGE_KEYS[..], &publication::KEYS].concat(), &mut self.diagnostics);
         let when = if last { self.of_last(source, &entries) } else { self.of_others(source, &entries, node) };
         let stage = Stage { ladder: self.ladders.len(), rank };
         self.draft(source, node, &entries, Own { timezone, when, stage: Some((stage, above.clone())) });

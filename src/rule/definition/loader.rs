@@ -11,14 +11,12 @@ use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
 use super::super::yaml::{self, Node, TextMap};
 use super::super::{check, parser};
 use super::entry::{self, Entries};
-use super::{Definitions, LadderDefinition, Loaded, MAX_SEGMENTS, Names, OnCreate, SegmentDefinition, Stage, resolve, version};
+use super::{Definitions, LadderDefinition, Loaded, MAX_SEGMENTS, Names, SegmentDefinition, Stage, publication, resolve, version};
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
 
 const FILE_KEYS: [&str; 3] = ["lists", "segments", "ladders"];
-const SEGMENT_KEYS: [&str; 11] =
-    ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "min_stay", "on_create", "tests"];
-pub const SEGMENT_KEYS_LATER: [&str; 4] = ["entry", "entry_topic", "expiring", "experiment"];
+const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags", "timezone", "when", "exit_when", "min_stay", "tests"];
 
 /// The scalar that a rule was read from, to say where a name in it stands.
 pub struct Written {
@@ -96,7 +94,7 @@ impl<'a> Loader<'a> {
         };
         let Some(entries) = Entries::of(source, &root, "a file of definitions", &mut self.diagnostics) else { return };
         let known: Vec<&str> = FILE_KEYS.iter().chain(self.beside).copied().collect();
-        entries.only(&known, &[], &mut self.diagnostics);
+        entries.only(&known, &mut self.diagnostics);
         if let Some(lists) = entries.get("lists") {
             self.lists_of(source, lists);
         }
@@ -128,7 +126,7 @@ impl<'a> Loader<'a> {
 
     fn segment(&mut self, source: &Arc<Source>, node: &Node) {
         let Some(entries) = Entries::of(source, node, "a segment", &mut self.diagnostics) else { return };
-        entries.only(&SEGMENT_KEYS, &SEGMENT_KEYS_LATER, &mut self.diagnostics);
+        entries.only(&[&SEGMENT_KEYS[..], &publication::KEYS].concat(), &mut self.diagnostics);
         let timezone = self.timezone(source, &entries);
         let when = self.required_rule(source, &entries, node).map(|(when, written)| (when, Some(written)));
         self.draft(source, node, &entries, Own { timezone, when, stage: None });
@@ -138,7 +136,8 @@ impl<'a> Loader<'a> {
     pub fn draft(&mut self, source: &Arc<Source>, node: &Node, entries: &Entries<'_>, own: Own) {
         let Own { timezone, when, stage } = own;
         let key = self.key(source, entries, node);
-        let on_create = self.on_create(source, entries);
+        let key_written = key.as_ref().map(|(key, _)| key);
+        let publication = publication::read(source, entries, key_written, self.names.catalogue, &mut self.diagnostics);
         let exit_when = self.optional_rule(source, entries);
         let min_stay = entries.duration("min_stay", &mut self.diagnostics);
         let tags = entries.texts("tags", &mut self.diagnostics);
@@ -152,7 +151,7 @@ impl<'a> Loader<'a> {
         let version = version(&when, exit_when.as_ref(), &timezone, min_stay, place.as_deref());
         #[rustfmt::skip]
         let definition = SegmentDefinition {
-            key, name, description, owner, tags, timezone, when, exit_when, min_stay, on_create, stage, version, tests, location,
+            key, name, description, owner, tags, timezone, when, exit_when, min_stay, publication, stage, version, tests, location,
         };
         self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written });
     }
@@ -199,19 +198,6 @@ impl<'a> Loader<'a> {
             self.diagnostics.push(diagnostic.help("time zones have IANA names, such as `Europe/Berlin`"));
         }
         zone
-    }
-
-    fn on_create(&mut self, source: &Arc<Source>, entries: &Entries<'_>) -> OnCreate {
-        match entries.text("on_create", &mut self.diagnostics) {
-            None => OnCreate::default(),
-            Some((_, "silent")) => OnCreate::Silent,
-            Some((_, "emit")) => OnCreate::Emit,
-            Some((node, other)) => {
-                let diagnostic = entry::error("bad-value", source, node, format!("`{other}` is neither `silent` nor `emit`"));
-                self.diagnostics.push(diagnostic.suggest(other, ["silent", "emit"]));
-                OnCreate::default()
-            }
-        }
     }
 
     /// A rule that parses and whose types fit; its problems are reported.

@@ -3,6 +3,9 @@
 use super::super::diagnostic::{Style, render_all};
 use super::super::fixture;
 use super::*;
+use crate::time::Span;
+
+mod publication;
 
 fn loaded(text: &str) -> Loaded {
     let catalogue = fixture::catalogue();
@@ -86,8 +89,8 @@ segments:
     assert_eq!(segment.description.as_deref(), Some("Two lines\n"));
     assert_eq!(segment.tags, ["x", "y"]);
     assert_eq!(segment.timezone.name(), "Europe/Berlin");
-    assert_eq!(segment.on_create, OnCreate::Silent);
     assert_eq!(segment.min_stay, Span::parse("14d"));
+    assert_eq!(segment.publication.on_create, OnCreate::Silent);
     assert_eq!(segment.when.to_string(), "not list(\"staff\") and not list(\"vip\")");
     assert!(segment.tests.is_some());
     assert_eq!(definitions.lists["staff"].iter().map(CustomerId::as_str).collect::<Vec<_>>(), ["17", "ann"]);
@@ -183,7 +186,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     3 |   - {key: a, whn: 'true', when: 'true', timezone: Europe/Berln}
       |              ^^^ did you mean `when`?
       |
-      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, min_stay, on_create, tests
+      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, min_stay, tests, entry, entry_topic, expiring, on_create, experiment
 
     error[unknown-timezone]: there is no time zone `Europe/Berln`
      --> a.yaml:3:51
@@ -201,20 +204,6 @@ fn keys_of_a_page_around_the_definitions_are_let_through() {
     let names = Names { catalogue: &catalogue, lists: &[] };
     let loaded = load_text("page", "name: x\nevents: []\nsegments: [{key: a, when: 'true'}]", names, &["name", "events"]);
     assert_eq!(loaded.definitions.unwrap().segments.len(), 1);
-}
-
-#[test]
-fn what_comes_later_is_refused_and_not_ignored() {
-    insta::assert_snapshot!(check("segments:\n  - {key: a, when: 'true', expiring: 7d}\n"), @r"
-    error[not-yet]: `expiring` is not supported yet
-     --> a.yaml:2:28
-      |
-    2 |   - {key: a, when: 'true', expiring: 7d}
-      |                            ^^^^^^^^
-    ");
-    for option in ["entry: once", "entry_topic: t", "expiring: 7d", "experiment: {}"] {
-        assert_eq!(places(&format!("segments: [{{key: a, when: 'true', {option}}}]")), ["not-yet 1:35"]);
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One task's open batch as records: the content of a transaction, in its order.
 //!
 //! ```text
-//! transitions and moves · entries · memberships · letters · changelog (one record a changed key) · manifest, last
+//! transitions, moves, entries and announcements · memberships · letters · changelog (one record a changed key) · manifest, last
 //! ```
 //!
 //! **Invariant:** sending changes nothing: a batch that is refused is sent again, and is the same but for the shares
@@ -10,11 +10,11 @@
 use super::batch::{Fate, Letter};
 use super::shares::Running;
 use crate::id::{Offset, Partition, SourcePosition, TopicName};
-use crate::kafka::wire::encode::{Header, MoveRecord, TransitionRecord, dead_letter_headers};
+use crate::kafka::wire::encode::{Header, MoveRecord, OutputRecord, dead_letter_headers};
 use crate::kafka::{Failure, Message, Record, TransactionalProducer, partitioner};
 use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
 use crate::runtime::{Settings, Topic, clock};
-use crate::transition::Direction;
+use crate::transition::{Output, Transition};
 
 /// What a task's changelog partition was sent.
 pub struct Sent {
@@ -33,32 +33,42 @@ pub struct Sender<'a> {
 impl Sender<'_> {
     /// Sends everything that the open batch of a task publishes.
     pub fn send(&self, partition: Partition, running: &mut Running) -> Result<Sent, Failure> {
-        self.send_transitions(running)?;
+        self.send_outputs(running)?;
         self.send_memberships(running)?;
         running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
         self.send_changelog(partition, running)
     }
 
-    fn send_transitions(&self, running: &mut Running) -> Result<(), Failure> {
+    /// Everything goes to the transitions; what campaigns are to hear of also to the segment's entry topic.
+    fn send_outputs(&self, running: &mut Running) -> Result<(), Failure> {
         let topics = &self.settings.topics;
         let mut value = Vec::with_capacity(1024);
-        for transition in running.task.transitions() {
-            let record = TransitionRecord::new(transition, &self.settings.kafka.deployment);
+        for output in running.task.outputs() {
+            let record = OutputRecord::new(output, &self.settings.kafka.deployment);
             value.clear();
             record.write_value(&mut value);
             let headers = record.headers();
             let headers = borrowed(&headers);
             self.keyed(&topics.transitions, record.key(), Some(&value), &headers)?;
-            if transition.direction == Direction::Entered {
-                self.keyed(&topics.entries, record.key(), Some(&value), &headers)?;
+            let (for_campaigns, own_topic) = match output {
+                Output::Transition(transition) => (transition.is_published_entry(), &transition.entry_topic),
+                Output::Announcement(announcement) => (announcement.is_for_campaigns(), &announcement.entry_topic),
+            };
+            if for_campaigns {
+                self.keyed(topics.entry_topic(own_topic.as_ref()), record.key(), Some(&value), &headers)?;
             }
-            if let Some(moved) = MoveRecord::of(transition, &self.settings.kafka.deployment) {
-                value.clear();
-                moved.write_value(&mut value);
-                self.keyed(&topics.transitions, record.key(), Some(&value), &borrowed(&moved.headers()))?;
+            if let Output::Transition(transition) = output {
+                self.send_move(transition, &mut value)?;
             }
         }
         Ok(())
+    }
+
+    fn send_move(&self, transition: &Transition, value: &mut Vec<u8>) -> Result<(), Failure> {
+        let Some(moved) = MoveRecord::of(transition, &self.settings.kafka.deployment) else { return Ok(()) };
+        value.clear();
+        moved.write_value(value);
+        self.keyed(&self.settings.topics.transitions, transition.customer.as_str().as_bytes(), Some(value), &borrowed(&moved.headers()))
     }
 
     fn send_memberships(&self, running: &mut Running) -> Result<(), Failure> {

@@ -1,0 +1,98 @@
+//! What older versions stored is read (docs/stored-format.md).
+//!
+//! **Invariant:** the bytes below were written once and never change; a version that cannot read them loses customers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use segmentd::customer::codec::{self, FormatError, Stored};
+use segmentd::engine::Partition;
+use segmentd::event::Catalogue;
+use segmentd::id::CustomerId;
+use segmentd::plan::Plan;
+use segmentd::scenario::{Page, parse};
+use segmentd::time::EventTime;
+
+/// The head of `c` after the events of [`page`], as version 1 wrote it.
+const VERSION_1: &str = "\
+    0180435d7e9b01000084b6262ebf6bd73380d8ee96ef6601b65d2cf0150030db01809eb793ef660003fb7449fac9cd8ca800\
+    00000000000001a067ab85fe169eb20280e4ff8fef660a1f4e961eb632c6e6000a0103002880bab703083f84d8441c0b5a57\
+    03003c63104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb000000000000000001809eb793ef\
+    660026e2bd76a1b6a9a7";
+
+fn page() -> Page {
+    let text = "
+name: two orders, one of them refunded, and a view at the same instant
+segments:
+  - {key: twice, when: 'count(orders.total lifetime) > 1 and count(product_views last 1d) > 0'}
+events:
+  - {at: 2026-01-01T10:00:00Z, orders: {order_id: a, total: 20}}
+  - {at: 2026-01-01T11:00:00Z, product_views: {}}
+  - {at: 2026-01-01T11:00:00Z, orders: {order_id: b, total: 30}}
+  - {at: 2026-01-01T12:00:00Z, refunds: {order_id: a, total: 5}}
+";
+    parse(text, &Catalogue::segment_spec()).unwrap().remove(0)
+}
+
+/// The head of the only customer, as it is written now.
+fn head(plan: &Arc<Plan>, page: &Page) -> Vec<u8> {
+    let mut partition = Partition::new(plan.clone(), EventTime::MIN);
+    for event in &page.events {
+        let event = event.to_event(&plan.catalogue, &plan.projection);
+        partition.accept(&event, None, None, &mut |_| Ok::<_, Infallible>(None)).unwrap();
+    }
+    let resident = partition.resident_mut(partition.changed()[0]);
+    let (customer, armed) = (resident.customer.clone(), resident.armed);
+    write(plan, &customer, resident.state.as_deref_mut().unwrap(), armed)
+}
+
+fn write(plan: &Plan, customer: &CustomerId, state: &mut segmentd::customer::CustomerState, armed: EventTime) -> Vec<u8> {
+    let mut head = Vec::new();
+    codec::write(plan, customer, state, armed, &mut |key, value| {
+        if codec::is_head(&key) {
+            head = value.unwrap();
+        }
+    });
+    head
+}
+
+fn read(plan: &Plan, head: &[u8]) -> Result<Stored, FormatError> {
+    codec::read(plan, &CustomerId::new("c"), head, |_| Ok(None))
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn a_head_of_version_1_is_read_and_written_as_version_2() {
+    let (page, plan) = (page(), page().plan(&Arc::new(Catalogue::segment_spec())).unwrap());
+    let mut stored = read(&plan, &bytes(VERSION_1)).unwrap();
+    let armed = codec::armed_of(b"hc", &bytes(VERSION_1)).unwrap();
+    assert_eq!(stored.state.standing.memberships[0].entry(), 1);
+    assert!(stored.state.facts.histories.iter().flat_map(|history| history.rows()).all(|row| row.arrival == 0));
+    assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, armed), head(&plan, &page));
+}
+
+#[test]
+fn a_head_of_a_newer_version_is_refused() {
+    let plan = page().plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let mut newer = head(&plan, &page());
+    newer[0] += 1;
+    assert_eq!(read(&plan, &newer).err(), Some(FormatError::Newer(codec::VERSION + 1)));
+}
+
+#[test]
+fn rows_of_one_instant_keep_their_order_of_arrival() {
+    let mut page = page();
+    page.segments[0].when = "sequence(product_views then orders)".into();
+    let plan = page.plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let stored = read(&plan, &head(&plan, &page)).unwrap();
+    let arrivals = |stream: &str| {
+        let stream = usize::from(plan.catalogue.find(stream).unwrap().0);
+        stored.state.facts.histories[stream].rows().iter().map(|row| row.arrival).collect::<Vec<_>>()
+    };
+    assert_eq!((arrivals("product_views"), arrivals("orders")), (vec![0], vec![0, 1]));
+}
