@@ -146,7 +146,7 @@ segments:
      --> a.yaml:5:90
       |
     5 |   - {key: d, when: 'true', experiment: {holdout: 50%, goal: orders, value: totl, steps: [sesions, [x]]}}
-      |                                                                                          ^^^^^^^
+      |                                                                                          ^^^^^^^ did you mean `sessions`?
       |
       = help: streams are listed by `segmentd schema streams`
 
