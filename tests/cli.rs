@@ -2,47 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
-use std::path::Path;
-use std::process::Output;
+#[path = "support/command.rs"]
+mod command;
 
-use assert_cmd::Command;
-use tempfile::TempDir;
+use std::path::Path;
+
+use command::{code, file, segmentd, stderr, stdout, with_input};
 
 const GOLDEN_SEGMENTS: &str = "tests/data/golden.segments.yaml";
-
-/// Runs `segmentd` in the repository's folder, without variables of ours.
-fn segmentd(arguments: &[&str]) -> Output {
-    with_input(arguments, "")
-}
-
-fn with_input(arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::cargo_bin("segmentd").unwrap();
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGMENTD_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).write_stdin(input).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A folder with one file in it.
-fn file(name: &str, text: &str) -> (TempDir, String) {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    let path = path.to_string_lossy().into_owned();
-    (folder, path)
-}
 
 #[test]
 fn an_unknown_command_is_a_usage_error() {

@@ -201,12 +201,12 @@ impl Replay {
 }
 
 /// Every customer is in memory from its first event on: there is nothing to load.
-fn nobody(_: &CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
+pub(super) fn nobody(_: &CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
     Ok(None)
 }
 
 /// Over the bytes of all files; hidden where stderr is no terminal or a size is not known.
-fn progress(files: &[PathBuf]) -> ProgressBar {
+pub(super) fn progress(files: &[PathBuf]) -> ProgressBar {
     let sizes: Option<Vec<u64>> = files.iter().map(|file| file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len())).collect();
     let Some(sizes) = sizes else { return ProgressBar::hidden() };
     let bar = ProgressBar::new(sizes.iter().sum());
@@ -216,12 +216,12 @@ fn progress(files: &[PathBuf]) -> ProgressBar {
     bar
 }
 
-fn instant(text: &str) -> Result<EventTime, String> {
+pub(super) fn instant(text: &str) -> Result<EventTime, String> {
     EventTime::parse(text).ok_or_else(|| "no instant: write RFC 3339 with an offset, as 2026-03-01T00:00:00Z".to_owned())
 }
 
 /// `3 refunds` style figures of this command: `1,234,567`.
-fn count(n: u64) -> String {
+pub(super) fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 

@@ -90,7 +90,7 @@ events:
 /// What is decided of a customer when definitions change.
 fn after(before: &str, after: &str, customer: &str) -> Vec<String> {
     let catalogue = Arc::new(Catalogue::segment_spec());
-    let [page, other] = [before, after].map(|text| scenario::parse(text, &catalogue).unwrap().remove(0));
+    let [page, other] = [before, after].map(|text| scenario::parse("page", text, &catalogue).unwrap().remove(0));
     let (plan, other) = (page.plan(&catalogue).unwrap(), other.plan(&catalogue).unwrap());
     let (mut partition, mut stored) = (Partition::new(plan.clone(), EventTime::MIN), Stored::new());
     for event in &page.events {

@@ -399,3 +399,73 @@ fn every_of_nothing_is_doubtful() {
 fn a_range_that_holds_nothing_is_doubtful() {
     assert_eq!(codes("trait.a between 10 and 5 or trait.a in [10, 5)"), ["empty-range", "empty-range"]);
 }
+
+#[test]
+fn what_can_never_hold_is_doubtful() {
+    insta::assert_snapshot!(check("count(orders last 30d) > 5 and trait.a and count(orders last 30d) < 3"), @r"
+    warning[never-holds]: this never holds together with `count(orders last 30d) > 5`
+     --> rule:1:44
+      |
+    1 | count(orders last 30d) > 5 and trait.a and count(orders last 30d) < 3
+      |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: nobody is ever a member; is `or` meant, or another number?
+    ");
+    insta::assert_snapshot!(check("count(orders last 30d) < 0"), @r"
+    warning[never-holds]: `count(orders last 30d)` is never below 0
+     --> rule:1:1
+      |
+    1 | count(orders last 30d) < 0
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: is another number meant?
+    ");
+    for never in [
+        "count(orders last 30d) > 2 and count(orders last 30d) < 3",
+        "sum(orders.total last 30d) > 5 and (trait.a or trait.b) and 5 > sum(orders.total last 30d)",
+        "any(orders last 30d: total > 20 and total in [5, 10))",
+        "trait.a between 1 and 2 and trait.a == 3",
+        "count(orders last 30d) == 0.5",
+    ] {
+        assert_eq!(codes(never), ["never-holds"], "{never}");
+    }
+    for possible in [
+        "sum(orders.total last 30d) > 2 and sum(orders.total last 30d) < 3",
+        "count(orders last 30d) >= 2 and count(orders last 30d) < 3",
+        "count(orders last 30d) > 5 or count(orders last 30d) < 3",
+        "count(orders last 30d) > 5 and count(orders last 60d) < 3",
+        "avg(orders.total last 30d) >= 5 and avg(orders.total last 30d) <= 5",
+    ] {
+        assert_eq!(check(possible), "", "{possible}");
+    }
+}
+
+#[test]
+fn what_always_holds_is_doubtful() {
+    insta::assert_snapshot!(check("count(orders last 30d) >= 0"), @r"
+    warning[always-holds]: this holds for everybody: `count(orders last 30d)` is never below 0
+     --> rule:1:1
+      |
+    1 | count(orders last 30d) >= 0
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: say `> 0` for at least one
+    ");
+    assert_eq!(codes("distinct(orders.store_id last 30d) > -1"), ["always-holds"]);
+    assert_eq!(check("sum(orders.total last 30d) >= 0 and count(orders last 30d) >= 1"), "");
+}
+
+#[test]
+fn a_distinct_without_an_end_is_doubtful() {
+    insta::assert_snapshot!(check("distinct(orders.store_id lifetime where total > 5) > 3"), @r"
+    warning[unbounded-distinct]: every value that was ever seen is kept, for each customer and for ever
+     --> rule:1:26
+      |
+    1 | distinct(orders.store_id lifetime where total > 5) > 3
+      |                          ^^^^^^^^
+      |
+      = help: a bounded window costs less: `last 365d`
+    ");
+    assert_eq!(codes("distinct(orders.store_id older than 5d) > 3 or distinct(orders.store_id since 2026-01-01) > 3").len(), 2);
+    assert_eq!(check("distinct(orders.store_id this year) > 3"), "");
+}
