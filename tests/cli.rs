@@ -9,6 +9,7 @@ use std::path::Path;
 
 use command::{code, file, segmentd, stderr, stdout, with_input};
 
+const DEMO_SEGMENTS: &str = "assets/demo.segments.yaml";
 const GOLDEN_SEGMENTS: &str = "tests/data/golden.segments.yaml";
 
 #[test]
@@ -27,7 +28,7 @@ fn the_version_names_a_revision() {
 
 #[test]
 fn the_configuration_and_the_definitions_that_are_shipped_are_right() {
-    for path in ["config/", "config/segments/", "config/streams.example.yaml", GOLDEN_SEGMENTS] {
+    for path in ["config/", "config/segments/", "config/streams.example.yaml", DEMO_SEGMENTS, GOLDEN_SEGMENTS] {
         let output = segmentd(&["check", "--deny-warnings", path]);
         assert_eq!(code(&output), 0, "{path}: {}", stderr(&output));
     }
@@ -106,7 +107,7 @@ fn a_replay_tells_a_move_on_a_ladder_behind_its_exit_and_its_entry() {
 
 #[test]
 fn an_audience_is_who_is_a_member_at_the_end() {
-    let sample = ["replay", "--segments", "config/segments/", "--format", "audience", "assets/demo.ndjson.zst"];
+    let sample = ["replay", "--segments", DEMO_SEGMENTS, "--format", "audience", "assets/demo.ndjson.zst"];
     let output = segmentd(&sample);
     let members = stdout(&output).matches(r#""loyal":{"since""#).count();
     let transitions = stdout(&segmentd(&[&sample[..3], &sample[5..]].concat()));
