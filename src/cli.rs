@@ -14,6 +14,7 @@ mod input;
 mod load;
 mod logging;
 mod plan;
+mod reload;
 mod replay;
 mod report;
 mod run;

@@ -9,9 +9,10 @@
 //! ```
 //!
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
-//! changes in one place, [`Settling::change`], and nowhere else.
+//! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
 mod expiry;
+mod former;
 mod ladder;
 mod outlook;
 mod partition;
@@ -20,6 +21,7 @@ mod stay;
 mod why;
 
 pub use expiry::Expiry;
+pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 pub use why::{Reason, Why, why};
 
@@ -38,7 +40,7 @@ pub enum Input<'a> {
     Event(&'a Event),
     /// Time alone: what is due.
     Time,
-    /// The rules are others than those by which the state was decided: everything is looked at.
+    /// The rules, or the lists they name, are others than those by which the state was decided: everything is looked at.
     Definitions,
 }
 

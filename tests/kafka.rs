@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use segmentd::runtime::crash::{CrashPoint, VARIABLE};
 use support::client::read_all;
-use support::scene::Scene;
-use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, serve};
+use support::scene::{CUSTOMERS, Scene};
+use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, serve};
 
 #[test]
 #[ignore = "started by the other tests as a process of its own"]
@@ -196,4 +196,79 @@ fn order_now(scene: &Scene, customer: &str) -> jiff::Timestamp {
     );
     scene.send(INPUT, None, customer, Some(order.as_bytes()));
     now
+}
+
+const MANY: &str = "{key: many, when: 'count(orders lifetime) >= 5'}";
+
+/// `segmentd run` itself, told by SIGHUP; events flow all the time.
+#[test]
+fn definitions_change_while_events_flow() {
+    let mut scene = Scene::new(4);
+    let http = format!("127.0.0.1:{}", support::kafka::free_port());
+    scene.define(&format!("segments: [{MANY}, {{key: gone, when: 'count(orders lifetime) >= 3'}}]"));
+    let config = scene.configure(&http);
+    let mut service = scene.run(&config, "a");
+    scene.send_orders(10);
+    scene.await_transitions(2 * CUSTOMERS, Duration::from_secs(40));
+
+    scene.define(&format!("segments: [{MANY}, {{key: added, when: 'count(orders lifetime) >= 8'}}]"));
+    service.signal("-HUP");
+    for _ in 0..10 {
+        scene.send_orders(2);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let records = scene.await_transitions(4 * CUSTOMERS, Duration::from_secs(20));
+    let by_definition = |segment: &str, transition: &str| {
+        let records = records.iter().map(|record| record.json()["properties"].clone());
+        records.filter(|p| p["segment"] == segment && p["transition"] == transition && p["cause"] == "definition").count()
+    };
+    assert_eq!(
+        (by_definition("added", "entered"), by_definition("gone", "exited"), by_definition("many", "entered")),
+        (CUSTOMERS, CUSTOMERS, 0)
+    );
+    await_metric(&http, "segmentd_config_reloads_total{result=\"success\"} 1");
+    (0..4).for_each(|partition| await_metric(&http, &format!("segmentd_backfill_remaining_customers{{partition=\"{partition}\"}} 0")));
+
+    scene.define("segments: [{key: many, when: 'count(ordrs lifetime) >= 5'}]");
+    service.signal("-HUP");
+    await_metric(&http, "segmentd_config_reloads_total{result=\"failure\"} 1");
+    scene.send_orders(2);
+
+    // A kill in the midst of the next change, which the restart finds half done or not begun.
+    scene.define(&format!("segments: [{MANY}, {{key: added, when: 'count(orders lifetime) >= 1_000'}}]"));
+    service.signal("-HUP");
+    await_metric(&http, "segmentd_config_reloads_total{result=\"success\"} 2");
+    service.kill();
+    let mut service = scene.run(&config, "a");
+    scene.send_orders(2);
+    scene.await_transitions(5 * CUSTOMERS, Duration::from_secs(40));
+    await_metric(&http, "segmentd_consumer_lag_records{partition=\"0\",topic=\"shop.events\"} 0");
+    service.terminate();
+    let mut found: Vec<_> = read_all(scene.broker.bootstrap(), TRANSITIONS).iter().map(told).collect();
+    found.sort();
+    let each = |told: &'static str| (0..CUSTOMERS).map(move |customer| format!("c-{customer} {told}"));
+    let mut wanted: Vec<_> =
+        ["many entered 1", "gone entered 1", "gone exited 2", "added entered 1", "added exited 2"].into_iter().flat_map(each).collect();
+    wanted.sort();
+    assert_eq!(found, wanted, "{}", scene.logs());
+}
+
+fn told(record: &support::client::Read) -> String {
+    let properties = &record.json()["properties"];
+    let text = |key: &str| properties[key].as_str().unwrap().to_string();
+    format!("{} {} {} {}", text("customer"), text("segment"), text("transition"), properties["sequence"])
+}
+
+/// Waits until a scrape has this line.
+fn await_metric(http: &str, line: &str) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = support::client::get(http, "/metrics");
+        if text.lines().any(|found| found == line) {
+            return;
+        }
+        let like: Vec<_> = text.lines().filter(|found| found.starts_with(line.split(['{', ' ']).next().unwrap_or(line))).collect();
+        assert!(std::time::Instant::now() < deadline, "no `{line}`: {like:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -17,6 +17,7 @@ mod law {
     mod naive;
     mod pages;
     mod publication;
+    mod reload;
     mod restart;
     mod rules;
     mod sequence;

@@ -39,8 +39,8 @@ impl Ruleset {
 
     /// The lists of the folder and those of the definitions.
     pub fn all_lists(&self) -> Vec<(ListKey, List)> {
-        let lists = self.lists.iter().chain(&self.definitions.lists);
-        lists.map(|(key, customers)| (key.clone(), customers.iter().cloned().collect::<List>())).collect()
+        let inline = self.definitions.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect::<List>()));
+        self.lists.iter().map(|(key, list)| (key.clone(), list.clone())).chain(inline).collect()
     }
 }
 

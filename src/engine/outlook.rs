@@ -37,6 +37,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         totals: outlook.aggregates.iter().map(|a| standing.totals[*a].clone()).collect(),
         predicates: outlook.predicates.iter().map(|p| standing.predicates[*p]).collect(),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
+        former: Vec::new(),
         told: Vec::new(),
         next_flip: EventTime::MAX,
     };

@@ -260,7 +260,7 @@ impl Reader<'_> {
         let found = choices.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let diagnostic = error("bad-value", self.source, node, format!("`{}` is no `{name}`", text.escape_debug()));
+            let diagnostic = error("bad-value", self.source, node, format!("`{name}` cannot be `{}`", text.escape_debug()));
             let help = format!("it is one of {}", words.join(", "));
             self.diagnostics.push(diagnostic.suggest(text, words).help(help));
         }

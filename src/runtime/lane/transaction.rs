@@ -77,12 +77,12 @@ impl Lane {
         self.shares.iter().filter(|(p, share)| open(&share.stage) && ownership.holds(**p, share.token)).map(|(p, _)| *p).collect()
     }
 
-    fn has_open_share(&self) -> bool {
+    pub(super) fn has_open_share(&self) -> bool {
         self.shares.values().any(|share| matches!(&share.stage, Stage::Running(running) if running.open))
     }
 
     fn close_batch(&mut self) {
-        (self.applied, self.full, self.refused_since) = (0, false, None);
+        (self.applied, self.looked_at, self.full, self.refused_since) = (0, 0, false, None);
         // A share that was not ours at this moment keeps its batch open.
         self.opened = self.has_open_share().then(clock::now);
     }
@@ -131,7 +131,7 @@ impl Lane {
         let mut offsets = TopicPartitionList::new();
         let mut sent = Vec::with_capacity(partitions.len());
         let Lane { producer, around, shares, .. } = self;
-        let sender = Sender { producer, settings: &around.settings, definitions: around.definitions.fingerprint() };
+        let sender = Sender { producer, settings: &around.settings };
         for partition in partitions {
             if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
                 sent.push(sender.send(*partition, running)?);

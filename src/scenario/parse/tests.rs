@@ -83,15 +83,17 @@ fn every_problem_of_an_expectation_is_reported() {
     3 |   - {at: 2026-01-01T00:00:00Z, entered: a, cuase: b}
       |                                            ^^^^^ did you mean `cause`?
       |
-      = help: possible keys are never, entered, exited, at, customer, cause, sequence, entry, valid_until, from
+      = help: possible keys are never, entered, exited, expiring, at, customer, cause, sequence, entry, valid_until, from, published, arm
 
-    error[bad-value]: there is no cause `tiem`
+    error[bad-value]: `cause` cannot be `tiem`
      --> a.test.yaml:4:39
       |
     4 |   - {at: 2026-01-01T00:00:00Z, cause: tiem, exited: a}
       |                                       ^^^^ did you mean `time`?
+      |
+      = help: it is one of event, late_event, time, refund, cancellation, trait, list, definition
 
-    error[bad-expectation]: one of `entered`, `exited`, `never` names the segment
+    error[bad-expectation]: one of `entered`, `exited`, `expiring`, `never` names the segment
      --> a.test.yaml:5:5
       |
     5 |   - {entered: a, exited: b}
