@@ -16,6 +16,7 @@
 
 mod declare;
 mod events;
+mod replica;
 mod requests;
 mod segments;
 mod state;
@@ -33,6 +34,7 @@ use smol_str::SmolStr;
 use crate::id::{SegmentKey, TopicName};
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
+pub use replica::ReplicaMetrics;
 pub use requests::RequestMetrics;
 pub use segments::{SegmentMetrics, TransitionMetrics};
 pub use state::StateMetrics;
@@ -86,6 +88,7 @@ pub struct Metrics {
     pub tasks: Arc<TasksMetrics>,
     pub state: Arc<StateMetrics>,
     pub requests: Arc<RequestMetrics>,
+    pub replica: Arc<ReplicaMetrics>,
 }
 
 impl Metrics {
@@ -105,6 +108,7 @@ impl Metrics {
             tasks: Arc::new(TasksMetrics::new(&declare, &labels.task_states)?),
             state: Arc::new(StateMetrics::new(&declare)?),
             requests: Arc::new(RequestMetrics::new(&declare, &labels.routes)?),
+            replica: Arc::new(ReplicaMetrics::new(&declare)?),
             registry,
         })
     }
