@@ -7,15 +7,21 @@
 mod check;
 mod completions;
 mod demo;
+mod explain;
+mod fmt;
+mod import;
 mod input;
 mod load;
 mod logging;
+mod plan;
+mod reload;
 mod replay;
 mod report;
 mod run;
 mod schema;
 mod serve;
 mod service;
+mod test;
 mod topics;
 
 use std::io;
@@ -29,6 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   segmentd demo                            customers enter and leave; nothing to install
   segmentd check config/                   is everything right?
+  segmentd test config/segments/           do the rules do what their tests say?
   segmentd replay --segments config/segments/ events.ndjson
                                            what would have happened?
   segmentd run                             the service: Kafka in, Kafka out
@@ -51,6 +58,11 @@ enum Command {
     Demo(demo::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Test(test::Args),
+    Fmt(fmt::Args),
+    Explain(explain::Args),
+    Plan(plan::Args),
+    Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
     Schema(schema::Args),
@@ -86,6 +98,11 @@ impl Command {
             Command::Demo(args) => demo::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Test(args) => test::run(&args),
+            Command::Fmt(args) => fmt::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Plan(args) => plan::run(&args),
+            Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -14,6 +14,7 @@ pub mod lists;
 pub mod meaning;
 pub mod ruleset;
 mod shape;
+pub mod watch;
 
 use std::path::Path;
 
@@ -29,7 +30,7 @@ use meaning::Meaning;
 pub const ID_BYTES: usize = 512;
 
 /// Settings at the top of the file that a variable without `__` may set.
-const TOP_LEVEL: [&str; 3] = ["deployment", "streams", "lists"];
+const TOP_LEVEL: [&str; 4] = ["deployment", "streams", "lists", "watch"];
 
 /// Reads the file at `path` and lays `variables` (all of the environment) over it.
 ///

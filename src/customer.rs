@@ -53,6 +53,8 @@ pub struct Standing {
     pub predicates: Vec<Truth>,
     /// By segment.
     pub memberships: Vec<Membership>,
+    /// In segments that the plan does not have: their numbers go on if the segment comes back.
+    pub former: Vec<Former>,
     /// The earliest instant at which time alone does something, be it a flip or an announcement: the one timer that this
     /// customer needs.
     pub next_flip: EventTime,
@@ -70,6 +72,14 @@ pub struct Told {
     pub announced: Option<EventTime>,
     /// When the membership ends by time alone, as of the last event. Not stored: it is found again.
     pub end: Option<EventTime>,
+}
+
+/// A membership in a segment that is not defined any more, or not by this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Hash of the segment's key.
+    pub segment: u64,
+    pub membership: Membership,
 }
 
 /// A predicate's truth, and the first instant at which it may change by time alone.
@@ -127,6 +137,7 @@ impl Standing {
             totals: plan.aggregates.iter().map(AggregatePlan::empty).collect(),
             predicates: vec![Truth { holds: false, flip: EventTime::MIN }; plan.predicates.len()],
             memberships: vec![Membership::NONE; plan.segments.len()],
+            former: Vec::new(),
             next_flip: EventTime::MIN,
             told: Vec::new(),
         }

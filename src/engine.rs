@@ -9,17 +9,21 @@
 //! ```
 //!
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
-//! changes in one place, [`Settling::change`], and nowhere else.
+//! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
 mod expiry;
+mod former;
 mod ladder;
 mod outlook;
 mod partition;
 mod publish;
 mod stay;
+mod why;
 
 pub use expiry::Expiry;
+pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
+pub use why::{Reason, Why, why};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
@@ -36,7 +40,7 @@ pub enum Input<'a> {
     Event(&'a Event),
     /// Time alone: what is due.
     Time,
-    /// The rules are others than those by which the state was decided: everything is looked at.
+    /// The rules, or the lists they name, are others than those by which the state was decided: everything is looked at.
     Definitions,
 }
 
@@ -255,7 +259,7 @@ fn explain(at: &At<'_>, standing: &mut Standing, changes: &mut [Change]) {
     for change in changes {
         change.evidence = at.evidence(standing, change.segment);
         if change.direction == Direction::Entered {
-            change.valid_until = outlook::valid_until(at, standing, change.segment);
+            change.valid_until = outlook::next_change(at, standing, change.segment);
         }
     }
 }
@@ -263,7 +267,7 @@ fn explain(at: &At<'_>, standing: &mut Standing, changes: &mut [Change]) {
 /// When a membership that holds ends if nothing more happens; `None`: never.
 pub fn valid_until(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: usize) -> Option<EventTime> {
     let at = At { plan, facts: &state.facts, customer, t: state.standing.at };
-    outlook::valid_until(&at, &state.standing, segment)
+    outlook::next_change(&at, &state.standing, segment)
 }
 
 /// Rebuilds from facts what the store does not keep: cursors, truths and flips as of the state's last evaluation.

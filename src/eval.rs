@@ -6,6 +6,7 @@
 //! **Invariant:** nothing here changes facts or memberships. Cursors are advanced, which changes no value at `t`.
 
 mod ahead;
+mod distance;
 mod evidence;
 mod sequence;
 mod suffix;
@@ -16,6 +17,7 @@ use crate::id::CustomerId;
 use crate::plan::{Band, Formula, Leaf, Measure, Plan, Predicate};
 use crate::time::{EventTime, Span};
 use ahead::Ahead;
+pub use distance::Distance;
 
 /// How many changes are looked through for the flip. Beyond it the engine wakes at an instant where nothing flips, which
 /// costs less than looking further at every event (measured with `make bench`), and keeps the cost of an event

@@ -7,7 +7,7 @@
 //! ```
 //! use segmentd::metrics::{Labels, Metrics};
 //! let metrics = Metrics::new(&Labels { streams: vec!["orders".into()], ..Labels::default() })?;
-//! metrics.events.streams[0].applied.inc();
+//! metrics.events.stream("orders").applied.inc();
 //! assert!(metrics.encode()?.contains(r#"segmentd_events_applied_total{stream="orders"} 1"#));
 //! # Ok::<(), prometheus::Error>(())
 //! ```
@@ -16,6 +16,7 @@
 
 mod declare;
 mod events;
+mod reloads;
 mod replica;
 mod requests;
 mod segments;
@@ -34,6 +35,7 @@ use smol_str::SmolStr;
 use crate::id::{SegmentKey, TopicName};
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
+pub use reloads::ReloadMetrics;
 pub use replica::ReplicaMetrics;
 pub use requests::RequestMetrics;
 pub use segments::{SegmentMetrics, TransitionMetrics};
@@ -87,6 +89,7 @@ pub struct Metrics {
     pub commits: Arc<CommitMetrics>,
     pub tasks: Arc<TasksMetrics>,
     pub state: Arc<StateMetrics>,
+    pub reloads: Arc<ReloadMetrics>,
     pub requests: Arc<RequestMetrics>,
     pub replica: Arc<ReplicaMetrics>,
 }
@@ -107,6 +110,7 @@ impl Metrics {
             commits: Arc::new(CommitMetrics::new(&declare)?),
             tasks: Arc::new(TasksMetrics::new(&declare, &labels.task_states)?),
             state: Arc::new(StateMetrics::new(&declare)?),
+            reloads: Arc::new(ReloadMetrics::new(&declare)?),
             requests: Arc::new(RequestMetrics::new(&declare, &labels.routes)?),
             replica: Arc::new(ReplicaMetrics::new(&declare)?),
             registry,

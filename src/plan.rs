@@ -11,6 +11,8 @@
 mod band;
 mod compile;
 pub mod formula;
+mod kept;
+mod list;
 mod monotone;
 mod restrict;
 pub mod sequence;
@@ -23,19 +25,18 @@ use smol_str::SmolStr;
 pub use band::Band;
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
+pub use kept::Kept;
+pub use list::List;
 pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
 use crate::event::{Catalogue, Projection};
-use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
+use crate::id::{LadderKey, ListKey, SegmentKey};
 use crate::rule::Publication;
 pub use crate::rule::Stage;
 use crate::rule::ast::Function;
 use crate::time::Span;
 use crate::window::Window;
-
-/// The members of a static list.
-pub type List = std::collections::HashSet<CustomerId, foldhash::fast::FixedState>;
 
 /// Everything that the engine needs to know of rules and streams.
 #[derive(Debug)]

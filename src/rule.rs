@@ -16,6 +16,8 @@ pub mod definition;
 pub mod diagnostic;
 #[cfg(test)]
 mod fixture;
+pub mod format;
+pub mod import;
 pub mod json;
 pub mod lexer;
 pub mod order;
@@ -26,7 +28,7 @@ pub mod word;
 pub mod yaml;
 
 pub use definition::{
-    Definitions, EntryPolicy, LadderDefinition, Loaded, Names, OnCreate, Publication, SegmentDefinition, Stage, load, load_text,
+    Definitions, EntryPolicy, LadderDefinition, Loaded, Names, OnCreate, Publication, SegmentDefinition, Stage, load, load_node, load_text,
 };
 pub use diagnostic::{Diagnostic, Severity};
 pub use parser::parse;

@@ -37,11 +37,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::id::TopicName;
 use crate::kafka::topics::{Purpose, TopicError, Wanted};
-use crate::kafka::wire::{DecodeLimits, Decoder};
+use crate::kafka::wire::DecodeLimits;
 use crate::kafka::{self, Failure};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
@@ -136,6 +137,8 @@ impl Topic {
 /// What is evaluated.
 pub struct Definitions {
     pub plan: Arc<Plan>,
+    /// Plans that take its place while the service runs, each checked whole.
+    pub changes: Receiver<Arc<Plan>>,
     pub options: TaskOptions,
 }
 
@@ -208,12 +211,8 @@ impl Settings {
 }
 
 impl Definitions {
-    fn decoder(&self, limits: DecodeLimits) -> Decoder {
-        Decoder::new(&self.plan.catalogue, &self.plan.projection, limits)
-    }
-
-    /// As manifests record it.
-    fn fingerprint(&self) -> String {
-        format!("{:016x}", self.plan.fingerprint)
+    /// That never change.
+    pub fn fixed(plan: Arc<Plan>, options: TaskOptions) -> Definitions {
+        Definitions { plan, changes: crossbeam_channel::never(), options }
     }
 }

@@ -20,19 +20,20 @@
 //! ```
 //!
 //! Where an event names no `customer:` it is `c`'s; without `partition:` it is in partition 0; without `id:` its id is
-//! its order id, or else its stream and its place on the page. Numbers whose every digit matters are written as text
-//! (`total: "10.00"`), as in the records themselves: YAML reads the others through a float.
+//! its order id, or else its stream and its place on the page.
 //!
 //! **Invariant:** `expect` is complete for the segments it names, and says nothing about the others.
 
 mod compare;
-
 mod parse;
 mod print;
 mod run;
+mod value;
 
-pub use compare::{Outcome, differences};
-pub use parse::{PageError, parse};
+pub use compare::{Line, Outcome, compare, differences};
+pub use parse::{parse, read, read_tests};
+
+use std::sync::Arc;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,8 @@ use smol_str::SmolStr;
 use crate::event::{Body, Catalogue, Event, Projection, StreamIndex, Value};
 use crate::experiment::Arm;
 use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
+use crate::rule::diagnostic::Source;
+use crate::rule::yaml::Node;
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
@@ -60,6 +63,14 @@ pub struct Page {
     /// Where the clock of every partition is set at the end; `None`: it stays where the last event left it.
     pub until: Option<EventTime>,
     pub expect: Vec<Expectation>,
+}
+
+/// A page and where it stands.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub page: Page,
+    source: Arc<Source>,
+    node: Node,
 }
 
 /// A segment as its author writes it.

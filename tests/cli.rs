@@ -2,47 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+#[path = "support/command.rs"]
+mod command;
+
 use std::path::Path;
-use std::process::Output;
 
-use assert_cmd::Command;
-use tempfile::TempDir;
+use command::{code, file, segmentd, stderr, stdout, with_input};
 
+const DEMO_SEGMENTS: &str = "assets/demo.segments.yaml";
 const GOLDEN_SEGMENTS: &str = "tests/data/golden.segments.yaml";
-
-/// Runs `segmentd` in the repository's folder, without variables of ours.
-fn segmentd(arguments: &[&str]) -> Output {
-    with_input(arguments, "")
-}
-
-fn with_input(arguments: &[&str], input: &str) -> Output {
-    let mut command = Command::cargo_bin("segmentd").unwrap();
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEGMENTD_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).write_stdin(input).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A folder with one file in it.
-fn file(name: &str, text: &str) -> (TempDir, String) {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    let path = path.to_string_lossy().into_owned();
-    (folder, path)
-}
 
 #[test]
 fn an_unknown_command_is_a_usage_error() {
@@ -60,7 +28,7 @@ fn the_version_names_a_revision() {
 
 #[test]
 fn the_configuration_and_the_definitions_that_are_shipped_are_right() {
-    for path in ["config/", "config/segments/", "config/streams.example.yaml", GOLDEN_SEGMENTS] {
+    for path in ["config/", "config/segments/", "config/streams.example.yaml", DEMO_SEGMENTS, GOLDEN_SEGMENTS] {
         let output = segmentd(&["check", "--deny-warnings", path]);
         assert_eq!(code(&output), 0, "{path}: {}", stderr(&output));
     }
@@ -139,7 +107,7 @@ fn a_replay_tells_a_move_on_a_ladder_behind_its_exit_and_its_entry() {
 
 #[test]
 fn an_audience_is_who_is_a_member_at_the_end() {
-    let sample = ["replay", "--segments", "config/segments/", "--format", "audience", "assets/demo.ndjson.zst"];
+    let sample = ["replay", "--segments", DEMO_SEGMENTS, "--format", "audience", "assets/demo.ndjson.zst"];
     let output = segmentd(&sample);
     let members = stdout(&output).matches(r#""loyal":{"since""#).count();
     let transitions = stdout(&segmentd(&[&sample[..3], &sample[5..]].concat()));

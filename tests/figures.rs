@@ -7,6 +7,7 @@
 //! latency       open loop at a tenth of that throughput, from the record's timestamp to the commit of its transition
 //! memory        100,000 customers
 //! lookups       a read replica of 100,000 customers: as many as it answers; at 2,000 a second; and beside 20,000 events/s
+//! reload        100 segments more over 100,000 customers, while 10,000 events/s come (a test of its own: `reload`)
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and measures by the clock
@@ -184,6 +185,48 @@ fn memory() {
     println!("state               {:>9.0} bytes a customer", metrics.sum("segmentd_state_bytes") / customers as f64);
 }
 
+#[test]
+#[ignore = "minutes of measuring: `make bench`"]
+fn reload() {
+    let rig = Rig::new();
+    let (past, live) = (rig.folder.path().join("past.ndjson"), rig.folder.path().join("live.ndjson"));
+    let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
+    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').take(60_000).collect();
+    let (first, second) = lines.split_at(40_000);
+    std::fs::write(&past, first.concat()).unwrap();
+    std::fs::write(&live, second.concat()).unwrap();
+    let households: BTreeSet<&[u8]> = first.iter().map(|line| customer(line)).collect();
+    let copies = (100_000 / households.len() + 1).to_string();
+    let sent = rig.load(&past, &["--copies", &copies]);
+    let service = rig.service();
+    service.await_consumed(sent);
+    let start = service.metrics();
+    std::thread::scope(|scope| {
+        scope.spawn(|| rig.load(&live, &["--copies", &copies, "--rate", "10000"]));
+        std::thread::sleep(Duration::from_secs(15));
+        let before = service.metrics();
+        let added = (0..100).map(|n| format!("  - {{key: added_{n}, when: 'sum(orders.total last {}d) > {}'}}\n", 7 + n % 30, 300 + 5 * n));
+        let defined = std::fs::read_to_string(SEGMENTS).unwrap();
+        std::fs::write(rig.segments(), format!("{defined}{}", added.collect::<String>())).unwrap();
+        let begun = Instant::now();
+        Command::new("kill").args(["-HUP", &service.process.id().to_string()]).status().unwrap();
+        let running = |metrics: &Metrics| metrics.sum("segmentd_backfill_remaining_customers") > 0.0;
+        service.await_that("begun", || running(&service.metrics()));
+        service.await_that("decided", || !running(&service.metrics()));
+        let (took, after) = (begun.elapsed().as_secs_f64(), service.metrics());
+        let customers = after.sum("segmentd_backfill_customers_total") - before.sum("segmentd_backfill_customers_total");
+        println!("reload              {:>9.0} customers/s, {customers} customers in {took:.1} s, 100 segments more", customers / took);
+        println!("  end to end before {:>9}", shown(&before.since(&start, "segmentd_transition_latency_seconds")));
+        println!("  end to end then   {:>9}", shown(&after.since(&before, "segmentd_transition_latency_seconds")));
+        let count = |name: &str| after.sum(name) - before.sum(name);
+        println!(
+            "  in that time      {:>9} events, {} transitions",
+            count("segmentd_events_consumed_total"),
+            count("segmentd_transitions_total")
+        );
+    });
+}
+
 /// The part of a record that names its customer.
 fn customer(line: &[u8]) -> &[u8] {
     let start = line.windows(10).position(|part| part == br#""userId":""#).unwrap() + 10;
@@ -203,17 +246,23 @@ impl Rig {
         let rig = Rig { broker, folder: TempDir::new().unwrap() };
         let (bootstrap, state) = (rig.broker.bootstrap(), rig.folder.path().join("state"));
         let config = format!(
-            "kafka: {{bootstrap: '{bootstrap}'}}\nserve: {{listen: '127.0.0.1:{}'}}\nstate: {{dir: '{}'}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{SEGMENTS}]\n",
+            "kafka: {{bootstrap: '{bootstrap}'}}\nserve: {{listen: '127.0.0.1:{}'}}\nstate: {{dir: '{}'}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{}]\nwatch: 0s\n",
             free_port(),
             state.display(),
-            free_port()
+            free_port(),
+            rig.segments().display()
         );
+        std::fs::copy(SEGMENTS, rig.segments()).unwrap();
         std::fs::write(rig.config(), config).unwrap();
         rig
     }
 
     fn config(&self) -> PathBuf {
         self.folder.path().join("segmentd.yaml")
+    }
+
+    fn segments(&self) -> PathBuf {
+        self.folder.path().join("segments.yaml")
     }
 
     /// Sends a file, and says how many records that were.
@@ -309,6 +358,18 @@ impl Metrics {
 
     /// p50 and p99 of a histogram, as its buckets tell.
     fn quantiles(&self, name: &str) -> String {
+        shown(&self.buckets(name))
+    }
+
+    /// The buckets of a histogram, of what came after an earlier scrape.
+    fn since(&self, earlier: &Metrics, name: &str) -> BTreeMap<u64, f64> {
+        let (before, mut buckets) = (earlier.buckets(name), self.buckets(name));
+        buckets.iter_mut().for_each(|(bound, count)| *count -= before.get(bound).copied().unwrap_or_default());
+        buckets
+    }
+
+    /// How many were not above each bound, in microseconds.
+    fn buckets(&self, name: &str) -> BTreeMap<u64, f64> {
         let mut buckets: BTreeMap<u64, f64> = BTreeMap::new();
         let bucket = format!("{name}_bucket");
         for (labels, count) in self.series(&bucket) {
@@ -317,8 +378,12 @@ impl Metrics {
                 bound.parse::<f64>().map_or(u64::MAX, |seconds| if seconds.is_finite() { (seconds * 1e6) as u64 } else { u64::MAX });
             *buckets.entry(micros).or_default() += count;
         }
-        format!("p50 {:.1} ms, p99 {:.1} ms", quantile(&buckets, 0.50), quantile(&buckets, 0.99))
+        buckets
     }
+}
+
+fn shown(buckets: &BTreeMap<u64, f64>) -> String {
+    format!("p50 {:.1} ms, p99 {:.1} ms", quantile(buckets, 0.50), quantile(buckets, 0.99))
 }
 
 /// Milliseconds, linear within a bucket, as Prometheus' `histogram_quantile` has it.

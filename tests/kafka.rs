@@ -9,8 +9,8 @@ use std::time::Duration;
 use segmentd::runtime::crash::{CrashPoint, VARIABLE};
 use support::client::{create_topic, delete_topic, read_all};
 use support::replica::Replica;
-use support::scene::Scene;
-use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, serve, settings};
+use support::scene::{CUSTOMERS, Scene};
+use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, serve, settings};
 
 #[test]
 #[ignore = "started by the other tests as a process of its own"]
@@ -206,8 +206,8 @@ fn a_replica_shows_what_is_committed_and_says_as_of_when() {
     let replica = replica(&scene);
     scene.send_orders(3);
     scene.await_all(Duration::from_secs(40));
-    let late = replica.await_that("told", |replica| (0..40).all(|c| replica.holds(&format!("c-{c}"), "n3") == Some(true)));
-    println!("the last of 40 customers was told {late:?} after a reader had seen all transitions");
+    let late = replica.await_that("told", |replica| (0..CUSTOMERS).all(|c| replica.holds(&format!("c-{c}"), "n3") == Some(true)));
+    println!("the last of {CUSTOMERS} customers was told {late:?} after a reader had seen all transitions");
     assert!(replica.await_ready() < Duration::from_secs(5));
     // The markers of transactions take offsets too, and are no lag.
     let before = jiff::Timestamp::now();
@@ -254,4 +254,79 @@ fn a_replica_starts_over_when_its_topic_was_made_anew() {
 fn replica(scene: &Scene) -> Replica {
     let kafka = settings(scene.broker.bootstrap(), scene.states.path()).kafka;
     Replica::start(kafka, &scene.states.path().join("replica"))
+}
+
+const MANY: &str = "{key: many, when: 'count(orders lifetime) >= 5'}";
+
+/// `segmentd run` itself, told by SIGHUP; events flow all the time.
+#[test]
+fn definitions_change_while_events_flow() {
+    let mut scene = Scene::new(4);
+    let http = format!("127.0.0.1:{}", support::kafka::free_port());
+    scene.define(&format!("segments: [{MANY}, {{key: gone, when: 'count(orders lifetime) >= 3'}}]"));
+    let config = scene.configure(&http);
+    let mut service = scene.run(&config, "a");
+    scene.send_orders(10);
+    scene.await_transitions(2 * CUSTOMERS, Duration::from_secs(40));
+
+    scene.define(&format!("segments: [{MANY}, {{key: added, when: 'count(orders lifetime) >= 8'}}]"));
+    service.signal("-HUP");
+    for _ in 0..10 {
+        scene.send_orders(2);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let records = scene.await_transitions(4 * CUSTOMERS, Duration::from_secs(20));
+    let by_definition = |segment: &str, transition: &str| {
+        let records = records.iter().map(|record| record.json()["properties"].clone());
+        records.filter(|p| p["segment"] == segment && p["transition"] == transition && p["cause"] == "definition").count()
+    };
+    assert_eq!(
+        (by_definition("added", "entered"), by_definition("gone", "exited"), by_definition("many", "entered")),
+        (CUSTOMERS, CUSTOMERS, 0)
+    );
+    await_metric(&http, "segmentd_config_reloads_total{result=\"success\"} 1");
+    (0..4).for_each(|partition| await_metric(&http, &format!("segmentd_backfill_remaining_customers{{partition=\"{partition}\"}} 0")));
+
+    scene.define("segments: [{key: many, when: 'count(ordrs lifetime) >= 5'}]");
+    service.signal("-HUP");
+    await_metric(&http, "segmentd_config_reloads_total{result=\"failure\"} 1");
+    scene.send_orders(2);
+
+    // A kill in the midst of the next change, which the restart finds half done or not begun.
+    scene.define(&format!("segments: [{MANY}, {{key: added, when: 'count(orders lifetime) >= 1_000'}}]"));
+    service.signal("-HUP");
+    await_metric(&http, "segmentd_config_reloads_total{result=\"success\"} 2");
+    service.kill();
+    let mut service = scene.run(&config, "a");
+    scene.send_orders(2);
+    scene.await_transitions(5 * CUSTOMERS, Duration::from_secs(40));
+    await_metric(&http, "segmentd_consumer_lag_records{partition=\"0\",topic=\"shop.events\"} 0");
+    service.terminate();
+    let mut found: Vec<_> = read_all(scene.broker.bootstrap(), TRANSITIONS).iter().map(told).collect();
+    found.sort();
+    let each = |told: &'static str| (0..CUSTOMERS).map(move |customer| format!("c-{customer} {told}"));
+    let mut wanted: Vec<_> =
+        ["many entered 1", "gone entered 1", "gone exited 2", "added entered 1", "added exited 2"].into_iter().flat_map(each).collect();
+    wanted.sort();
+    assert_eq!(found, wanted, "{}", scene.logs());
+}
+
+fn told(record: &support::client::Read) -> String {
+    let properties = &record.json()["properties"];
+    let text = |key: &str| properties[key].as_str().unwrap().to_string();
+    format!("{} {} {} {}", text("customer"), text("segment"), text("transition"), properties["sequence"])
+}
+
+/// Waits until a scrape has this line.
+fn await_metric(http: &str, line: &str) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = support::client::get(http, "/metrics");
+        if text.lines().any(|found| found == line) {
+            return;
+        }
+        let like: Vec<_> = text.lines().filter(|found| found.starts_with(line.split(['{', ' ']).next().unwrap_or(line))).collect();
+        assert!(std::time::Instant::now() < deadline, "no `{line}`: {like:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

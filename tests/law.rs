@@ -11,11 +11,13 @@ mod law {
     mod engine;
     mod eval;
     mod events;
+    mod explain;
     mod golden;
     mod history;
     mod naive;
     mod pages;
     mod publication;
+    mod reload;
     mod restart;
     mod rules;
     mod sequence;

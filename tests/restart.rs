@@ -16,6 +16,7 @@ use segmentd::id::{CustomerId, Offset, SourcePosition, TopicName};
 use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use segmentd::plan::{Plan, compile};
 use segmentd::rule::{Names, load};
+use segmentd::runtime::changelog::Decided;
 use segmentd::runtime::task::{Change, Task, TaskOptions};
 use segmentd::store::{Shared, Store};
 use segmentd::time::EventTime;
@@ -89,12 +90,13 @@ struct Life<'a> {
     changelog: Vec<Change>,
     published: Vec<Transition>,
     clock: EventTime,
+    decided: Decided,
 }
 
 impl Life<'_> {
     fn open(&self) -> Task {
         let store = Store::open(&self.shared, self.folder, "restart").unwrap();
-        Task::new(self.plan.clone(), TaskOptions { resident_customers: 20 }, store, self.clock).unwrap()
+        Task::new(self.plan.clone(), TaskOptions { resident_customers: 20 }, store, self.clock, &self.decided).unwrap()
     }
 
     /// A commit as a lane makes it: the records go out, then the store follows.
@@ -103,6 +105,7 @@ impl Life<'_> {
         task.changes(&mut |key, value| self.changelog.push((key.to_vec(), value.map(<[u8]>::to_vec))));
         task.commit(b"manifest", Offset(self.changelog.len() as i64)).unwrap();
         self.clock = task.clock();
+        self.decided = task.decided();
     }
 
     fn apply(&self, task: &mut Task, events: &[Event]) {
@@ -126,6 +129,7 @@ fn a_task_that_restarts_at_commits_decides_what_one_that_never_stopped_decides()
         changelog: Vec::new(),
         published: Vec::new(),
         clock: EventTime::MIN,
+        decided: Decided::default(),
     };
     let mut task = life.open();
     for (number, batch) in events.chunks(EVENTS_PER_COMMIT).enumerate() {

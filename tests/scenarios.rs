@@ -17,7 +17,7 @@ fn every_page_leads_to_the_transitions_that_it_expects() {
     for file in std::fs::read_dir("tests/scenarios").unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        for page in scenario::parse(&text, &catalogue).unwrap_or_else(|e| panic!("{}: {e}", path.display())) {
+        for page in scenario::parse(&path.to_string_lossy(), &text, &catalogue).unwrap_or_else(|found| panic!("{found:?}")) {
             let lines = run(&page, &catalogue);
             pages += 1;
             if !lines.is_empty() {

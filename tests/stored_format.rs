@@ -33,7 +33,7 @@ events:
   - {at: 2026-01-01T11:00:00Z, orders: {order_id: b, total: 30}}
   - {at: 2026-01-01T12:00:00Z, refunds: {order_id: a, total: 5}}
 ";
-    parse(text, &Catalogue::segment_spec()).unwrap().remove(0)
+    parse("page", text, &Catalogue::segment_spec()).unwrap().remove(0)
 }
 
 /// The head of the only customer, as it is written now.

@@ -11,6 +11,7 @@ use super::report::{self, Format};
 use crate::config::ruleset::{self, Ruleset};
 use crate::config::{self, Kind};
 use crate::rule::diagnostic::Diagnostic;
+use crate::scenario;
 
 /// Show every problem of definitions and configurations, with its place and a suggestion
 #[derive(Parser)]
@@ -72,8 +73,10 @@ impl Findings {
     }
 
     fn take(&mut self, (ruleset, problems): (Option<Ruleset>, Vec<Diagnostic>)) {
-        self.segments += ruleset.map_or(0, |ruleset| ruleset.definitions.segments.len());
         self.diagnostics.extend(problems);
+        let Some(Ruleset { definitions, catalogue, .. }) = ruleset else { return };
+        self.segments += definitions.segments.len();
+        self.diagnostics.extend(scenario::read_tests(&definitions, &catalogue).1);
     }
 }
 

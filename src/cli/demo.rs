@@ -21,8 +21,8 @@ use crate::runtime::{Settings, Shutdown, clock};
 use broker::Broker;
 use screen::Screen;
 
-/// Segments that the demo shows; also what a new shop may begin with.
-const SEGMENTS: &str = include_str!("../../config/segments/shop.yaml");
+/// Segments whose thresholds fit groceries; those of config/segments/ fit other shops.
+const SEGMENTS: &str = include_str!("../../assets/demo.segments.yaml");
 
 /// 26,202 events of 391 households in 14 months; source and terms: tests/data/README.md.
 const EVENTS: &[u8] = include_bytes!("../../assets/demo.ndjson.zst");
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let state = TemporaryFolder::new()?;
     let broker = Broker::start().context("the broker inside the process cannot start")?;
     let settings = settings(&broker, &state)?;
-    let ruleset = ruleset::load_text("shop.yaml", SEGMENTS).context("the demo's own segments are wrong")?;
+    let ruleset = ruleset::load_text("demo.segments.yaml", SEGMENTS).context("the demo's own segments are wrong")?;
     let mut screen = Screen::new(&ruleset.definitions);
     let service = Service::new(settings.clone(), &ruleset, "127.0.0.1:0")?;
     screen.begin(service.address(), args.speed);

@@ -5,10 +5,40 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use flate2::read::MultiGzDecoder;
+use indicatif::ProgressBar;
+
+use crate::event::Event;
+use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+
+/// Every event of all files, in order, until `take` has enough; records that are rejected are left out and counted.
+///
+/// Gives how many were rejected.
+pub fn each_event(
+    files: &[PathBuf],
+    decoder: &mut Decoder,
+    bar: &ProgressBar,
+    mut take: impl FnMut(&Event) -> ControlFlow<()>,
+) -> anyhow::Result<u64> {
+    let mut rejected = 0;
+    for path in files {
+        let progress = bar.clone();
+        let mut lines = Lines::open(path, DecodeLimits::default().record_bytes, move |bytes| progress.inc(bytes))?;
+        while let Some(line) = lines.next().with_context(|| format!("cannot read {}", path.display()))? {
+            let decoded = (!line.is_empty()).then(|| decoder.decode(&RawRecord { payload: Some(line), ..RawRecord::default() }));
+            match decoded {
+                Some(Decoded::Event(event)) if take(&event).is_break() => return Ok(rejected),
+                Some(Decoded::Rejected(_)) => rejected += 1,
+                _ => {}
+            }
+        }
+    }
+    Ok(rejected)
+}
 
 const BUFFER: usize = 1 << 18;
 

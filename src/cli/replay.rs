@@ -41,8 +41,8 @@ use tally::Tally;
 #[command(after_help = "\
 Examples:
   segmentd replay --segments config/segments/ events.ndjson.zst
-  segmentd replay --segments loyal.yaml --until 2026-03-01T00:00:00Z --format audience jan.ndjson feb.ndjson
-  zcat events.ndjson.gz | segmentd replay --segments config/segments/ - | grep '\"segment\":\"loyal\"'")]
+  segmentd replay --segments lapsed.yaml --until 2026-03-01T00:00:00Z --format audience jan.ndjson feb.ndjson
+  zcat events.ndjson.gz | segmentd replay --segments config/segments/ - | grep '\"segment\":\"lapsed\"'")]
 pub struct Args {
     /// A file of definitions, or a folder of them; may be given several times
     #[arg(long, required = true, value_name = "PATH")]
@@ -201,12 +201,12 @@ impl Replay {
 }
 
 /// Every customer is in memory from its first event on: there is nothing to load.
-fn nobody(_: &CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
+pub(super) fn nobody(_: &CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
     Ok(None)
 }
 
 /// Over the bytes of all files; hidden where stderr is no terminal or a size is not known.
-fn progress(files: &[PathBuf]) -> ProgressBar {
+pub(super) fn progress(files: &[PathBuf]) -> ProgressBar {
     let sizes: Option<Vec<u64>> = files.iter().map(|file| file.metadata().ok().filter(|m| m.is_file()).map(|m| m.len())).collect();
     let Some(sizes) = sizes else { return ProgressBar::hidden() };
     let bar = ProgressBar::new(sizes.iter().sum());
@@ -216,12 +216,12 @@ fn progress(files: &[PathBuf]) -> ProgressBar {
     bar
 }
 
-fn instant(text: &str) -> Result<EventTime, String> {
+pub(super) fn instant(text: &str) -> Result<EventTime, String> {
     EventTime::parse(text).ok_or_else(|| "no instant: write RFC 3339 with an offset, as 2026-03-01T00:00:00Z".to_owned())
 }
 
 /// `3 refunds` style figures of this command: `1,234,567`.
-fn count(n: u64) -> String {
+pub(super) fn count(n: u64) -> String {
     HumanCount(n).to_string()
 }
 

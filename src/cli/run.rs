@@ -1,6 +1,7 @@
 //! `segmentd run`: the service, until it is told to stop.
 //!
-//! SIGTERM and SIGINT ask it to stop: it commits what it has, leaves the group and ends, in under five seconds.
+//! SIGTERM and SIGINT ask it to stop: it commits what it has, leaves the group and ends, in under five seconds. SIGHUP,
+//! or a change of their files, makes it load segments, lists and streams anew ([`super::reload`]).
 //!
 //! **Invariant:** nothing is started before configuration, streams, lists and definitions have all been checked.
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use super::reload::Origin;
 use super::service::Service;
 use super::{Outcome, logging, report};
 use crate::config::{self, ruleset};
@@ -36,12 +38,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Refused);
         }
     };
+    let origin = Origin::of(args.config.clone(), &config);
     let (ruleset, diagnostics) = ruleset::load_for(&config);
     report::complain(&diagnostics);
     let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
     logging::start();
     tracing::info!(deployment = config.deployment, segments = ruleset.definitions.segments.len(), "starting");
     let service = Service::new(config.service_settings(), &ruleset, &config.listen.to_string())?;
+    let service = service.reloading(origin, config);
     match service.run(&Shutdown::default()) {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if is_configuration(&error) => {

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use crossbeam_channel::{Sender, unbounded};
 use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::reload::{Origin, Reload};
+use crate::config::Config;
 use crate::config::ruleset::Ruleset;
 use crate::http::{PROGRESS_LIMIT, ROUTES, Server, Site};
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
+use crate::plan::Plan;
 use crate::runtime::status::Status;
 use crate::runtime::task::TaskOptions;
 use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
@@ -26,6 +30,8 @@ const TASK_STATES: [&str; 2] = ["restoring", "running"];
 pub struct Service {
     settings: Settings,
     definitions: Definitions,
+    changes: Sender<Arc<Plan>>,
+    reload: Option<Reload>,
     observed: Observed,
     server: Server,
     io: Runtime,
@@ -40,8 +46,17 @@ impl Service {
             Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT, lookup: None };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
-        let definitions = Definitions { plan: Arc::new(ruleset.plan()), options: TaskOptions::within(settings.state_memory) };
-        Ok(Service { settings, definitions, observed, server, io })
+        let (changes, changed) = unbounded();
+        let options = TaskOptions::within(settings.state_memory);
+        let definitions = Definitions { plan: Arc::new(ruleset.plan()), changes: changed, options };
+        Ok(Service { settings, definitions, changes, reload: None, observed, server, io })
+    }
+
+    /// Follows the files that `config` names.
+    pub fn reloading(mut self, origin: Origin, config: Config) -> Service {
+        let metrics = self.observed.metrics.reloads.clone();
+        self.reload = Some(Reload::new(origin, config, self.definitions.plan.clone(), self.changes.clone(), metrics));
+        self
     }
 
     /// Where metrics and health are.
@@ -51,10 +66,16 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, observed, server, io } = self;
+        let Service { settings, definitions, changes: _, reload, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(tell_systemd(observed.status.clone()));
+        if let Some(reload) = reload {
+            let (hang_up, hangups) = unbounded();
+            io.spawn(tell_hangups(hang_up));
+            // It ends when the runtime does, and with it the sender of hang-ups.
+            std::thread::Builder::new().name("reload".into()).spawn(move || reload.follow(&hangups)).map_err(RunError::NoThread)?;
+        }
         let http = io.spawn(server.run(stopped));
         let result = runtime::run(settings, definitions, observed, shutdown);
         // Nobody may be left to hear it; then there is nothing to stop.
@@ -91,6 +112,15 @@ pub(super) async fn request_at_signal(shutdown: Shutdown) {
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     shutdown.request();
+}
+
+/// One for each SIGHUP.
+async fn tell_hangups(hang_up: Sender<()>) {
+    let Ok(mut signals) = signal(SignalKind::hangup()) else {
+        tracing::error!("SIGHUP cannot be received; it ends this process");
+        return;
+    };
+    while signals.recv().await.is_some() && hang_up.send(()).is_ok() {}
 }
 
 /// `READY=1` once every check holds (`Type=notify`). Without systemd nobody listens, and nothing happens.

@@ -34,6 +34,8 @@ pub struct ConfigFile {
     pub segments: Vec<String>,
     /// Folder of static lists, one id a line in `NAME.txt`. The default may be absent.
     pub lists: String,
+    /// How often the files of segments, lists and streams are looked at for changes; `0s`: only at SIGHUP.
+    pub watch: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -151,6 +153,7 @@ impl Default for ConfigFile {
             streams: ConfigFile::STREAMS.into(),
             segments: vec!["config/segments/".into()],
             lists: ConfigFile::LISTS.into(),
+            watch: "2s".into(),
         }
     }
 }

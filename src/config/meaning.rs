@@ -41,6 +41,8 @@ pub struct Config {
     pub segments: Vec<PathBuf>,
     /// `None`: no static lists but those in the definitions.
     pub lists: Option<PathBuf>,
+    /// How often the files of the three above are looked at for changes; `None`: only when asked.
+    pub watch: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -185,6 +187,7 @@ impl Meaning<'_> {
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
             segments: file.segments.into_iter().map(PathBuf::from).collect(),
             lists: self.optional_path("lists", file.lists, ConfigFile::LISTS),
+            watch: Some(self.duration("watch", &file.watch, Duration::ZERO, Duration::from_secs(3600))).filter(|every| !every.is_zero()),
         };
         self.distinct_topics(&config);
         config

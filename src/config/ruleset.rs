@@ -34,9 +34,13 @@ pub struct Ruleset {
 impl Ruleset {
     /// All of it compiled together.
     pub fn plan(&self) -> Plan {
-        let lists = self.lists.iter().chain(&self.definitions.lists);
-        let lists = lists.map(|(key, customers)| (key.clone(), customers.iter().cloned().collect::<List>()));
-        plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), lists.collect())
+        plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), self.all_lists())
+    }
+
+    /// The lists of the folder and those of the definitions.
+    pub fn all_lists(&self) -> Vec<(ListKey, List)> {
+        let inline = self.definitions.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect::<List>()));
+        self.lists.iter().map(|(key, list)| (key.clone(), list.clone())).chain(inline).collect()
     }
 }
 

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::blocks::Blocks;
 use super::history::{Base, History, OrderChange, Pending};
-use super::{CustomerState, Facts, Membership, Standing, Told, Truth};
+use super::{CustomerState, Facts, Former, Membership, Standing, Told, Truth};
 use crate::event::Value;
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -156,10 +156,12 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     w.fixed(armed.millis() as u64);
     w.fixed(plan.fingerprint);
     w.time(state.standing.at);
-    let known = || plan.segments.iter().zip(&state.standing.memberships).filter(|(_, m)| m.sequence > 0);
+    let defined = || plan.segments.iter().map(|segment| segment.hash).zip(&state.standing.memberships);
+    let former = || state.standing.former.iter().map(|former| (former.segment, &former.membership));
+    let known = || defined().filter(|(_, m)| m.sequence > 0).chain(former());
     w.count(known().count());
     for (segment, membership) in known() {
-        w.fixed(segment.hash);
+        w.fixed(segment);
         w.varint(membership.sequence);
         w.time(membership.changed_at);
     }
@@ -289,8 +291,10 @@ pub fn read<E: From<FormatError>>(
 fn read_memberships(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {
     for _ in 0..r.count()? {
         let (segment, sequence, changed_at) = (r.fixed()?, r.varint()?, r.time()?);
-        if let Some(index) = plan.segments.iter().position(|s| s.hash == segment) {
-            standing.memberships[index] = Membership { sequence, changed_at };
+        let membership = Membership { sequence, changed_at };
+        match plan.segments.iter().position(|s| s.hash == segment) {
+            Some(index) => standing.memberships[index] = membership,
+            None => standing.former.push(Former { segment, membership }),
         }
     }
     Ok(())

@@ -71,7 +71,7 @@ pub(super) fn rebuild(at: &At<'_>, standing: &mut Standing) {
 /// Notes when the membership ends by time alone; what was told of one that is over is forgotten.
 fn look_ahead(at: &At<'_>, standing: &mut Standing, segment: usize) {
     if standing.memberships[segment].is_member() {
-        let end = outlook::valid_until(at, standing, segment);
+        let end = outlook::next_change(at, standing, segment);
         standing.told_mut(segment).end = end;
     } else if let Some(told) = standing.told(segment).copied() {
         *standing.told_mut(segment) = Told { announced: None, end: None, ..told };

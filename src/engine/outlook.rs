@@ -1,7 +1,7 @@
-//! How long a membership lasts if nothing more happens: time passes over a copy of the customer's standing.
+//! How long a customer stays in or out of a segment if nothing more happens: time passes over a copy of the customer's standing.
 //!
 //! **Invariant:** what is found is what the engine will do, since it is the engine that is run: over the part of the plan
-//! that decides the segment, from flip to flip, until the segment is left.
+//! that decides the segment, from flip to flip, until its membership changes.
 
 use super::{Outcome, next_flip, settle};
 use crate::customer::Standing;
@@ -12,17 +12,18 @@ use crate::time::{EventTime, Span};
 /// What lies further ahead is called never; only rules over `days_since` can flip so late.
 const HORIZON: Span = Span::from_days(36_525);
 
-/// The instant at which the segment, just entered at `at.t`, is left by time alone; `None`: never.
-pub(super) fn valid_until(at: &At<'_>, standing: &Standing, segment: usize) -> Option<EventTime> {
+/// The instant after `at.t` at which time alone makes the customer leave the segment, or enter it; `None`: never.
+pub(super) fn next_change(at: &At<'_>, standing: &Standing, segment: usize) -> Option<EventTime> {
     let outlook = at.plan.segments[segment].outlook.as_deref()?;
     let mut standing = part_of(standing, outlook);
+    let before = standing.memberships[outlook.target].is_member();
     let mut out = Outcome::default();
     while standing.next_flip < at.t.plus(HORIZON) {
         let t = standing.next_flip;
         let later = At { plan: &outlook.plan, facts: at.facts, customer: at.customer, t };
         out.clear_touched();
         settle(&later, &mut standing, false, &mut out);
-        if !standing.memberships[outlook.target].is_member() {
+        if standing.memberships[outlook.target].is_member() != before {
             return Some(t);
         }
     }
@@ -36,6 +37,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         totals: outlook.aggregates.iter().map(|a| standing.totals[*a].clone()).collect(),
         predicates: outlook.predicates.iter().map(|p| standing.predicates[*p]).collect(),
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
+        former: Vec::new(),
         told: Vec::new(),
         next_flip: EventTime::MAX,
     };

@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
+use super::former::{SegmentNames, retire};
 use super::{Change, Expiry, Input, Outcome, step};
 use crate::customer::{Applied, CustomerState};
 use crate::event::Event;
@@ -18,16 +19,17 @@ use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Announcement, Cause, Move, Output, Transition, Trigger};
+use crate::transition::{Announcement, Cause, Direction, Move, Output, Transition, Trigger};
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
 
-/// A customer read back: its state, and whether it was decided by this plan.
+/// A customer read back.
 pub struct Loaded {
     pub state: CustomerState,
-    pub current: bool,
+    /// Why everything has to be looked at again: it was decided by other definitions, or with other lists.
+    pub redecide: Option<Cause>,
 }
 
 /// What became of an event, for the counters.
@@ -43,6 +45,8 @@ pub struct Partition {
     index: HashMap<CustomerId, Slot, foldhash::fast::FixedState>,
     residents: Vec<Resident>,
     timers: BinaryHeap<Reverse<(EventTime, Slot)>>,
+    /// Every segment that anybody here may have been in, by the hash of its key.
+    names: SegmentNames,
     outcome: Outcome,
     transitions: Vec<Transition>,
     /// Each with the number of transitions before it.
@@ -76,6 +80,7 @@ impl Partition {
             index: HashMap::default(),
             residents: Vec::new(),
             timers: BinaryHeap::new(),
+            names: SegmentNames::default(),
             outcome: Outcome::default(),
             transitions: Vec::new(),
             announcements: Vec::new(),
@@ -89,6 +94,20 @@ impl Partition {
 
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Puts another plan in force; gives back the one before. Everything is stored: no change is open.
+    ///
+    /// States are forgotten, and read back under the new plan when they are of use. Timers stay as they are: one that the
+    /// new plan would not need fires early, and changes nothing.
+    pub fn redefine(&mut self, plan: Arc<Plan>) -> Arc<Plan> {
+        self.residents.iter_mut().for_each(|resident| resident.state = None);
+        std::mem::replace(&mut self.plan, plan)
+    }
+
+    /// Tells the names of segments that may be gone from the plan, so that leaving them can be published.
+    pub fn set_names(&mut self, names: SegmentNames) {
+        self.names = names;
     }
 
     /// Takes one accepted record: moves the clock, fires what was due before, and advances its customer.
@@ -197,7 +216,10 @@ impl Partition {
         self.arm(slot, due);
     }
 
-    /// Decides a customer by this plan if another one had decided it.
+    /// Has a customer in memory, decided by this plan and its lists.
+    ///
+    /// What is decided anew is decided as of just before the clock: what is due at the clock itself is still to come, by
+    /// its own cause.
     pub fn ensure<E>(
         &mut self,
         slot: Slot,
@@ -208,15 +230,45 @@ impl Partition {
             return Ok(());
         }
         let loaded = load(&self.residents[slot.at()].customer)?;
-        let current = loaded.as_ref().is_none_or(|loaded| loaded.current);
+        let redecide = loaded.as_ref().and_then(|loaded| loaded.redecide);
         let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
-        let now = self.clock.max(state.standing.at);
+        let now = EventTime::from_millis(self.clock.millis().saturating_sub(1)).max(state.standing.at);
         self.residents[slot.at()].state = Some(Box::new(state));
-        if !current {
-            let occasion = Occasion { cause: Cause::Definition, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
+        if let Some(cause) = redecide {
+            let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
+            // Who moves from a stage that is gone to another one leaves first, as in every move.
+            self.retire(slot, now, &occasion);
             self.step(slot, Input::Definitions, now, &occasion);
         }
         Ok(())
+    }
+
+    /// Ends the customer's memberships in segments that are not defined any more.
+    fn retire(&mut self, slot: Slot, now: EventTime, occasion: &Occasion<'_>) {
+        let resident = &mut self.residents[slot.at()];
+        let Some(state) = resident.state.as_deref_mut() else { return };
+        for departure in retire(&mut state.standing, &self.names, now) {
+            let decided_at = occasion.decided_at;
+            self.transitions.push(Transition {
+                customer: resident.customer.clone(),
+                segment: departure.name.key,
+                direction: Direction::Exited,
+                at: now,
+                decided_at,
+                sequence: departure.membership.sequence,
+                entry: departure.membership.entry(),
+                cause: occasion.cause,
+                trigger: None,
+                evidence: Vec::new(),
+                valid_until: None,
+                version: departure.name.version,
+                since: departure.since,
+                moved: None,
+                arm: None,
+                withheld: None,
+                entry_topic: None,
+            });
+        }
     }
 
     /// The slot of a customer, made if there is none.

@@ -64,7 +64,7 @@ mod tests {
         let mut load = |_: &CustomerId| {
             let mut state = CustomerState::new(&plan);
             state.standing.at = EventTime::from_millis(0);
-            Ok::<_, Infallible>(Some(Loaded { state, current: false }))
+            Ok::<_, Infallible>(Some(Loaded { state, redecide: Some(Cause::Definition) }))
         };
         let slot = partition.slot(&"c-1".into());
         let Ok(()) = partition.ensure(slot, None, &mut load);

@@ -23,7 +23,8 @@ impl At<'_> {
         predicates.into_iter().map(|predicate| self.evidence_of(standing, predicate)).collect()
     }
 
-    fn evidence_of(&self, standing: &mut Standing, index: usize) -> Evidence {
+    /// One predicate, as it stands now.
+    pub fn evidence_of(&self, standing: &mut Standing, index: usize) -> Evidence {
         let predicate = &self.plan.predicates[index];
         self.advance(predicate, standing);
         let shown = |formula: &Formula| show(&formula.evaluate(&|leaf| self.leaf(leaf, standing, self.t)));

@@ -9,10 +9,9 @@ use super::{Declare, Labels};
 pub struct EventMetrics {
     /// Records read, for each input topic in the order of [`Labels::topics`].
     pub consumed: Vec<IntCounter>,
-    /// For each stream, by its index in the catalogue.
-    pub streams: Vec<StreamMetrics>,
     /// Records that no stream takes.
     pub skipped: IntCounter,
+    streams: StreamCounters,
     rejected: IntCounterVec,
     dead_letters: IntCounterVec,
 }
@@ -38,13 +37,20 @@ impl EventMetrics {
             rejected.with_label_values(&[reason]);
             dead_letters.with_label_values(&[reason]);
         }
+        let streams = StreamCounters::new(declare)?;
+        labels.streams.iter().for_each(|name| drop(streams.stream(name)));
         Ok(EventMetrics {
             consumed: labels.topics.iter().map(|topic| consumed.with_label_values(&[&topic.0])).collect(),
-            streams: StreamMetrics::all(declare, labels)?,
+            streams,
             skipped: declare.counter("segmentd_events_skipped_total", "Records that no stream takes")?,
             rejected,
             dead_letters,
         })
+    }
+
+    /// The handles of a stream, whose series exist from now on. Callers keep them.
+    pub fn stream(&self, name: &str) -> StreamMetrics {
+        self.streams.stream(name)
     }
 
     /// Records rejected for one reason. Looked up by name: rejections are rare.
@@ -58,18 +64,31 @@ impl EventMetrics {
     }
 }
 
-impl StreamMetrics {
-    fn all(declare: &Declare<'_>, labels: &Labels) -> Result<Vec<StreamMetrics>> {
-        let applied = declare.counters("segmentd_events_applied_total", "Events that changed a customer's history", &["stream"])?;
-        let duplicate = declare.counters("segmentd_events_duplicate_total", "Events whose id had been seen", &["stream"])?;
-        let late = declare.counters("segmentd_events_late_total", "Applied events older than the task clock", &["stream"])?;
-        let unmatched = declare.counters("segmentd_events_unmatched_total", "Events about an order that is not remembered", &["stream"])?;
-        let handles = |name: &str| StreamMetrics {
-            applied: applied.with_label_values(&[name]),
-            duplicate: duplicate.with_label_values(&[name]),
-            late: late.with_label_values(&[name]),
-            unmatched: unmatched.with_label_values(&[name]),
-        };
-        Ok(labels.streams.iter().map(|name| handles(name)).collect())
+/// The counters of all streams.
+struct StreamCounters {
+    applied: IntCounterVec,
+    duplicate: IntCounterVec,
+    late: IntCounterVec,
+    unmatched: IntCounterVec,
+}
+
+impl StreamCounters {
+    fn new(declare: &Declare<'_>) -> Result<StreamCounters> {
+        let counters = |name: &str, help: &str| declare.counters(name, help, &["stream"]);
+        Ok(StreamCounters {
+            applied: counters("segmentd_events_applied_total", "Events that changed a customer's history")?,
+            duplicate: counters("segmentd_events_duplicate_total", "Events whose id had been seen")?,
+            late: counters("segmentd_events_late_total", "Applied events older than the task clock")?,
+            unmatched: counters("segmentd_events_unmatched_total", "Events about an order that is not remembered")?,
+        })
+    }
+
+    fn stream(&self, name: &str) -> StreamMetrics {
+        StreamMetrics {
+            applied: self.applied.with_label_values(&[name]),
+            duplicate: self.duplicate.with_label_values(&[name]),
+            late: self.late.with_label_values(&[name]),
+            unmatched: self.unmatched.with_label_values(&[name]),
+        }
     }
 }

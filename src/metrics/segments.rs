@@ -1,15 +1,21 @@
 //! What went out: transitions by segment, direction and cause, how late they were, and who is in.
 
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use prometheus::{Histogram, IntCounter, IntGauge, Result};
+use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result};
 
 use super::Declare;
 use crate::id::SegmentKey;
+use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
 pub struct TransitionMetrics {
-    segments: HashMap<SegmentKey, SegmentMetrics, foldhash::fast::RandomState>,
+    /// Definitions change while the service runs; a transition is rare enough for a lock that nobody holds for long.
+    segments: RwLock<HashMap<SegmentKey, Arc<SegmentMetrics>, foldhash::fast::RandomState>>,
+    transitions: IntCounterVec,
+    members: IntGaugeVec,
+    complete_since: GaugeVec,
     /// From the source timestamp of a record to the commit of the transition that it caused, in seconds.
     pub latency: Histogram,
     /// From a timer's due instant to the commit of what it fired, in seconds; while loading history it is large.
@@ -30,24 +36,50 @@ impl TransitionMetrics {
         let labels = ["segment", "transition", "cause"];
         let transitions = declare.counters("segmentd_transitions_total", "Committed transitions", &labels)?;
         let members = declare.gauges("segmentd_segment_members", "Members of a segment in this process's partitions", &["segment"])?;
-        let counter = |key: &SegmentKey, direction: Direction, cause: Cause| {
-            transitions.with_label_values(&[key.as_str(), direction.as_str(), cause.as_str()])
-        };
-        let handles = |key: &SegmentKey| SegmentMetrics {
-            members: members.with_label_values(&[key.as_str()]),
-            transitions: [Direction::Entered, Direction::Exited].map(|direction| Cause::ALL.map(|cause| counter(key, direction, cause))),
-        };
-        Ok(TransitionMetrics {
-            segments: segments.iter().map(|key| (key.clone(), handles(key))).collect(),
+        let metrics = TransitionMetrics {
+            segments: RwLock::default(),
+            transitions,
+            members,
+            complete_since: declare.float_gauges(
+                "segmentd_segment_complete_since_timestamp_seconds",
+                "A segment was defined after this, and knows nothing of what happened before, in Unix time",
+                &["segment"],
+            )?,
             latency: declare
                 .latency("segmentd_transition_latency_seconds", "From a record's source timestamp to its committed transition")?,
             timer_lag: declare.latency("segmentd_timer_lag_seconds", "From the instant at which a timer was due by the task clock (clock.idle_delay behind the wall clock) to its committed effect")?,
-        })
+        };
+        metrics.name(segments);
+        Ok(metrics)
     }
 
-    /// The handles of a segment; `None` if it was not named at start. Callers keep them.
-    pub fn segment(&self, key: &SegmentKey) -> Option<&SegmentMetrics> {
-        self.segments.get(key)
+    /// Makes the series of segments that have none yet. Those of a segment that is taken out stay: its exits are counted.
+    pub fn name(&self, segments: &[SegmentKey]) {
+        let mut known = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        for key in segments {
+            known.entry(key.clone()).or_insert_with(|| Arc::new(self.handles(key)));
+        }
+    }
+
+    /// Notes that a segment knows what happened since an instant, and not all that happened before. Of several partitions
+    /// the latest counts.
+    pub fn complete_since(&self, key: &SegmentKey, since: EventTime) {
+        let gauge = self.complete_since.with_label_values(&[key.as_str()]);
+        gauge.set(gauge.get().max(since.millis() as f64 / 1000.0));
+    }
+
+    /// The handles of a segment; `None` if it was never named.
+    pub fn segment(&self, key: &SegmentKey) -> Option<Arc<SegmentMetrics>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn handles(&self, key: &SegmentKey) -> SegmentMetrics {
+        let counter =
+            |direction: Direction, cause: Cause| self.transitions.with_label_values(&[key.as_str(), direction.as_str(), cause.as_str()]);
+        SegmentMetrics {
+            members: self.members.with_label_values(&[key.as_str()]),
+            transitions: [Direction::Entered, Direction::Exited].map(|direction| Cause::ALL.map(|cause| counter(direction, cause))),
+        }
     }
 }
 

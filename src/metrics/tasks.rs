@@ -17,6 +17,9 @@ pub struct TasksMetrics {
     by_state: IntGaugeVec,
     clock: GaugeVec,
     restore_remaining: IntGaugeVec,
+    backfill_remaining: IntGaugeVec,
+    /// Customers that scans after a change of definitions or lists have looked at.
+    pub backfill_customers: IntCounter,
     lag: IntGaugeVec,
 }
 
@@ -26,6 +29,8 @@ pub struct TaskMetrics {
     clock: Gauge,
     /// Changelog records still to replay.
     pub restore_remaining: IntGauge,
+    /// About how many customers a scan still has to look at.
+    pub backfill_remaining: IntGauge,
 }
 
 /// Transactions of all lanes.
@@ -57,6 +62,13 @@ impl TasksMetrics {
                 "Changelog records that a task still has to replay",
                 &["partition"],
             )?,
+            backfill_remaining: declare.gauges(
+                "segmentd_backfill_remaining_customers",
+                "About how many customers are still to be decided by changed definitions or lists",
+                &["partition"],
+            )?,
+            backfill_customers: declare
+                .counter("segmentd_backfill_customers_total", "Customers that were looked at after a change of definitions or lists")?,
             lag: declare.gauges(
                 "segmentd_consumer_lag_records",
                 "Records of an input partition not yet committed",
@@ -75,6 +87,7 @@ impl TasksMetrics {
         TaskMetrics {
             clock: self.clock.with_label_values(&[&partition]),
             restore_remaining: self.restore_remaining.with_label_values(&[&partition]),
+            backfill_remaining: self.backfill_remaining.with_label_values(&[&partition]),
         }
     }
 
@@ -89,6 +102,7 @@ impl TasksMetrics {
         // An error says that there was no such series.
         let _ = self.clock.remove_label_values(&[&partition]);
         let _ = self.restore_remaining.remove_label_values(&[&partition]);
+        let _ = self.backfill_remaining.remove_label_values(&[&partition]);
         for topic in topics {
             let _ = self.lag.remove_label_values(&[&*topic.0, &partition]);
         }

@@ -5,8 +5,10 @@
 //!
 //! **Invariant:** one mistake, one finding: what is wrong gets the type [`Type::Any`], which fits everywhere.
 
+mod bounds;
 mod lint;
 mod names;
+mod nobody;
 mod sequence;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ mod tests;
 use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, Literal, Place, Quantifier, Selection};
 use super::diagnostic::Finding;
 use crate::event::{Catalogue, StreamIndex};
+pub use bounds::{Interval, demand};
 
 /// What is known of a value before it is there. Any of them may also be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +51,30 @@ pub fn check(rule: &Expr, catalogue: &Catalogue) -> Vec<Finding> {
     checker.condition(rule, Scope::Rule);
     if checker.findings.is_empty() {
         checker.findings = lint::lint(rule);
+        bounds::lint(rule, &mut checker.findings);
+        nobody::unbounded(rule, &mut checker.findings);
     }
     checker.findings.sort_by_key(|finding| finding.place.start);
     checker.findings
+}
+
+/// What is doubtful about a rule by which customers enter, beyond what [`check`] says of every rule: an `exit_when` looks
+/// at members only, for whom absence needs no baseline.
+pub fn check_entry(when: &Expr) -> Vec<Finding> {
+    nobody::lint(when)
+}
+
+/// What is doubtful about an `exit_when` beside its `when`.
+pub fn check_exit(when: &Expr, exit_when: &Expr) -> Vec<Finding> {
+    let always = match (demand(when), demand(exit_when)) {
+        (Some((value, entered)), Some((exit_value, left))) => value == exit_value && !entered.is_empty() && entered.is_within(left),
+        _ => when == exit_when,
+    };
+    let finding = || {
+        Finding::warning("never-holds", exit_when.place, format!("this holds whenever `{when}` does, so nobody ever enters"))
+            .help("`exit_when` wins over `when`: let it begin where `when` has ended")
+    };
+    always.then(finding).into_iter().collect()
 }
 
 struct Checker<'a> {

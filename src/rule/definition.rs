@@ -11,7 +11,7 @@
 //! **Invariant:** all or nothing. [`Loaded::definitions`] is there only if there was no error, and then every name in
 //! every rule exists; otherwise every problem of every file is reported, each at its place.
 
-mod entry;
+pub mod entry;
 mod experiment;
 mod file;
 mod ladder;
@@ -20,6 +20,7 @@ mod publication;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ use super::yaml;
 use crate::event::Catalogue;
 use crate::id::{CustomerId, LadderKey, ListKey, SegmentKey};
 use crate::time::{Span, Zone};
-pub use file::MAX_FILE_BYTES;
+pub use file::{MAX_FILE_BYTES, is_test};
 use loader::Loader;
 pub use publication::{EntryPolicy, OnCreate, Publication};
 
@@ -69,7 +70,7 @@ pub struct SegmentDefinition {
     pub stage: Option<Stage>,
     /// 32 hexadecimal digits: the fingerprint of what the segment means. A name or a comment does not change it.
     pub version: Arc<str>,
-    /// `tests:`, not read yet.
+    /// `tests:`, as pages that `scenario` reads.
     pub tests: Option<yaml::Node>,
     /// Where its key stands.
     pub location: Location,
@@ -83,8 +84,10 @@ pub struct LadderDefinition {
     pub description: Option<String>,
     pub owner: Option<String>,
     pub tags: Vec<String>,
-    /// `tests:`, not read yet.
+    /// `tests:`, as pages that `scenario` reads.
     pub tests: Option<yaml::Node>,
+    /// Where it stands.
+    pub location: Location,
 }
 
 /// Everything that a set of files defines.
@@ -119,7 +122,7 @@ pub struct Names<'a> {
 /// Reads files, and folders with all their `*.yaml` and `*.yml` (not `*.test.yaml`, not what begins with a dot).
 pub fn load(paths: &[PathBuf], names: Names<'_>) -> Loaded {
     let mut loader = Loader::new(names, &[]);
-    let (sources, unreadable) = file::read_all(paths);
+    let (sources, unreadable) = sources(paths);
     loader.diagnostics.extend(unreadable);
     for source in &sources {
         loader.file(source);
@@ -127,11 +130,29 @@ pub fn load(paths: &[PathBuf], names: Names<'_>) -> Loaded {
     loader.finish()
 }
 
+/// The texts of all definitions among paths, and what cannot be read.
+pub fn sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+    file::read_all(paths, file::is_definition)
+}
+
+/// The texts of all files of tests among paths: those named, and a folder's `*.test.yaml`.
+pub fn test_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+    let paths: Vec<PathBuf> = paths.iter().filter(|path| path.is_dir() || is_test(path)).cloned().collect();
+    file::read_all(&paths, is_test)
+}
+
 /// Reads one text, `name` being what messages call it. Keys of `beside` may stand next to `segments:`; they are
 /// somebody else's (a scenario's `events:`).
 pub fn load_text(name: &str, text: &str, names: Names<'_>, beside: &[&str]) -> Loaded {
     let mut loader = Loader::new(names, beside);
     loader.file(&Source::new(name, text));
+    loader.finish()
+}
+
+/// Reads one mapping of `source`, as [`load_text`] reads a text: a page of a file of tests.
+pub fn load_node(source: &Arc<Source>, node: &yaml::Node, names: Names<'_>, beside: &[&str]) -> Loaded {
+    let mut loader = Loader::new(names, beside);
+    loader.root(source, node);
     loader.finish()
 }
 

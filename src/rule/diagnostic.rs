@@ -43,6 +43,10 @@ impl Finding {
         Finding { severity: Severity::Warning, ..Finding::error(code, place, message) }
     }
 
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     pub fn label(mut self, label: impl Into<String>) -> Finding {
         self.label = Some(label.into());
         self

@@ -36,6 +36,17 @@ const SYMBOLS: [&str; 20] = ["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]
 const FOREIGN: [(&str, &str); 9] =
     [("&&", "and"), ("||", "or"), ("=", "=="), ("!", "not"), ("≥", ">="), ("≤", "<="), ("≠", "!="), ("'", "\""), ("\u{201c}", "\"")];
 
+/// Whether there is a comment in a text that [`tokens`] can cut.
+pub fn has_comment(text: &str) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    text.chars().any(|c| {
+        let quote = c == '"' && !escaped;
+        escaped = inside && c == '\\' && !escaped;
+        inside ^= quote;
+        c == '#' && !inside
+    })
+}
+
 /// Cuts a text into tokens.
 pub fn tokens(text: &str) -> Result<Vec<Token>, Finding> {
     let mut lexer = Lexer { text, at: 0, tokens: Vec::new() };

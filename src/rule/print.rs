@@ -39,6 +39,17 @@ fn level(kind: &ExprKind) -> Level {
     }
 }
 
+/// The canonical text, broken before each part of the outermost `and` or `or`.
+pub fn lines(expr: &Expr) -> Vec<String> {
+    let (all, word, at) = match &expr.kind {
+        ExprKind::Or(all) => (all, "or", Level::And),
+        ExprKind::And(all) => (all, "and", Level::Not),
+        _ => return vec![expr.to_string()],
+    };
+    let line = |(i, part)| if i == 0 { At(at, part).to_string() } else { format!("{word} {}", At(at, part)) };
+    all.iter().enumerate().map(line).collect()
+}
+
 /// An expression where at least `at` is wanted.
 struct At<'a>(Level, &'a Expr);
 

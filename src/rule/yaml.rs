@@ -75,7 +75,17 @@ impl Node {
 ///
 /// The diagnostics are what could be found before the text made no sense any more; duplicate keys do not stop it.
 pub fn read(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
-    let mut builder = Builder { source, open: Vec::new(), root: None, anchors: HashMap::new(), diagnostics: Vec::new() };
+    let (mut documents, diagnostics) = build(source, false);
+    (documents.pop(), diagnostics)
+}
+
+/// Reads a file of documents that `---` separates; none, if one of them makes no sense.
+pub fn read_documents(source: &Arc<Source>) -> (Vec<Node>, Vec<Diagnostic>) {
+    build(source, true)
+}
+
+fn build(source: &Arc<Source>, many: bool) -> (Vec<Node>, Vec<Diagnostic>) {
+    let mut builder = Builder { source, many, open: Vec::new(), documents: Vec::new(), anchors: HashMap::new(), diagnostics: Vec::new() };
     for event in Parser::new_from_str_with_options(&source.text, parser_options()) {
         let stop = match event {
             Ok((event, span)) => builder.take(event, span).err(),
@@ -83,10 +93,10 @@ pub fn read(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
         };
         if let Some(diagnostic) = stop {
             builder.diagnostics.push(*diagnostic);
-            return (None, builder.diagnostics);
+            return (Vec::new(), builder.diagnostics);
         }
     }
-    (builder.root, builder.diagnostics)
+    (builder.documents, builder.diagnostics)
 }
 
 fn parser_options() -> Options {
@@ -104,8 +114,10 @@ struct Open {
 
 struct Builder<'a> {
     source: &'a Arc<Source>,
+    /// Whether a second document is welcome.
+    many: bool,
     open: Vec<Open>,
-    root: Option<Node>,
+    documents: Vec<Node>,
     /// Scalars only.
     anchors: HashMap<usize, Node>,
     diagnostics: Vec<Diagnostic>,
@@ -130,7 +142,7 @@ impl Builder<'_> {
             Event::SequenceStart(..) => self.begin(Content::Sequence(Vec::new()), bytes)?,
             Event::MappingStart(..) => self.begin(Content::Mapping(Vec::new()), bytes)?,
             Event::SequenceEnd | Event::MappingEnd => self.end(bytes.end),
-            Event::DocumentStart(..) if self.root.is_some() => {
+            Event::DocumentStart(..) if !self.many && !self.documents.is_empty() => {
                 return Err(Box::new(self.error("yaml-documents", bytes, "a file holds one document")));
             }
             _ => {}
@@ -156,7 +168,7 @@ impl Builder<'_> {
     /// Puts a finished node where it belongs.
     fn place(&mut self, node: Node) {
         let Some(open) = self.open.last_mut() else {
-            self.root = Some(node);
+            self.documents.push(node);
             return;
         };
         match &mut open.content {

@@ -37,10 +37,23 @@ pub struct Manifest {
     /// The wall clock at the commit: a store older than `delete.retention.ms` may have missed tombstones.
     pub committed_at: i64,
     pub contents: Contents,
-    /// Of the definitions that were in force.
-    pub definitions: String,
+    #[serde(flatten)]
+    pub decided: Decided,
     /// How many partitions the inputs have: state is bound to it.
     pub partitions: usize,
+}
+
+/// By which definitions and lists a partition's customers have been decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Fingerprint of the definitions that were in force.
+    pub definitions: String,
+    /// Fingerprint of the contents of their lists.
+    #[serde(default)]
+    pub lists: String,
+    /// A scan was under way, and had come to this customer; customers after it may have been decided otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanned_to: Option<String>,
 }
 
 /// Ownership of a partition, made visible: replay is complete once one's own claim has been read.

@@ -14,7 +14,9 @@
 
 mod batch;
 mod claim;
+mod definitions;
 mod figures;
+mod pace;
 mod sender;
 mod shares;
 mod transaction;
@@ -32,13 +34,16 @@ use super::mail::{Mail, Notice, Queued, Request};
 use super::ownership::Published;
 use super::progress::Progress;
 use super::status::Heartbeat;
-use super::{Definitions, Observed, RunError, Settings};
+use super::task::TaskOptions;
+use super::{Observed, RunError, Settings};
 use crate::id::Partition;
 use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
+use crate::plan::Plan;
 use crate::store::{Shared, Store};
 use batch::Pending;
 use figures::Figures;
+use pace::Pace;
 use shares::{Share, Stage};
 
 /// How often an idle lane looks at the wall clock.
@@ -51,7 +56,7 @@ const SHOW: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Surroundings {
     pub settings: Arc<Settings>,
-    pub definitions: Arc<Definitions>,
+    pub options: TaskOptions,
     pub stores: Shared,
     pub published: Published,
     pub requests: Sender<Request>,
@@ -103,7 +108,17 @@ pub struct Lane {
     abroad: BTreeMap<Partition, Arc<AtomicBool>>,
     /// Handed on by the poller, not yet applied.
     pending: VecDeque<Pending>,
+    /// What all tasks of the lane decide by.
+    plan: Arc<Plan>,
     decoder: Decoder,
+    /// What they shall decide by from the next batch on.
+    next_plan: Option<Arc<Plan>>,
+    /// Some task decides its customers anew.
+    scanning: bool,
+    /// The partition whose customers were looked at last.
+    scanned: Partition,
+    /// Customers that were looked at since the last commit.
+    looked_at: u64,
     /// Records applied since the last commit, and when the first change was.
     applied: usize,
     opened: Option<Instant>,
@@ -111,7 +126,7 @@ pub struct Lane {
     full: bool,
     stopping: bool,
     feeds: u64,
-    usual_commit: Duration,
+    pace: Pace,
     /// Since when the group has refused our transactions.
     refused_since: Option<Instant>,
 }
@@ -120,15 +135,16 @@ impl Lane {
     /// Connects the lane's producer and fences its past.
     pub fn open(
         around: Surroundings,
+        plan: Arc<Plan>,
         number: usize,
         inbox: Receiver<Mail>,
         outbox: Sender<Mail>,
         queued: Arc<Queued>,
     ) -> Result<Lane, RunError> {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
-        let decoder = around.definitions.decoder(around.settings.limits);
+        let decoder = Decoder::new(&plan.catalogue, &plan.projection, around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
-        let figures = Figures::new(around.observed.metrics.clone(), around.settings.inputs(), around.settings.clock.idle_delay);
+        let figures = Figures::new(around.observed.metrics.clone(), around.settings.inputs(), around.settings.clock.idle_delay, &plan);
         Ok(Lane {
             around,
             number,
@@ -142,13 +158,18 @@ impl Lane {
             shares: BTreeMap::new(),
             abroad: BTreeMap::new(),
             pending: VecDeque::new(),
+            plan,
             decoder,
+            next_plan: None,
+            scanning: false,
+            scanned: Partition(0),
+            looked_at: 0,
             applied: 0,
             opened: None,
             full: false,
             stopping: false,
             feeds: 0,
-            usual_commit: Duration::from_millis(20),
+            pace: Pace::UNKNOWN,
             refused_since: None,
         })
     }
@@ -173,20 +194,22 @@ impl Lane {
 
     fn step(&mut self) -> Result<(), Trouble> {
         self.claim()?;
+        self.redefine();
         self.fill()?;
+        self.decide_slice()?;
         if self.is_due() { self.commit_batch() } else { Ok(()) }
     }
 
     fn is_due(&self) -> bool {
         let commit = &self.around.settings.commit;
         let waited = self.opened.is_some_and(|opened| clock::now().duration_since(opened) >= commit.interval);
-        self.full || waited || self.applied >= commit.max_events
+        self.full || self.next_plan.is_some() || waited || self.applied >= commit.max_events
     }
 
     /// Takes mail until there is none, or waits for some while there is nothing else to do.
     fn wait_for_mail(&mut self) -> Result<(), RunError> {
         let patience = match self.opened {
-            _ if !self.pending.is_empty() || self.full => Duration::ZERO,
+            _ if !self.pending.is_empty() || self.full || self.scanning || self.next_plan.is_some() => Duration::ZERO,
             Some(opened) => (opened + self.around.settings.commit.interval).saturating_duration_since(clock::now()).min(TICK),
             None => TICK,
         };
@@ -208,6 +231,7 @@ impl Lane {
             Mail::Notice(Notice::Assigned { partition, token }) => self.assigned(partition, token),
             Mail::Notice(Notice::Revoked { partition, token }) => self.revoked(partition, token),
             Mail::Notice(Notice::End { partition, feed, topic }) => self.pending.push_back(Pending::End { partition, feed, topic }),
+            Mail::Notice(Notice::Redefined(plan)) => self.next_plan = Some(plan),
             Mail::Notice(Notice::Stop) => self.stopping = true,
             Mail::Replayed(partition, result) => return self.replayed(partition, *result),
             Mail::Restored(partition, result) => return self.restored(partition, *result),

@@ -11,6 +11,7 @@ use super::ownership::Token;
 use super::restore::{Replayed, RestoreError, Restored};
 use crate::id::{Offset, Partition, TopicName};
 use crate::kafka::Message;
+use crate::plan::Plan;
 
 /// A lane with more records or bytes than this waiting is paused until it has half of it.
 const QUEUED_RECORDS: usize = 50_000;
@@ -50,6 +51,8 @@ pub enum Notice {
         feed: Feed,
         topic: TopicName,
     },
+    /// Decide by this plan from the next batch on.
+    Redefined(Arc<Plan>),
     Stop,
 }
 

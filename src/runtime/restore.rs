@@ -27,7 +27,7 @@ use std::time::Duration;
 use prometheus::IntGauge;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::changelog::{Contents, Manifest, Unreadable};
+use super::changelog::{Contents, Decided, Manifest, Unreadable};
 use super::clock::{self, Deadline};
 use super::crash::{CrashPoint, pass};
 use super::{Settings, Start};
@@ -96,6 +96,7 @@ pub struct Restored {
     /// Of the last transaction; 0: there is none.
     pub number: u64,
     pub clock: EventTime,
+    pub decided: Decided,
     /// The next changelog offset to read; everything before it is in the store.
     pub changelog_next: Offset,
 }
@@ -122,7 +123,7 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
     let changelog_next = replay.next;
     let Some((manifest, contents)) = &replay.last else {
         pass(CrashPoint::Restored);
-        return Ok(Restored { store, offsets, number: 0, clock: EventTime::MIN, changelog_next });
+        return Ok(Restored { store, offsets, number: 0, clock: EventTime::MIN, decided: Decided::default(), changelog_next });
     };
     check_partitions(site, manifest)?;
     check_whole(site, manifest, *contents)?;
@@ -138,6 +139,7 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
         offsets: truth.collect(),
         number: manifest.number,
         clock: EventTime::from_millis(manifest.clock),
+        decided: manifest.decided.clone(),
         changelog_next,
         store,
     };

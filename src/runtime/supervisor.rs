@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 
 use super::clock::Deadline;
 use super::lane::{Lane, Surroundings};
@@ -27,6 +27,7 @@ use super::status::{Check, Condition};
 use super::{Definitions, Observed, RunError, Settings, watchdog};
 use crate::kafka::TransactionalProducer;
 use crate::kafka::topics::{self, Topics};
+use crate::plan::Plan;
 use crate::store::{Shared, StateDir, StoreError};
 
 /// SIGTERM to exit: what an orchestrator grants at the very least.
@@ -76,14 +77,14 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
         progress,
         stores: Shared::new(settings.state_memory),
         settings: Arc::new(settings),
-        definitions: Arc::new(definitions),
+        options: definitions.options.clone(),
         published: Published::default(),
         requests,
         observed,
         own_ids,
         instance: folder.instance().into(),
     };
-    let result = Service::start(around, asked)?.supervise(shutdown);
+    let result = Service::start(around, asked, definitions)?.supervise(shutdown);
     // The folder stays locked until every thread that could write to it has ended, or the process does.
     drop(folder);
     result
@@ -92,6 +93,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
 /// The threads of a running service.
 struct Service {
     around: Surroundings,
+    changes: Receiver<Arc<Plan>>,
     lanes: Vec<Sender<Mail>>,
     ended: Receiver<(Who, Result<(), RunError>)>,
     lanes_left: usize,
@@ -105,14 +107,14 @@ enum Who {
 }
 
 impl Service {
-    fn start(around: Surroundings, asked: Receiver<Request>) -> Result<Service, RunError> {
+    fn start(around: Surroundings, asked: Receiver<Request>, definitions: Definitions) -> Result<Service, RunError> {
         let (report, ended) = unbounded();
         let mut ends = Vec::new();
         let count = around.settings.lanes.max(1);
         for number in 0..count {
             let (inbox, mail) = unbounded();
             let queued = Arc::new(Queued::default());
-            let lane = Lane::open(around.clone(), number, mail, inbox.clone(), queued.clone())?;
+            let lane = Lane::open(around.clone(), definitions.plan.clone(), number, mail, inbox.clone(), queued.clone())?;
             spawn(&format!("lane-{number}"), Who::Lane, report.clone(), move || lane.run())?;
             ends.push(LaneEnd { inbox, queued });
         }
@@ -122,17 +124,11 @@ impl Service {
         let status = around.observed.status.clone();
         let watchdog = std::thread::Builder::new().name("watchdog".into()).spawn(move || watchdog::watch(&status));
         watchdog.map_err(RunError::NoThread)?;
-        Ok(Service { around, lanes, ended, lanes_left: count, poller_left: true })
+        Ok(Service { around, changes: definitions.changes, lanes, ended, lanes_left: count, poller_left: true })
     }
 
     fn supervise(mut self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let mut result = select! {
-            recv(shutdown.receiver) -> _ => Ok(()),
-            recv(self.ended) -> end => match end {
-                Ok((who, result)) => { self.note(who); result }
-                Err(_) => Ok(()),
-            },
-        };
+        let mut result = self.await_end(shutdown);
         if let Err(error) = &result {
             tracing::error!(%error, "the service cannot go on");
         }
@@ -142,6 +138,34 @@ impl Service {
             result = stopped;
         }
         result
+    }
+
+    /// Hands new definitions on until the service is asked to stop, or one of its threads ends.
+    fn await_end(&mut self, shutdown: &Shutdown) -> Result<(), RunError> {
+        loop {
+            select! {
+                recv(shutdown.receiver) -> _ => return Ok(()),
+                recv(self.ended) -> end => {
+                    let Ok((who, result)) = end else { return Ok(()) };
+                    self.note(who);
+                    return result;
+                }
+                recv(self.changes) -> plan => match plan {
+                    Ok(plan) => self.redefine(&plan),
+                    // Nobody is left who could change them.
+                    Err(_) => self.changes = never(),
+                },
+            }
+        }
+    }
+
+    fn redefine(&self, plan: &Arc<Plan>) {
+        let keys: Vec<_> = plan.segments.iter().map(|segment| segment.key.clone()).collect();
+        self.around.observed.metrics.transitions.name(&keys);
+        for lane in &self.lanes {
+            // A lane that is gone has failed, and is reported by its end.
+            let _ = lane.send(Mail::Notice(Notice::Redefined(plan.clone())));
+        }
     }
 
     fn stop(&mut self) -> Result<(), RunError> {

@@ -7,23 +7,34 @@
 //! **Invariant:** the store holds exactly what committed transactions said. A customer whose state is not in memory is
 //! in the store as it stands, and its timer is armed.
 
+mod backfill;
+mod load;
+mod register;
+
 use std::sync::Arc;
 
+use super::changelog::Decided;
 use crate::customer::CustomerState;
-use crate::customer::codec::{self, FormatError};
-use crate::engine::{Accepted, Loaded, Partition, Slot, rebuild, valid_until};
+use crate::customer::codec;
+use crate::engine::{Accepted, Partition, Slot, valid_until};
 use crate::event::Event;
-use crate::id::{CustomerId, Offset, SourcePosition};
+use crate::id::{CustomerId, Offset, SegmentKey, SourcePosition};
 use crate::kafka::wire::encode::{Membership as MembershipFields, membership_value};
 use crate::plan::Plan;
 use crate::store::{Batch as StoreBatch, Store, StoreError};
 use crate::time::EventTime;
 use crate::transition::{Output, Transition};
+use backfill::{Backfill, redecide};
+pub use backfill::{Seen, decided_by};
+use load::loader;
+use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.
 const TIMERS_PER_SLICE: usize = 2_000;
-/// Timers, or customers, that one read of the store brings.
+/// Timers that one read of the store brings.
 const SCAN: usize = 10_000;
+/// Customers that one read of a scan brings.
+const SCAN_HEADS: usize = 128;
 
 /// How a task uses memory.
 #[derive(Clone, Debug)]
@@ -58,46 +69,55 @@ pub struct Task {
     options: TaskOptions,
     /// The open batch as changelog records, once it was asked for.
     encoded: Vec<Change>,
-    /// Customers that another set of definitions decided, still to be looked at.
-    stale: Vec<CustomerId>,
+    /// By which definitions and lists customers are decided here.
+    decided: Decided,
+    /// The scan for those that others have decided.
+    backfill: Option<Backfill>,
+    register: Register,
     resident: usize,
     sweep: usize,
 }
 
 impl Task {
-    /// Opens a task over a restored store. `clock`: of the last manifest, [`EventTime::MIN`] if there is none.
-    pub fn new(plan: Arc<Plan>, options: TaskOptions, store: Store, clock: EventTime) -> Result<Task, StoreError> {
-        let stale = stale_customers(&store, plan.fingerprint)?;
+    /// Opens a task over a restored store. `clock` and `then` are the last manifest's; without one, [`EventTime::MIN`]
+    /// and the default.
+    pub fn new(plan: Arc<Plan>, options: TaskOptions, store: Store, clock: EventTime, then: &Decided) -> Result<Task, StoreError> {
+        let decided = backfill::decided_by(&plan);
+        let backfill = Backfill::since(then, &decided);
+        let mut register = Register::read(&store)?;
+        register.note(&plan, clock);
         let mut partition = Partition::new(plan, clock);
+        partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
-        Ok(Task { partition, store, options, encoded: Vec::new(), stale, resident: 0, sweep: 0 })
+        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, resident: 0, sweep: 0 })
+    }
+
+    /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
+    pub fn redefine(&mut self, plan: Arc<Plan>) {
+        let before = self.partition.redefine(plan.clone());
+        self.resident = 0;
+        self.decided = backfill::decided_by(&plan);
+        self.backfill = Backfill::between(&before, &plan, self.backfill.take());
+        self.register.note(&plan, self.partition.clock());
+        self.partition.set_names(self.register.names().clone());
     }
 
     /// Applies one accepted record. The caller has advanced the clock to its time.
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &self.store, &mut self.resident);
+        let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &mut self.resident);
         self.partition.accept(event, Some(position), Some(wall), &mut load)
     }
 
     /// Fires a slice of the timers due strictly before `to`. `true`: more are due; commit what there is, call again.
     pub fn advance_clock(&mut self, to: EventTime, wall: EventTime) -> Result<bool, StoreError> {
-        if to < self.partition.clock() && self.stale.is_empty() {
+        if to < self.partition.clock() {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &self.store, &mut self.resident);
+        let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &mut self.resident);
         let mut fired = 0;
-        while let Some(customer) = self.stale.pop() {
-            let slot = self.partition.slot(&customer);
-            self.partition.ensure(slot, Some(wall), &mut load)?;
-            self.encoded.clear();
-            fired += 1;
-            if fired == TIMERS_PER_SLICE {
-                return Ok(true);
-            }
-        }
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
             fired += 1;
@@ -107,6 +127,58 @@ impl Task {
         }
         self.partition.set_clock(to);
         Ok(false)
+    }
+
+    /// Looks at up to `most` of the customers that other definitions or lists may have decided, and decides those that
+    /// they have, while there is `time`. What it has done; nothing once [`Task::backfill`] is none.
+    pub fn decide_slice(&mut self, most: u64, wall: EventTime, time: &dyn Fn() -> bool) -> Result<Seen, StoreError> {
+        let mut slice = Seen::default();
+        while let Some(backfill) = &self.backfill {
+            let heads = self.store.scan_state(codec::HEADS, backfill.cursor(), SCAN_HEADS)?;
+            if heads.is_empty() {
+                self.backfill = None;
+            }
+            for (key, head) in &heads {
+                slice.looked_at += 1;
+                slice.decided += u64::from(self.decide_stored(key, head, wall)?);
+                if slice.looked_at >= most || !time() {
+                    return Ok(slice);
+                }
+            }
+        }
+        Ok(slice)
+    }
+
+    /// `true`: the customer had to be decided anew.
+    fn decide_stored(&mut self, key: &[u8], head: &[u8], wall: EventTime) -> Result<bool, StoreError> {
+        let current = codec::fingerprint_of(head) == Some(self.partition.plan().fingerprint);
+        let stale = codec::customer_of(key).filter(|customer| redecide(self.backfill.as_ref(), customer, current).is_some());
+        if let Some(customer) = &stale {
+            self.encoded.clear();
+            let plan = self.partition.plan().clone();
+            let slot = self.partition.slot(customer);
+            let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &mut self.resident);
+            self.partition.ensure(slot, Some(wall), &mut load)?;
+        }
+        if let Some(backfill) = &mut self.backfill {
+            backfill.pass(key, stale.is_some());
+        }
+        Ok(stale.is_some())
+    }
+
+    /// Segments that look at a past which was not kept, and since when they know everything; and whether that is news.
+    pub fn incomplete(&self) -> (Vec<(SegmentKey, EventTime)>, bool) {
+        (self.register.incomplete(self.partition.plan(), self.partition.clock()), self.register.is_new())
+    }
+
+    /// What the scan has done so far; `None`: there is none under way.
+    pub fn backfill(&self) -> Option<Seen> {
+        self.backfill.as_ref().map(|backfill| backfill.seen)
+    }
+
+    /// As the next manifest says it.
+    pub fn decided(&self) -> Decided {
+        Decided { scanned_to: self.backfill.as_ref().map(Backfill::scanned_to), ..self.decided.clone() }
     }
 
     pub fn clock(&self) -> EventTime {
@@ -163,6 +235,7 @@ impl Task {
         self.encode();
         Task::materialise(&self.store, &self.encoded, Some(manifest), changelog_next)?;
         self.encoded.clear();
+        self.register.saved();
         for slot in self.partition.changed().to_vec() {
             if let Some(state) = self.partition.resident_mut(slot).state.as_deref_mut() {
                 codec::written(state);
@@ -207,6 +280,7 @@ impl Task {
         if !self.encoded.is_empty() {
             return;
         }
+        self.encoded.extend(self.register.change());
         let plan = self.partition.plan().clone();
         for slot in self.partition.changed().to_vec() {
             let resident = self.partition.resident_mut(slot);
@@ -227,45 +301,6 @@ impl Task {
             if self.partition.release(self.sweep) {
                 self.resident -= 1;
             }
-        }
-    }
-}
-
-/// Reads customers from the store, decides nothing.
-fn loader<'a>(
-    plan: &'a Plan,
-    store: &'a Store,
-    resident: &'a mut usize,
-) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
-    move |customer| {
-        *resident += 1;
-        let Some(head) = store.get(&codec::head_key(customer))? else { return Ok(None) };
-        let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
-        let stored = codec::read(plan, customer, &head, part).map_err(|error| error.at(store))?;
-        let mut state = stored.state;
-        rebuild(plan, customer, &state.facts, &mut state.standing);
-        Ok(Some(Loaded { state, current: stored.current }))
-    }
-}
-
-enum ReadError {
-    Store(StoreError),
-    Format(FormatError),
-}
-
-impl From<FormatError> for ReadError {
-    fn from(error: FormatError) -> ReadError {
-        ReadError::Format(error)
-    }
-}
-
-impl ReadError {
-    fn at(self, store: &Store) -> StoreError {
-        let path = store.path().to_owned();
-        match self {
-            ReadError::Store(error) => error,
-            ReadError::Format(FormatError::Newer(found)) => StoreError::Newer { path, found, known: codec::VERSION },
-            ReadError::Format(error @ FormatError::Damaged) => StoreError::Corrupt { path, reason: error.to_string() },
         }
     }
 }
@@ -297,17 +332,5 @@ fn each_timer(store: &Store, mut each: impl FnMut(EventTime, &CustomerId)) -> Re
         let Some(last) = timers.last().filter(|_| timers.len() == SCAN) else { return Ok(()) };
         due = last.due;
         after = [&last.customer[..], &[0]].concat();
-    }
-}
-
-/// Customers whose state was decided by other definitions than these.
-fn stale_customers(store: &Store, fingerprint: u64) -> Result<Vec<CustomerId>, StoreError> {
-    let (mut stale, mut after) = (Vec::new(), None);
-    loop {
-        let heads = store.scan_state(codec::HEADS, after.as_deref(), SCAN)?;
-        let decided_otherwise = heads.iter().filter(|(_, head)| codec::fingerprint_of(head) != Some(fingerprint));
-        stale.extend(decided_otherwise.filter_map(|(key, _)| codec::customer_of(key)));
-        let Some((last, _)) = heads.last().filter(|_| heads.len() == SCAN) else { return Ok(stale) };
-        after = Some(last.to_vec());
     }
 }

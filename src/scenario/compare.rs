@@ -104,37 +104,69 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// `- ` before what was expected and did not come, `+ ` before what came unexpected, two blanks before what agrees;
-/// empty if all does.
+/// A line of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub enum Line<'a> {
+    Agrees(&'a ExpectedTransition),
+    /// Expected, and it did not come. With its position in the page's `expect`.
+    Missing(usize, &'a ExpectedTransition),
+    /// It came unexpected.
+    Unexpected(&'a Outcome),
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Line::Agrees(expected) => write!(f, "  {expected}"),
+            Line::Missing(_, expected) => write!(f, "- {expected}"),
+            Line::Unexpected(outcome) => write!(f, "+ {outcome}"),
+        }
+    }
+}
+
+/// [`compare`] as text: `- ` before what was expected and did not come, `+ ` before what came unexpected, two blanks
+/// before what agrees.
 pub fn differences(page: &Page, outcomes: &[Outcome]) -> Vec<String> {
+    compare(page, outcomes).iter().map(Line::to_string).collect()
+}
+
+/// What a page expects beside what came, customer by customer; empty if all agrees.
+pub fn compare<'a>(page: &'a Page, outcomes: &'a [Outcome]) -> Vec<Line<'a>> {
     let named = page.named_segments();
-    let expected: Vec<&ExpectedTransition> = page.expect.iter().filter_map(as_transition).collect();
+    let expected: Vec<(usize, &ExpectedTransition)> = page.expect.iter().enumerate().filter_map(as_transition).collect();
     let came: Vec<&Outcome> = outcomes.iter().filter(|o| named.contains(&o.segment)).collect();
-    let customers: BTreeSet<&CustomerId> = expected.iter().map(|e| &e.customer).chain(came.iter().map(|o| &o.customer)).collect();
+    let customers: BTreeSet<&CustomerId> = expected.iter().map(|(_, e)| &e.customer).chain(came.iter().map(|o| &o.customer)).collect();
     let of_customer = |customer: &CustomerId| {
-        let expected: Vec<_> = expected.iter().copied().filter(|e| e.customer == *customer).collect();
+        let expected: Vec<_> = expected.iter().copied().filter(|(_, e)| e.customer == *customer).collect();
         let came: Vec<_> = came.iter().copied().filter(|o| o.customer == *customer).collect();
         aligned(&expected, &came)
     };
     customers.into_iter().flat_map(of_customer).collect()
 }
 
-fn as_transition(expectation: &Expectation) -> Option<&ExpectedTransition> {
+fn as_transition((index, expectation): (usize, &Expectation)) -> Option<(usize, &ExpectedTransition)> {
     match expectation {
-        Expectation::Transition(expected) => Some(expected),
+        Expectation::Transition(expected) => Some((index, expected)),
         Expectation::Never(_) => None,
     }
 }
 
-/// Both lists side by side; after the first difference the rest is shown as it is, without guessing what belongs together.
-fn aligned(expected: &[&ExpectedTransition], came: &[&Outcome]) -> Vec<String> {
-    let same = expected.iter().zip(came).take_while(|(expected, came)| matches(expected, came)).count();
-    if same == expected.len() && same == came.len() {
+/// Both lists side by side: what agrees at the beginning and at the end, and between them what does not, as it is,
+/// without guessing what belongs together.
+fn aligned<'a>(expected: &[(usize, &'a ExpectedTransition)], came: &[&'a Outcome]) -> Vec<Line<'a>> {
+    let agrees = |((_, expected), came): &(&(usize, &ExpectedTransition), &&Outcome)| matches(expected, came);
+    let first = expected.iter().zip(came).take_while(agrees).count();
+    if first == expected.len() && first == came.len() {
         return Vec::new();
     }
-    let agreed = expected[..same].iter().map(|e| format!("  {e}"));
-    let missing = expected[same..].iter().map(|e| format!("- {e}"));
-    agreed.chain(missing).chain(came[same..].iter().map(|o| format!("+ {o}"))).collect()
+    let last = expected[first..].iter().rev().zip(came[first..].iter().rev()).take_while(agrees).count();
+    let (missing, after) = expected[first..].split_at(expected.len() - first - last);
+    let agreed = |(_, expected): &(usize, &'a ExpectedTransition)| Line::Agrees(expected);
+    let mut lines: Vec<Line<'a>> = expected[..first].iter().map(agreed).collect();
+    lines.extend(missing.iter().map(|(index, expected)| Line::Missing(*index, expected)));
+    lines.extend(came[first..came.len() - last].iter().map(|outcome| Line::Unexpected(outcome)));
+    lines.extend(after.iter().map(agreed));
+    lines
 }
 
 fn matches(expected: &ExpectedTransition, came: &Outcome) -> bool {
@@ -154,7 +186,7 @@ mod tests {
 
     fn page(expect: &str) -> Page {
         let catalogue = crate::event::Catalogue::segment_spec();
-        super::super::parse(&format!("name: x\nexpect: [{expect}]"), &catalogue).unwrap().remove(0)
+        super::super::parse("x", &format!("name: x\nexpect: [{expect}]"), &catalogue).unwrap().remove(0)
     }
 
     fn entry(segment: &str) -> Outcome {
@@ -181,6 +213,14 @@ mod tests {
     #[test]
     fn a_segment_that_is_named_is_compared_whole() {
         assert_eq!(differences(&page("{never: a}"), &[entry("a")]).len(), 1);
+    }
+
+    #[test]
+    fn what_agrees_after_a_difference_is_shown_as_agreeing() {
+        let page = page("{at: 1970-01-01T00:00:00Z, entered: a}, {at: 1970-01-01T00:00:00Z, entered: b}, {never: c}");
+        let lines = differences(&page, &[entry("a"), entry("c"), entry("b")]);
+        let marks: Vec<_> = lines.iter().map(|line| &line[..1]).collect();
+        assert_eq!(marks, [" ", "+", " "]);
     }
 
     #[test]

@@ -1,211 +1,312 @@
-//! Pages from YAML, with the place of what is wrong: line and column where the text is no page at all, page and entry
-//! where it is one that cannot be meant.
+//! Pages from YAML, every problem with its place.
+//!
+//! A file of pages holds one a document, separated by `---`; the `tests:` of a definition are a list of them.
 //!
 //! **Invariant:** what is parsed is acceptable input: fields exist in the catalogue and have its types, instants have
-//! an offset. A misspelt field is an error and never a silent null.
+//! an offset. A misspelt field or key is an error and never a silent null.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rust_decimal::Decimal;
-use serde::Deserialize;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use smol_str::SmolStr;
 
-use super::{DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Happening, Page, PageEvent, PageLadder, PageSegment, PageStage};
-use crate::event::streams::{FieldDefinition, StreamDefinition, StreamRole};
-use crate::event::{Catalogue, FieldType, StreamIndex, Value};
+use super::{
+    DEFAULT_CUSTOMER, Expectation, ExpectedTransition, Happening, Page, PageEvent, PageLadder, PageSegment, PageStage, Written, value,
+};
+use crate::event::streams::{StreamDefinition, StreamRole};
+use crate::event::{Catalogue, StreamIndex, Value};
 use crate::experiment::Arm;
 use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
+use crate::rule::definition::entry::{self, Entries, error, location};
+use crate::rule::diagnostic::{Diagnostic, Source};
+use crate::rule::yaml::{self, Content, Node};
+use crate::rule::{Definitions, Severity};
 use crate::time::EventTime;
 use crate::transition::Cause;
 
-/// Why a text is not a list of pages. The author corrects it.
-#[derive(thiserror::Error, Debug)]
-pub enum PageError {
-    #[error("not a page: {0}")]
-    Yaml(String),
-    #[error("page `{page}`, {place}: {problem}")]
-    Meaning { page: String, place: String, problem: String },
+const PAGE_KEYS: [&str; 7] = ["name", "lists", "segments", "ladders", "events", "until", "expect"];
+/// Of a segment or a stage; what stands beside them is judged where definitions are.
+const RULE_KEYS: [&str; 4] = ["key", "timezone", "when", "exit_when"];
+const LADDER_KEYS: [&str; 3] = ["key", "timezone", "stages"];
+const EVENT_KEYS: [&str; 4] = ["at", "customer", "id", "partition"];
+const EXPECTATION_KEYS: [&str; 13] =
+    ["never", "entered", "exited", "expiring", "at", "customer", "cause", "sequence", "entry", "valid_until", "from", "published", "arm"];
+
+/// Reads every page of a text; `name` is what messages call it.
+pub fn parse(name: &str, text: &str, catalogue: &Catalogue) -> Result<Vec<Page>, Vec<Diagnostic>> {
+    let (pages, diagnostics) = read(&Source::new(name, text), catalogue);
+    if diagnostics.is_empty() { Ok(pages.into_iter().map(|written| written.page).collect()) } else { Err(diagnostics) }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PageText {
-    name: String,
-    #[serde(default)]
-    lists: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    segments: Vec<SegmentText>,
-    #[serde(default)]
-    ladders: Vec<LadderText>,
-    #[serde(default)]
-    events: Vec<Map<String, Json>>,
-    until: Option<String>,
-    #[serde(default)]
-    expect: Vec<Map<String, Json>>,
+/// Reads every page of a file; those that are broken are reported and left out.
+pub fn read(source: &Arc<Source>, catalogue: &Catalogue) -> (Vec<Written>, Vec<Diagnostic>) {
+    let (documents, diagnostics) = yaml::read_documents(source);
+    let mut reader = Reader { source, catalogue, diagnostics };
+    let pages = documents.iter().filter(|node| !node.is_null()).filter_map(|node| reader.written(node, true)).collect();
+    (pages, reader.diagnostics)
 }
 
-#[derive(Deserialize)]
-struct SegmentText {
-    key: String,
-    timezone: Option<String>,
-    when: String,
-    exit_when: Option<String>,
-    /// Judged where definitions are.
-    #[serde(flatten)]
-    options: BTreeMap<String, Json>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LadderText {
-    key: String,
-    timezone: Option<String>,
-    stages: Vec<StageText>,
-}
-
-#[derive(Deserialize)]
-struct StageText {
-    key: String,
-    when: Option<String>,
-    exit_when: Option<String>,
-    #[serde(flatten)]
-    options: BTreeMap<String, Json>,
-}
-
-/// Reads every page of a text; pages are YAML documents, separated by `---`.
-pub fn parse(text: &str, catalogue: &Catalogue) -> Result<Vec<Page>, PageError> {
-    // `y` and `no` are ids and names, as in YAML 1.2, and not booleans.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let pages: Vec<PageText> = serde_saphyr::from_multiple_with_options(text, options).map_err(|e| PageError::Yaml(e.to_string()))?;
-    pages.into_iter().map(|page| page_of(page, catalogue)).collect()
-}
-
-fn page_of(text: PageText, catalogue: &Catalogue) -> Result<Page, PageError> {
-    let name = text.name.clone();
-    let wrong = |place: String| {
-        let page = name.clone();
-        move |problem| PageError::Meaning { page, place, problem }
-    };
-    let events = text.events.into_iter().enumerate();
-    let expect = text.expect.into_iter().enumerate();
-    Ok(Page {
-        lists: text.lists.into_iter().map(|(key, ids)| (ListKey::new(key), ids.into_iter().map(CustomerId::new).collect())).collect(),
-        segments: text.segments.into_iter().map(SegmentText::meant).collect(),
-        ladders: text.ladders.into_iter().map(LadderText::meant).collect(),
-        events: events.map(|(i, e)| event_of(e, i + 1, catalogue).map_err(wrong(format!("event {}", i + 1)))).collect::<Result<_, _>>()?,
-        until: text.until.map(|until| instant(&until)).transpose().map_err(wrong("until".into()))?,
-        expect: expect.map(|(i, e)| expectation_of(e).map_err(wrong(format!("expectation {}", i + 1)))).collect::<Result<_, _>>()?,
-        name: text.name,
-    })
-}
-
-impl SegmentText {
-    fn meant(self) -> PageSegment {
-        let SegmentText { key, timezone, when, exit_when, options } = self;
-        PageSegment { key: SegmentKey::new(key), timezone, when, exit_when, options }
+/// Reads the `tests:` of all segments and ladders.
+pub fn read_tests(definitions: &Definitions, catalogue: &Catalogue) -> (Vec<Written>, Vec<Diagnostic>) {
+    let of_segments = definitions.segments.iter().map(|segment| (&segment.location.source, &segment.tests));
+    let of_ladders = definitions.ladders.iter().map(|ladder| (&ladder.location.source, &ladder.tests));
+    let (mut pages, mut diagnostics) = (Vec::new(), Vec::new());
+    for (source, tests) in of_segments.chain(of_ladders) {
+        let Some(tests) = tests else { continue };
+        let mut reader = Reader { source, catalogue, diagnostics: Vec::new() };
+        pages.extend(reader.tests(tests));
+        diagnostics.extend(reader.diagnostics);
     }
+    (pages, diagnostics)
 }
 
-impl LadderText {
-    fn meant(self) -> PageLadder {
-        PageLadder {
-            key: LadderKey::new(self.key),
-            timezone: self.timezone,
-            stages: self.stages.into_iter().map(StageText::meant).collect(),
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    catalogue: &'a Catalogue,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, code: &'static str, node: &Node, message: impl Into<String>) {
+        self.diagnostics.push(error(code, self.source, node, message));
+    }
+
+    fn entries<'n>(&mut self, node: &'n Node, what: &'static str) -> Option<Entries<'n>> {
+        Entries::of(self.source, node, what, &mut self.diagnostics)
+    }
+
+    fn tests(&mut self, tests: &Node) -> Vec<Written> {
+        match &tests.content {
+            Content::Sequence(items) => items.iter().filter_map(|node| self.written(node, false)).collect(),
+            _ => {
+                self.diagnostics.push(entry::wrong_type(self.source, "tests", "a list", tests));
+                Vec::new()
+            }
         }
     }
-}
 
-impl StageText {
-    fn meant(self) -> PageStage {
-        let StageText { key, when, exit_when, options } = self;
-        PageStage { key: SegmentKey::new(key), when, exit_when, options }
+    /// `alone`: a page of a file, which may have segments of its own.
+    fn written(&mut self, node: &Node, alone: bool) -> Option<Written> {
+        let before = self.diagnostics.len();
+        let page = self.page(node, if alone { "a page" } else { "a test of a definition" }, alone);
+        let broken = self.diagnostics[before..].iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        page.filter(|_| !broken).map(|page| Written { page, source: self.source.clone(), node: node.clone() })
     }
-}
 
-fn event_of(mut map: Map<String, Json>, place: usize, catalogue: &Catalogue) -> Result<PageEvent, String> {
-    let at = instant(&text(&mut map, "at")?.ok_or("`at` is missing")?)?;
-    let customer = CustomerId::new(text(&mut map, "customer")?.unwrap_or_else(|| DEFAULT_CUSTOMER.into()));
-    let partition = Partition(number(&mut map, "partition")?.unwrap_or(0));
-    let id = text(&mut map, "id")?;
-    let mut rest = map.into_iter();
-    let (Some((stream_name, fields)), None) = (rest.next(), rest.next()) else {
-        return Err("an event has `at`, perhaps `customer`, `id`, `partition`, and one stream with its fields".into());
-    };
-    let stream = stream_of(&stream_name, catalogue)?;
-    let fields = fields_of(fields, catalogue.stream(stream))?;
-    let order_id = fields.iter().find(|(name, _)| name == "order_id").and_then(|(_, value)| as_text(value));
-    let is_order = catalogue.stream(stream).role == StreamRole::Orders;
-    let id = id.or_else(|| order_id.filter(|_| is_order)).unwrap_or_else(|| format!("{stream_name}-{place}"));
-    Ok(PageEvent { at, customer, partition, id: EventId::new(id), stream, fields })
-}
-
-fn stream_of(name: &str, catalogue: &Catalogue) -> Result<StreamIndex, String> {
-    let found = if name == "identify" { catalogue.with_role(StreamRole::Traits) } else { catalogue.find(name) };
-    found.ok_or_else(|| format!("there is no stream `{name}`"))
-}
-
-fn fields_of(fields: Json, stream: &StreamDefinition) -> Result<Vec<(SmolStr, Value)>, String> {
-    match fields {
-        Json::Null => Ok(Vec::new()),
-        Json::Object(fields) => fields.into_iter().map(|(name, value)| field_of(name, value, stream)).collect(),
-        _ => Err(format!("the fields of `{}` are a mapping", stream.name)),
+    fn page(&mut self, node: &Node, what: &'static str, alone: bool) -> Option<Page> {
+        let entries = self.entries(node, what)?;
+        let known: Vec<&str> = PAGE_KEYS.into_iter().filter(|key| alone || !matches!(*key, "segments" | "ladders")).collect();
+        entries.only(&known, &mut self.diagnostics);
+        let name = entries.required("name", node, &mut self.diagnostics);
+        let events = entries.sequence("events", &mut self.diagnostics).iter().enumerate();
+        let expect = entries.sequence("expect", &mut self.diagnostics);
+        Some(Page {
+            name: name.map_or_else(String::new, |(_, name)| name.to_owned()),
+            lists: entries.get("lists").map_or_else(Vec::new, |node| self.lists(node)),
+            segments: entries.sequence("segments", &mut self.diagnostics).iter().filter_map(|node| self.segment(node)).collect(),
+            ladders: entries.sequence("ladders", &mut self.diagnostics).iter().filter_map(|node| self.ladder(node)).collect(),
+            events: events.filter_map(|(i, node)| self.event(node, i + 1)).collect(),
+            until: self.instant(&entries, "until"),
+            expect: expect.iter().filter_map(|node| self.expectation(node)).collect(),
+        })
     }
-}
 
-fn field_of(name: String, value: Json, stream: &StreamDefinition) -> Result<(SmolStr, Value), String> {
-    let read = match stream.role {
-        StreamRole::Traits => untyped(&value),
-        _ => {
-            let field = stream.fields.iter().find(|field| field.name == name);
-            typed(&value, field.ok_or_else(|| format!("the stream `{}` has no field `{name}`", stream.name))?)
+    fn lists(&mut self, node: &Node) -> Vec<(ListKey, Vec<CustomerId>)> {
+        let Some(entries) = self.entries(node, "`lists`") else { return Vec::new() };
+        let list = |(key, ids): &(Node, Node)| {
+            let name = key.text().unwrap_or_default();
+            let ids = entry::texts(self.source, name, ids, &mut self.diagnostics);
+            (ListKey::new(name), ids.into_iter().map(CustomerId::new).collect())
+        };
+        entries.all().iter().map(list).collect()
+    }
+
+    fn segment(&mut self, node: &Node) -> Option<PageSegment> {
+        let entries = self.entries(node, "a segment")?;
+        let (_, key) = entries.required("key", node, &mut self.diagnostics)?;
+        let (_, when) = entries.required("when", node, &mut self.diagnostics)?;
+        let mut text = |name| self.text(&entries, name);
+        let (timezone, exit_when) = (text("timezone"), text("exit_when"));
+        Some(PageSegment { key: SegmentKey::new(key), timezone, when: when.to_owned(), exit_when, options: options(&entries) })
+    }
+
+    fn ladder(&mut self, node: &Node) -> Option<PageLadder> {
+        let entries = self.entries(node, "a ladder")?;
+        entries.only(&LADDER_KEYS, &mut self.diagnostics);
+        let (_, key) = entries.required("key", node, &mut self.diagnostics)?;
+        let timezone = self.text(&entries, "timezone");
+        let stages = entries.sequence("stages", &mut self.diagnostics).iter().filter_map(|node| self.stage(node)).collect();
+        Some(PageLadder { key: LadderKey::new(key), timezone, stages })
+    }
+
+    fn stage(&mut self, node: &Node) -> Option<PageStage> {
+        let entries = self.entries(node, "a stage")?;
+        let (_, key) = entries.required("key", node, &mut self.diagnostics)?;
+        let mut text = |name| self.text(&entries, name);
+        Some(PageStage { key: SegmentKey::new(key), when: text("when"), exit_when: text("exit_when"), options: options(&entries) })
+    }
+
+    fn text(&mut self, entries: &Entries<'_>, name: &str) -> Option<String> {
+        entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned())
+    }
+
+    /// `place`: the event's number on the page, for its id.
+    fn event(&mut self, node: &Node, place: usize) -> Option<PageEvent> {
+        let entries = self.entries(node, "an event")?;
+        let at = self.required_instant(&entries, node);
+        let customer = self.customer(&entries);
+        let partition = Partition(self.number(&entries, "partition").unwrap_or(0));
+        let id = entries.text("id", &mut self.diagnostics).map(|(_, id)| id.to_owned());
+        let streams: Vec<_> = entries.all().iter().filter(|(key, _)| key.text().is_none_or(|key| !EVENT_KEYS.contains(&key))).collect();
+        let [(stream_node, fields)] = streams[..] else {
+            self.error("bad-event", node, "an event has `at`, perhaps `customer`, `id`, `partition`, and one stream with its fields");
+            return None;
+        };
+        let stream_name = stream_node.text().unwrap_or_default();
+        let stream = self.stream(stream_node, stream_name)?;
+        let fields = self.fields(fields, self.catalogue.stream(stream));
+        let is_order = self.catalogue.stream(stream).role == StreamRole::Orders;
+        let order_id = fields.iter().find(|(name, _)| is_order && name == "order_id").and_then(|(_, value)| as_text(value));
+        let id = id.or(order_id).unwrap_or_else(|| format!("{stream_name}-{place}"));
+        Some(PageEvent { at: at?, customer, partition, id: EventId::new(id), stream, fields })
+    }
+
+    fn stream(&mut self, node: &Node, name: &str) -> Option<StreamIndex> {
+        let traits = self.catalogue.with_role(StreamRole::Traits);
+        let found = if name == "identify" { traits } else { self.catalogue.find(name) };
+        if found.is_none() {
+            let known = self.catalogue.streams.iter().filter(|stream| stream.role != StreamRole::Traits).map(|s| s.name.as_str());
+            let diagnostic = error("unknown-stream", self.source, node, format!("there is no stream `{}`", name.escape_debug()));
+            let known = known.chain(EVENT_KEYS).chain(["identify"]);
+            self.diagnostics.push(diagnostic.suggest(name, known).help("streams are listed by `segmentd schema streams`"));
         }
-    };
-    let value = read.ok_or_else(|| format!("`{name}` cannot be {value}"))?;
-    Ok((SmolStr::new(name), value))
-}
-
-fn typed(value: &Json, field: &FieldDefinition) -> Option<Value> {
-    match value {
-        Json::Null => Some(Value::Null),
-        Json::Array(items) if field.array => items.iter().map(|item| scalar(item, field.field_type)).collect::<Option<Vec<_>>>().map(list),
-        _ if field.array => None,
-        _ => scalar(value, field.field_type),
+        found
     }
-}
 
-fn scalar(value: &Json, field_type: FieldType) -> Option<Value> {
-    match (value, field_type) {
-        (Json::Null, _) => Some(Value::Null),
-        (Json::String(text), FieldType::String) => Some(Value::Text(text.into())),
-        (Json::String(text), FieldType::Decimal | FieldType::Integer) => decimal(text),
-        (Json::Number(number), FieldType::Decimal | FieldType::Integer) => decimal(&number.to_string()),
-        (Json::Bool(flag), FieldType::Boolean) => Some(Value::Bool(*flag)),
-        _ => None,
-    }
-}
-
-/// A trait has the type of its value.
-fn untyped(value: &Json) -> Option<Value> {
-    match value {
-        Json::Null => Some(Value::Null),
-        Json::Bool(flag) => Some(Value::Bool(*flag)),
-        Json::Number(number) => decimal(&number.to_string()),
-        Json::String(text) => Some(Value::Text(text.into())),
-        Json::Array(items) => {
-            items.iter().map(|item| untyped(item).filter(|v| !matches!(v, Value::List(_)))).collect::<Option<Vec<_>>>().map(list)
+    fn fields(&mut self, node: &Node, stream: &StreamDefinition) -> Vec<(SmolStr, Value)> {
+        match &node.content {
+            Content::Mapping(fields) => fields.iter().filter_map(|(name, value)| self.field(name, value, stream)).collect(),
+            _ if node.is_null() => Vec::new(),
+            _ => {
+                self.error("wrong-type", node, format!("the fields of `{}` are a mapping, and this is {}", stream.name, node.describe()));
+                Vec::new()
+            }
         }
-        Json::Object(_) => None,
+    }
+
+    fn field(&mut self, key: &Node, node: &Node, stream: &StreamDefinition) -> Option<(SmolStr, Value)> {
+        let name = key.text().unwrap_or_default();
+        let field = stream.fields.iter().find(|field| field.name == name);
+        if stream.role != StreamRole::Traits && field.is_none() {
+            let diagnostic = error("unknown-field", self.source, key, format!("the stream `{}` has no field `{name}`", stream.name));
+            let help = format!("fields of `{}` are listed by `segmentd schema streams`", stream.name);
+            self.diagnostics.push(diagnostic.suggest(name, stream.fields.iter().map(|field| field.name.as_str())).help(help));
+            return None;
+        }
+        let read = field.map_or_else(|| value::untyped(node), |field| value::typed(node, field));
+        if read.is_none() {
+            let written = node.text().unwrap_or(node.describe());
+            let wanted = field.map_or("a value or a list of values".into(), |field| format!("{:?}", field.field_type).to_lowercase());
+            let diagnostic = error("wrong-type", self.source, node, format!("`{name}` cannot be {}", written.escape_debug()));
+            let array = if field.is_some_and(|field| field.array) { "a list, each " } else { "" };
+            self.diagnostics
+                .push(diagnostic.help(format!("its type is {array}{wanted}; a text that looks like a number stands in quotes")));
+        }
+        Some((SmolStr::new(name), read?))
+    }
+
+    fn expectation(&mut self, node: &Node) -> Option<Expectation> {
+        let entries = self.entries(node, "an expectation")?;
+        if let Some((_, segment)) = entries.text("never", &mut self.diagnostics) {
+            entries.only(&["never"], &mut self.diagnostics);
+            return Some(Expectation::Never(SegmentKey::new(segment)));
+        }
+        entries.only(&EXPECTATION_KEYS, &mut self.diagnostics);
+        let named = |happening: Happening| Some((happening, entries.text(happening.as_str(), &mut self.diagnostics)?.1));
+        let named: Vec<_> = Happening::ALL.into_iter().filter_map(named).collect();
+        let [(happening, segment)] = named[..] else {
+            self.error("bad-expectation", node, "one of `entered`, `exited`, `expiring`, `never` names the segment");
+            return None;
+        };
+        Some(Expectation::Transition(ExpectedTransition {
+            at: self.required_instant(&entries, node)?,
+            customer: self.customer(&entries),
+            segment: SegmentKey::new(segment),
+            happening,
+            cause: self.choice(&entries, "cause", &Cause::ALL.map(|cause| (cause.as_str(), cause))),
+            sequence: self.number(&entries, "sequence"),
+            entry: self.number(&entries, "entry"),
+            valid_until: match entries.get("valid_until") {
+                Some(node) if node.is_null() => Some(None),
+                _ => self.instant(&entries, "valid_until").map(Some),
+            },
+            from: match entries.get("from") {
+                Some(node) if node.is_null() => Some(None),
+                _ => self.text(&entries, "from").map(|from| Some(SegmentKey::new(from))),
+            },
+            published: self.choice(&entries, "published", &[("true", true), ("false", false)]),
+            arm: self.choice(&entries, "arm", &Arm::ALL.map(|arm| (arm.as_str(), arm))),
+        }))
+    }
+
+    fn customer(&mut self, entries: &Entries<'_>) -> CustomerId {
+        entries.text("customer", &mut self.diagnostics).map_or_else(|| DEFAULT_CUSTOMER.into(), |(_, id)| CustomerId::new(id))
+    }
+
+    /// One of some words; `None`: absent, or reported.
+    fn choice<T: Copy>(&mut self, entries: &Entries<'_>, name: &str, choices: &[(&'static str, T)]) -> Option<T> {
+        let (node, text) = entries.text(name, &mut self.diagnostics)?;
+        let found = choices.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let diagnostic = error("bad-value", self.source, node, format!("`{name}` cannot be `{}`", text.escape_debug()));
+            let help = format!("it is one of {}", words.join(", "));
+            self.diagnostics.push(diagnostic.suggest(text, words).help(help));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    fn required_instant(&mut self, entries: &Entries<'_>, whole: &Node) -> Option<EventTime> {
+        entries.required("at", whole, &mut self.diagnostics)?;
+        self.instant(entries, "at")
+    }
+
+    /// `None`: absent, or reported.
+    fn instant(&mut self, entries: &Entries<'_>, name: &str) -> Option<EventTime> {
+        let (node, text) = entries.text(name, &mut self.diagnostics)?;
+        let instant = EventTime::parse(text);
+        if instant.is_none() {
+            let message = format!("`{}` is no instant with an offset", text.escape_debug());
+            let diagnostic = error("bad-instant", self.source, node, message);
+            self.diagnostics.push(diagnostic.help("instants are written as RFC 3339: `2026-03-01T00:00:00Z`"));
+        }
+        instant
+    }
+
+    fn number<N: std::str::FromStr>(&mut self, entries: &Entries<'_>, name: &str) -> Option<N> {
+        let (node, text) = entries.text(name, &mut self.diagnostics)?;
+        let number = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+        if number.is_none() {
+            self.error("wrong-type", node, format!("`{name}` must be a whole number, and this is `{}`", text.escape_debug()));
+        }
+        number
     }
 }
 
-fn list(values: Vec<Value>) -> Value {
-    Value::List(values.into())
+/// What a segment says beside its rules.
+fn options(entries: &Entries<'_>) -> BTreeMap<String, Json> {
+    let others = entries.all().iter().filter_map(|(key, value)| Some((key.text()?, value)));
+    others.filter(|(name, _)| !RULE_KEYS.contains(name)).map(|(name, value)| (name.to_owned(), json(value))).collect()
 }
 
-fn decimal(text: &str) -> Option<Value> {
-    Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok().map(Value::Number)
+/// Scalars as texts: what they mean is judged where definitions are.
+fn json(node: &Node) -> Json {
+    match &node.content {
+        Content::Scalar(..) => node.text().map_or(Json::Null, Json::from),
+        Content::Sequence(items) => items.iter().map(json).collect(),
+        Content::Mapping(entries) => entries.iter().filter_map(|(key, value)| Some((key.text()?.to_owned(), json(value)))).collect(),
+    }
 }
 
 fn as_text(value: &Value) -> Option<String> {
@@ -215,107 +316,28 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-fn expectation_of(mut map: Map<String, Json>) -> Result<Expectation, String> {
-    if let Some(segment) = text(&mut map, "never")? {
-        return nothing_left(&map).map(|()| Expectation::Never(SegmentKey::new(segment)));
+impl Written {
+    /// Where the page begins.
+    pub fn location(&self) -> crate::rule::diagnostic::Location {
+        location(&self.source, self.child("name").unwrap_or(&self.node))
     }
-    let mut named = Vec::new();
-    for happening in Happening::ALL {
-        named.extend(text(&mut map, happening.as_str())?.map(|segment| (happening, segment)));
+
+    /// Where a line of `expect` stands.
+    pub fn expectation(&self, index: usize) -> Option<crate::rule::diagnostic::Location> {
+        let Content::Sequence(items) = &self.child("expect")?.content else { return None };
+        items.get(index).map(|item| location(&self.source, item))
     }
-    let Ok([(happening, segment)]) = <[_; 1]>::try_from(named) else {
-        return Err("one of `entered`, `exited`, `expiring`, `never` names the segment".into());
-    };
-    let expected = ExpectedTransition {
-        at: instant(&text(&mut map, "at")?.ok_or("`at` is missing")?)?,
-        customer: CustomerId::new(text(&mut map, "customer")?.unwrap_or_else(|| DEFAULT_CUSTOMER.into())),
-        segment: SegmentKey::new(segment),
-        happening,
-        cause: text(&mut map, "cause")?.map(|name| cause(&name)).transpose()?,
-        sequence: number(&mut map, "sequence")?,
-        entry: number(&mut map, "entry")?,
-        valid_until: match map.remove("valid_until") {
-            None => None,
-            Some(Json::Null) => Some(None),
-            Some(Json::String(until)) => Some(Some(instant(&until)?)),
-            Some(_) => return Err("`valid_until` is an instant or null".into()),
-        },
-        from: match map.remove("from") {
-            None => None,
-            Some(Json::Null) => Some(None),
-            Some(Json::String(from)) => Some(Some(SegmentKey::new(from))),
-            Some(_) => return Err("`from` is a stage or null".into()),
-        },
-        published: map.remove("published").map(|value| value.as_bool().ok_or("`published` is true or false")).transpose()?,
-        arm: text(&mut map, "arm")?.map(|name| arm(&name)).transpose()?,
-    };
-    nothing_left(&map).map(|()| Expectation::Transition(expected))
-}
 
-fn nothing_left(map: &Map<String, Json>) -> Result<(), String> {
-    map.keys().next().map_or(Ok(()), |key| Err(format!("unknown key `{key}`")))
-}
-
-fn cause(name: &str) -> Result<Cause, String> {
-    Cause::ALL.into_iter().find(|cause| cause.as_str() == name).ok_or_else(|| format!("there is no cause `{name}`"))
-}
-
-fn arm(name: &str) -> Result<Arm, String> {
-    Arm::ALL.into_iter().find(|arm| arm.as_str() == name).ok_or_else(|| format!("there is no arm `{name}`"))
-}
-
-fn instant(text: &str) -> Result<EventTime, String> {
-    EventTime::parse(text).ok_or_else(|| format!("`{text}` is not an instant as RFC 3339 writes it, with an offset"))
-}
-
-fn text(map: &mut Map<String, Json>, key: &str) -> Result<Option<String>, String> {
-    match map.remove(key) {
-        None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text)),
-        Some(other) => Err(format!("`{key}` is a text, not {other}")),
+    /// Whether the page brings the segments or ladders that it tests.
+    pub fn has_segments(&self) -> bool {
+        self.child("segments").or(self.child("ladders")).is_some()
     }
-}
 
-fn number<N: TryFrom<u64>>(map: &mut Map<String, Json>, key: &str) -> Result<Option<N>, String> {
-    let Some(value) = map.remove(key) else { return Ok(None) };
-    let number = value.as_u64().and_then(|number| N::try_from(number).ok());
-    number.map(Some).ok_or_else(|| format!("`{key}` is a whole number, not {value}"))
+    fn child(&self, name: &str) -> Option<&Node> {
+        let Content::Mapping(entries) = &self.node.content else { return None };
+        entries.iter().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str, expected: &str) {
-        let error = parse(text, &Catalogue::segment_spec()).err().map_or("a page".into(), |e| e.to_string());
-        assert!(error.contains(expected), "{error}");
-    }
-
-    #[test]
-    fn a_misspelt_field_is_named() {
-        check(
-            "name: x\nevents: [{at: 2026-01-01T00:00:00Z, orders: {order_id: a, totl: 1}}]",
-            "event 1: the stream `orders` has no field `totl`",
-        );
-    }
-
-    #[test]
-    fn a_number_is_not_a_string() {
-        check("name: x\nevents: [{at: 2026-01-01T00:00:00Z, orders: {order_id: 17}}]", "`order_id` cannot be 17");
-    }
-
-    #[test]
-    fn an_instant_without_an_offset_is_refused() {
-        check("name: x\nuntil: 2026-01-01T00:00:00", "until: `2026-01-01T00:00:00` is not an instant");
-    }
-
-    #[test]
-    fn an_unknown_key_of_a_page_has_its_line() {
-        check("name: x\nevent: []", "line 2");
-    }
-
-    #[test]
-    fn an_unknown_key_of_an_expectation_is_refused() {
-        check("name: x\nexpect: [{at: 2026-01-01T00:00:00Z, entered: a, reason: b}]", "expectation 1: unknown key `reason`");
-    }
-}
+mod tests;

@@ -172,7 +172,7 @@ until: 2026-01-02T00:00:00Z
 expect: [{at: 2026-01-01T10:00:00Z, customer: d, entered: s, cause: event, sequence: 1, entry: 1, valid_until: null, published: false, arm: control}, {at: 2026-01-01T10:00:00Z, entered: b, from: a}, {never: t}]
 ";
         let catalogue = Catalogue::segment_spec();
-        let pages = super::super::parse(text, &catalogue).unwrap();
-        assert_eq!(super::super::parse(&pages[0].to_yaml(&catalogue), &catalogue).unwrap(), pages);
+        let pages = super::super::parse("x", text, &catalogue).unwrap();
+        assert_eq!(super::super::parse("x", &pages[0].to_yaml(&catalogue), &catalogue).unwrap(), pages);
     }
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{Outcome, Page};
+use super::{Expectation, Outcome, Page, Written};
 use crate::engine::Partition;
 use crate::event::Catalogue;
+use crate::id::SegmentKey;
 use crate::plan::{self, Plan};
-use crate::rule::{Diagnostic, Loaded, Names, load_text};
+use crate::rule::{Diagnostic, Loaded, Names, load_node, load_text};
 use crate::time::EventTime;
 
 /// What stands on a page beside `segments` and `lists`.
@@ -40,6 +41,28 @@ impl Page {
             let Ok(_) = partition.accept(&event, None, None, &mut nobody);
         }
         partitions.values_mut().flat_map(|partition| finish(partition, self.until)).collect()
+    }
+}
+
+impl Written {
+    /// The segments of a page that has its own, with places in its file.
+    pub fn definitions(&self, catalogue: &Catalogue) -> Loaded {
+        load_node(&self.source, &self.node, Names { catalogue, lists: &[] }, &BESIDE)
+    }
+}
+
+impl Written {
+    /// An error for each segment that the page speaks of and the plan does not have.
+    pub fn unknown_segments(&self, plan: &Plan) -> Vec<Diagnostic> {
+        let known = |key: &SegmentKey| plan.segments.iter().any(|segment| segment.key == *key);
+        let unknown = self.page.expect.iter().enumerate().filter(|(_, expected)| !known(expected.segment()));
+        let keys = || plan.segments.iter().map(|segment| segment.key.as_str());
+        let message = |key: &SegmentKey| format!("there is no segment `{key}`");
+        let diagnostic = |(index, expected): (usize, &Expectation)| {
+            let (place, key) = (self.expectation(index)?, expected.segment());
+            Some(Diagnostic::error("unknown-segment", place, message(key)).suggest(key.as_str(), keys()))
+        };
+        unknown.filter_map(diagnostic).collect()
     }
 }
 

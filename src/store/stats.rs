@@ -55,6 +55,12 @@ impl Store {
         Ok(self.sum(properties::LIVE_SST_FILES_SIZE)? + self.sum(properties::CUR_SIZE_ALL_MEM_TABLES)?)
     }
 
+    /// About how many values the state has; RocksDB counts a key that was written twice twice until it is compacted.
+    pub fn estimated_values(&self) -> Result<u64, StoreError> {
+        let value = self.db.property_int_value_cf(self.family(Family::State)?, properties::ESTIMATE_NUM_KEYS).map_err(|e| self.error(e))?;
+        Ok(value.unwrap_or(0))
+    }
+
     fn sum(&self, property: impl CStrLike + Copy) -> Result<u64, StoreError> {
         Family::ALL.iter().try_fold(0, |sum, family| {
             let value = self.db.property_int_value_cf(self.family(*family)?, property).map_err(|e| self.error(e))?;

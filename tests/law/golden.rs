@@ -18,7 +18,7 @@ const ONE_IN: u64 = 40;
 fn the_naive_evaluator_agrees_with_the_golden_transitions() {
     let catalogue = Catalogue::segment_spec();
     let text = std::fs::read_to_string("tests/data/golden.segments.yaml").unwrap();
-    let golden = scenario::parse(&format!("name: golden\nuntil: 2018-03-01T00:00:00Z\n{text}"), &catalogue).unwrap().remove(0);
+    let golden = scenario::parse("golden", &format!("name: golden\nuntil: 2018-03-01T00:00:00Z\n{text}"), &catalogue).unwrap().remove(0);
     let rules = rules_of(&golden);
     let mut wanted = chosen_lines("tests/data/golden.transitions.ndjson.zst", "customer", golden_line);
     for (customer, events) in chosen_lines("tests/data/complete-journey.ndjson.zst", "userId", |record| event_of(record, &catalogue)) {

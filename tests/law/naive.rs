@@ -320,7 +320,16 @@ impl Customer {
 
     fn belongs(&self, rule: &Rule, now: i64, world: &World) -> bool {
         let was = self.memberships.get(&rule.key).is_some_and(|m| m.member);
-        let view = View {
+        let view = self.view(rule, now, world);
+        match &rule.exit_when {
+            _ if self.must_stay(rule, now) => true,
+            Some(exit_when) => !view.holds(exit_when) && (was || view.holds(&rule.when)),
+            None => view.holds(&rule.when),
+        }
+    }
+
+    fn view<'a>(&'a self, rule: &'a Rule, now: i64, world: &'a World) -> View<'a> {
+        View {
             catalogue: world.catalogue,
             calendars: &world.survey.calendars,
             zone: &rule.zone,
@@ -328,11 +337,6 @@ impl Customer {
             memberships: &self.memberships,
             lists: &self.lists,
             now,
-        };
-        match &rule.exit_when {
-            _ if self.must_stay(rule, now) => true,
-            Some(exit_when) => !view.holds(exit_when) && (was || view.holds(&rule.when)),
-            None => view.holds(&rule.when),
         }
     }
 
@@ -362,6 +366,66 @@ impl Customer {
         while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
             if !future.memberships[segment].member {
+                return Some(EventTime::from_millis(due));
+            }
+        }
+        None
+    }
+}
+
+/// Where a customer stands in a segment at an instant.
+pub struct Place {
+    pub partition: i32,
+    pub customer: CustomerId,
+    pub segment: String,
+    pub member: bool,
+    /// The truth of each part of the rules that is not `and`, `or` or `not`, each once, in the order of the text.
+    pub met: Vec<bool>,
+    /// When the membership changes if nothing more happens.
+    pub changes_at: Option<EventTime>,
+}
+
+/// Every customer in every segment at `t`, as it was known then: from the events before the first that is later.
+pub fn places(rules: &[Rule], page: &Page, catalogue: &Catalogue, t: EventTime) -> Vec<Place> {
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends: Ends::Ignored, announces: false };
+    let mut partitions: BTreeMap<i32, (Partition, bool)> = BTreeMap::new();
+    for event in &page.events {
+        let (partition, over) =
+            partitions.entry(event.partition.0).or_insert((Partition { clock: i64::MIN, customers: BTreeMap::new() }, false));
+        *over |= event.at > t;
+        if !*over {
+            partition.take(event, &world, &mut Vec::new());
+        }
+    }
+    let mut found = Vec::new();
+    for (number, (mut partition, _)) in partitions {
+        partition.advance(t.millis() + 1, &world, &mut Vec::new());
+        for customer in partition.customers.values() {
+            found.extend(world.rules.iter().map(|rule| customer.place(number, rule, t.millis(), &world)));
+        }
+    }
+    found
+}
+
+impl Customer {
+    fn place(&self, partition: i32, rule: &Rule, now: i64, world: &World) -> Place {
+        let member = self.memberships.get(&rule.key).is_some_and(|m| m.member);
+        let parts = super::survey::predicates(rule);
+        Place {
+            partition,
+            customer: self.id.clone(),
+            segment: rule.key.clone(),
+            member,
+            met: parts.iter().map(|part| self.view(rule, now, world).holds(part)).collect(),
+            changes_at: self.change_of(&rule.key, member, world),
+        }
+    }
+
+    fn change_of(&self, segment: &str, member: bool, world: &World) -> Option<EventTime> {
+        let (mut future, mut ignored) = (self.clone(), Vec::new());
+        while let Some(due) = future.next_due(world).filter(|due| *due < self.decided_to + world.survey.horizon) {
+            future.decide(due, Cause::Time, world, &mut ignored);
+            if future.memberships.get(segment).is_some_and(|m| m.member) != member {
                 return Some(EventTime::from_millis(due));
             }
         }

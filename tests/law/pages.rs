@@ -12,7 +12,7 @@ fn every_page_holds_for_the_naive_evaluator() {
     for file in std::fs::read_dir("tests/scenarios").unwrap() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        for page in scenario::parse(&text, &catalogue).unwrap_or_else(|e| panic!("{}: {e}", path.display())) {
+        for page in scenario::parse(&path.to_string_lossy(), &text, &catalogue).unwrap_or_else(|found| panic!("{found:?}")) {
             failures += &failure(&path.display().to_string(), &page, &catalogue);
         }
     }

@@ -14,6 +14,7 @@ use segmentd::id::CustomerId;
 use segmentd::plan::Plan;
 use segmentd::scenario::{self, Outcome, Page};
 use segmentd::time::EventTime;
+use segmentd::transition::Cause;
 
 use super::cases;
 use super::engine::{CASES, config};
@@ -22,7 +23,7 @@ use super::rules;
 use super::shrink::smallest;
 
 /// What a store holds: values by key.
-type Stored = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Stored = BTreeMap<Vec<u8>, Vec<u8>>;
 
 proptest! {
     #![proptest_config(config(CASES / 4))]
@@ -89,7 +90,7 @@ events:
 /// What is decided of a customer when definitions change.
 fn after(before: &str, after: &str, customer: &str) -> Vec<String> {
     let catalogue = Arc::new(Catalogue::segment_spec());
-    let [page, other] = [before, after].map(|text| scenario::parse(text, &catalogue).unwrap().remove(0));
+    let [page, other] = [before, after].map(|text| scenario::parse("page", text, &catalogue).unwrap().remove(0));
     let (plan, other) = (page.plan(&catalogue).unwrap(), other.plan(&catalogue).unwrap());
     let (mut partition, mut stored) = (Partition::new(plan.clone(), EventTime::MIN), Stored::new());
     for event in &page.events {
@@ -126,7 +127,7 @@ fn forgetful(page: &Page, plan: &Arc<Plan>) -> Vec<Outcome> {
     out
 }
 
-fn revived(plan: &Arc<Plan>, clock: EventTime, stored: &Stored) -> Partition {
+pub fn revived(plan: &Arc<Plan>, clock: EventTime, stored: &Stored) -> Partition {
     let mut partition = Partition::new(plan.clone(), clock);
     for (key, value) in stored {
         if let (Some(customer), Some(due)) = (codec::customer_of(key), codec::armed_of(key, value)) {
@@ -136,15 +137,16 @@ fn revived(plan: &Arc<Plan>, clock: EventTime, stored: &Stored) -> Partition {
     partition
 }
 
-fn read(plan: &Plan, stored: &Stored, customer: &CustomerId) -> Result<Option<Loaded>, FormatError> {
+pub fn read(plan: &Plan, stored: &Stored, customer: &CustomerId) -> Result<Option<Loaded>, FormatError> {
     let Some(head) = stored.get(&codec::head_key(customer)) else { return Ok(None) };
     let read = codec::read(plan, customer, head, |key| Ok::<_, FormatError>(stored.get(key).cloned()))?;
     let mut state = read.state;
     rebuild(plan, customer, &state.facts, &mut state.standing);
-    Ok(Some(Loaded { state, current: read.current }))
+    let redecide = (!read.current).then_some(Cause::Definition);
+    Ok(Some(Loaded { state, redecide }))
 }
 
-fn settle(partition: &mut Partition, plan: &Plan, stored: &mut Stored, out: &mut Vec<Outcome>) {
+pub fn settle(partition: &mut Partition, plan: &Plan, stored: &mut Stored, out: &mut Vec<Outcome>) {
     out.extend(partition.outputs().map(Outcome::from));
     for slot in partition.changed().to_vec() {
         let resident = partition.resident_mut(slot);

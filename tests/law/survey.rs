@@ -176,3 +176,24 @@ fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
         _ => {}
     }
 }
+
+/// The parts of a rule and its way out that `and`, `or` and `not` join, each once, in the order of the text.
+pub fn predicates(rule: &Rule) -> Vec<Expr> {
+    let mut found = Vec::new();
+    // The last stage of a ladder takes everybody: nothing was written.
+    if rule.ladder.is_none() || rule.when.to_string() != "true" {
+        parts(&rule.when, &mut found);
+    }
+    rule.exit_when.iter().for_each(|expr| parts(expr, &mut found));
+    found
+}
+
+fn parts(expr: &Expr, found: &mut Vec<Expr>) {
+    match &expr.kind {
+        ExprKind::Or(all) | ExprKind::And(all) => all.iter().for_each(|part| parts(part, found)),
+        ExprKind::Not(inner) => parts(inner, found),
+        // Sharing is by what is written: 10 and 10.00 are two texts.
+        _ if found.iter().any(|seen| seen.to_string() == expr.to_string()) => {}
+        _ => found.push(expr.clone()),
+    }
+}

@@ -1,6 +1,8 @@
 //! What stands outside of the service: somebody who writes inputs, and a `read_committed` reader of outputs.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -25,6 +27,16 @@ impl Read {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(self.value.as_deref().unwrap_or(b"null")).expect("JSON")
     }
+}
+
+/// The body of what a path answers; nothing while nobody listens there.
+pub fn get(http: &str, path: &str) -> String {
+    let mut answer = String::new();
+    if let Ok(mut stream) = TcpStream::connect(http) {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").expect("a request");
+        let _ = stream.read_to_string(&mut answer);
+    }
+    answer
 }
 
 pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ use super::client::{Read, Tail, Writer, create_topic, exists, read_all};
 use super::kafka::Broker;
 use super::service::{INPUT, Service, TRANSITIONS};
 
-const CUSTOMERS: usize = 40;
+pub const CUSTOMERS: usize = 40;
 /// No scene sends more orders to a customer.
 const MOST_ORDERS: usize = 300;
 
@@ -45,6 +46,23 @@ impl Scene {
         let segments = self.states.path().join("segments.yaml");
         let environment = [environment, &[("SERVICE_SEGMENTS", segments.to_str().expect("UTF-8"))]].concat();
         Service::start(self.broker.bootstrap(), &self.states.path().join(name), &environment)
+    }
+
+    /// A configuration that names these segments, and is told of changes by signals alone.
+    pub fn configure(&self, http: &str) -> PathBuf {
+        let path = self.states.path().join("segmentd.yaml");
+        let (bootstrap, segments) = (self.broker.bootstrap(), self.states.path().join("segments.yaml"));
+        let text = format!(
+            "kafka: {{bootstrap: \"{bootstrap}\"}}\nclock: {{follow_wall: false}}\nhttp: {{listen: \"{http}\"}}\nsegments: [{}]\nwatch: 0s\n",
+            segments.display()
+        );
+        fs::write(&path, text).expect("configuration");
+        path
+    }
+
+    /// `segmentd run` with a state folder of this name.
+    pub fn run(&self, config: &Path, name: &str) -> Service {
+        Service::run(config, &self.states.path().join(name))
     }
 
     pub fn send(&self, topic: &str, partition: Option<i32>, key: &str, value: Option<&[u8]>) {

@@ -34,10 +34,21 @@ pub struct Service {
 impl Service {
     /// `state`: its state folder; also its name in the log.
     pub fn start(bootstrap: &str, state: &Path, environment: &[(&str, &str)]) -> Service {
-        let name = state.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
         command.args([ENTRY, "--exact", "--ignored", "--nocapture", "--test-threads", "1"]);
         command.env("SERVICE_BOOTSTRAP", bootstrap).env("SERVICE_STATE", state).envs(environment.iter().copied());
+        Service::spawn(command, state)
+    }
+
+    /// `segmentd run` itself, with a configuration file.
+    pub fn run(config: &Path, state: &Path) -> Service {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_segmentd"));
+        command.arg("run").arg("--config").arg(config).env("SEGMENTD_STATE__DIR", state);
+        Service::spawn(command, state)
+    }
+
+    fn spawn(mut command: Command, state: &Path) -> Service {
+        let name = state.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let path = state.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("log");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -148,7 +159,7 @@ pub fn definitions_of(path: &Path) -> Definitions {
     let catalogue = Catalogue::segment_spec();
     let loaded = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] });
     let definitions = loaded.definitions.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-    Definitions { plan: Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new())), options: TaskOptions::default() }
+    Definitions::fixed(Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new())), TaskOptions::default())
 }
 
 pub fn observed() -> Observed {

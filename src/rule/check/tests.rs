@@ -4,6 +4,8 @@ use super::super::diagnostic::{Location, Source, Style, render_all};
 use super::super::{fixture, parser};
 use super::*;
 
+mod sequence;
+
 /// Everything that is said about a rule; empty: nothing.
 fn check(text: &str) -> String {
     let source = Source::new("rule", text);
@@ -231,122 +233,6 @@ fn top_is_checked_though_not_supported() {
 }
 
 #[test]
-fn a_sequence_that_fits_passes_in_silence() {
-    for text in [
-        "sequence(product_adds then no orders within 1h last 1d)",
-        "sequence(orders)",
-        "sequence(orders where total > 5 same store_id then refunds same order_id then no orders same redeemed)",
-        "sequence(orders then refunds same total within 3d) and count(orders lifetime) > 0",
-    ] {
-        assert_eq!(check(text), "", "{text}");
-    }
-}
-
-#[test]
-fn a_step_of_a_sequence_names_what_is_there() {
-    insta::assert_snapshot!(check("sequence(product_ads then orders where totl > 1 last 1d)"), @r"
-    error[unknown-stream]: there is no stream `product_ads`
-     --> rule:1:10
-      |
-    1 | sequence(product_ads then orders where totl > 1 last 1d)
-      |          ^^^^^^^^^^^ did you mean `product_adds`?
-      |
-      = help: streams are listed by `segmentd schema streams`
-
-    error[unknown-field]: the stream `orders` has no field `totl`
-     --> rule:1:40
-      |
-    1 | sequence(product_ads then orders where totl > 1 last 1d)
-      |                                        ^^^^ did you mean `total`?
-      |
-      = help: fields of `orders` are listed by `segmentd schema streams`
-    ");
-    insta::assert_snapshot!(check("sequence(identify then orders)"), @r"
-    error[unknown-stream]: there is no stream `identify`
-     --> rule:1:10
-      |
-    1 | sequence(identify then orders)
-      |          ^^^^^^^^
-      |
-      = help: streams are listed by `segmentd schema streams`
-    ");
-    insta::assert_snapshot!(check("sequence(product_adds then orders where total)"), @r"
-    error[not-a-condition]: a condition is expected here, and this is a number
-     --> rule:1:41
-      |
-    1 | sequence(product_adds then orders where total)
-      |                                         ^^^^^
-      |
-      = help: compare it with something
-    ");
-    assert_eq!(codes("sequence(product_adds then orders where segment(\"a\"))"), ["not-in-filter"]);
-    assert_eq!(codes("any(orders last 1d: sequence(orders))"), ["not-in-filter"]);
-}
-
-#[test]
-fn same_needs_a_field_that_both_events_have_and_that_can_be_equal() {
-    insta::assert_snapshot!(check("sequence(product_adds then orders same sku within 1h)"), @r"
-    error[unknown-field]: the stream `orders` has no field `sku`
-     --> rule:1:40
-      |
-    1 | sequence(product_adds then orders same sku within 1h)
-      |                                        ^^^
-      |
-      = help: fields of `orders` are listed by `segmentd schema streams`
-    ");
-    insta::assert_snapshot!(check("sequence(product_adds then orders same order_id)"), @r"
-    error[unknown-field]: the stream `product_adds` has no field `order_id`
-     --> rule:1:40
-      |
-    1 | sequence(product_adds then orders same order_id)
-      |                                        ^^^^^^^^
-      |
-      = help: fields of `product_adds` are listed by `segmentd schema streams`
-    ");
-    insta::assert_snapshot!(check("sequence(product_adds then orders same size)"), @r"
-    error[unknown-field]: the stream `orders` has no field `size`
-     --> rule:1:40
-      |
-    1 | sequence(product_adds then orders same size)
-      |                                        ^^^^
-      |
-      = help: fields of `orders` are listed by `segmentd schema streams`
-    ");
-    insta::assert_snapshot!(check("sequence(orders then orders same products.category)"), @r"
-    error[compared-array]: an array is not compared
-     --> rule:1:34
-      |
-    1 | sequence(orders then orders same products.category)
-      |                                  ^^^^^^^^^^^^^^^^^
-      |
-      = help: `same` needs a field with one value
-    ");
-    insta::assert_snapshot!(check("sequence(sessions then orders same store_id)"), @r"
-    error[type-mismatch]: `store_id` of `orders` is a text and never equal to that of `sessions`, a number
-     --> rule:1:36
-      |
-    1 | sequence(sessions then orders same store_id)
-      |                                    ^^^^^^^^
-    ");
-    assert_eq!(codes("sequence(orders same totl then orders)"), ["unknown-field"]);
-    assert_eq!(codes("sequence(order then refunds same order_id)"), ["unknown-stream"]);
-}
-
-#[test]
-fn a_sequence_has_an_end() {
-    assert_eq!(check(&format!("sequence(orders{})", " then orders".repeat(15))), "");
-    insta::assert_snapshot!(check(&format!("sequence(orders{})", " then orders".repeat(16))), @r#"
-    error[too-many-steps]: a sequence has at most 16 steps, and this one has 17
-     --> rule:1:202
-      |
-    1 | ...n orders then orders then orders then orders then orders then orders)
-      |                                                                  ^^^^^^
-      |
-      = help: make the first steps a segment of their own: `segment("…" last …)`
-    "#);
-}
-
-#[test]
 fn every_problem_of_a_rule_is_reported() {
     assert_eq!(
         codes("count(ordes last 1d) > 1 and sum(orders.x last 1d) > 1 and 5"),
@@ -398,4 +284,74 @@ fn every_of_nothing_is_doubtful() {
 #[test]
 fn a_range_that_holds_nothing_is_doubtful() {
     assert_eq!(codes("trait.a between 10 and 5 or trait.a in [10, 5)"), ["empty-range", "empty-range"]);
+}
+
+#[test]
+fn what_can_never_hold_is_doubtful() {
+    insta::assert_snapshot!(check("count(orders last 30d) > 5 and trait.a and count(orders last 30d) < 3"), @r"
+    warning[never-holds]: this never holds together with `count(orders last 30d) > 5`
+     --> rule:1:44
+      |
+    1 | count(orders last 30d) > 5 and trait.a and count(orders last 30d) < 3
+      |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: nobody is ever a member; is `or` meant, or another number?
+    ");
+    insta::assert_snapshot!(check("count(orders last 30d) < 0"), @r"
+    warning[never-holds]: `count(orders last 30d)` is never below 0
+     --> rule:1:1
+      |
+    1 | count(orders last 30d) < 0
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: is another number meant?
+    ");
+    for never in [
+        "count(orders last 30d) > 2 and count(orders last 30d) < 3",
+        "sum(orders.total last 30d) > 5 and (trait.a or trait.b) and 5 > sum(orders.total last 30d)",
+        "any(orders last 30d: total > 20 and total in [5, 10))",
+        "trait.a between 1 and 2 and trait.a == 3",
+        "count(orders last 30d) == 0.5",
+    ] {
+        assert_eq!(codes(never), ["never-holds"], "{never}");
+    }
+    for possible in [
+        "sum(orders.total last 30d) > 2 and sum(orders.total last 30d) < 3",
+        "count(orders last 30d) >= 2 and count(orders last 30d) < 3",
+        "count(orders last 30d) > 5 or count(orders last 30d) < 3",
+        "count(orders last 30d) > 5 and count(orders last 60d) < 3",
+        "avg(orders.total last 30d) >= 5 and avg(orders.total last 30d) <= 5",
+    ] {
+        assert_eq!(check(possible), "", "{possible}");
+    }
+}
+
+#[test]
+fn what_always_holds_is_doubtful() {
+    insta::assert_snapshot!(check("count(orders last 30d) >= 0"), @r"
+    warning[always-holds]: this holds for everybody: `count(orders last 30d)` is never below 0
+     --> rule:1:1
+      |
+    1 | count(orders last 30d) >= 0
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: say `> 0` for at least one
+    ");
+    assert_eq!(codes("distinct(orders.store_id last 30d) > -1"), ["always-holds"]);
+    assert_eq!(check("sum(orders.total last 30d) >= 0 and count(orders last 30d) >= 1"), "");
+}
+
+#[test]
+fn a_distinct_without_an_end_is_doubtful() {
+    insta::assert_snapshot!(check("distinct(orders.store_id lifetime where total > 5) > 3"), @r"
+    warning[unbounded-distinct]: every value that was ever seen is kept, for each customer and for ever
+     --> rule:1:26
+      |
+    1 | distinct(orders.store_id lifetime where total > 5) > 3
+      |                          ^^^^^^^^
+      |
+      = help: a bounded window costs less: `last 365d`
+    ");
+    assert_eq!(codes("distinct(orders.store_id older than 5d) > 3 or distinct(orders.store_id since 2026-01-01) > 3").len(), 2);
+    assert_eq!(check("distinct(orders.store_id this year) > 3"), "");
 }

@@ -40,7 +40,7 @@ pub fn texts<'n>(source: &Arc<Source>, name: &str, node: &'n Node, out: &mut Vec
     items.iter().filter_map(Node::text).collect()
 }
 
-fn wrong_type(source: &Arc<Source>, name: &str, wanted: &str, node: &Node) -> Diagnostic {
+pub fn wrong_type(source: &Arc<Source>, name: &str, wanted: &str, node: &Node) -> Diagnostic {
     error("wrong-type", source, node, format!("`{name}` must be {wanted}, and this is {}", node.describe()))
 }
 

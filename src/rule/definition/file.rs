@@ -17,12 +17,12 @@ const MAX_FILES: usize = 10_000;
 /// Deeper is a circle of links.
 const MAX_FOLDER_DEPTH: usize = 16;
 
-/// Every readable file in order, and a diagnostic for each that is not.
-pub fn read_all(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
+/// Every readable file in order, and a diagnostic for each that is not. `wanted`: what is read of a folder.
+pub fn read_all(paths: &[PathBuf], wanted: fn(&Path) -> bool) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let mut files = Vec::new();
     for path in paths {
-        collect(path, 0, &mut files, &mut diagnostics);
+        collect(path, 0, wanted, &mut files, &mut diagnostics);
     }
     if files.len() > MAX_FILES {
         let message = format!("{} files of definitions are more than the {MAX_FILES} possible", files.len());
@@ -39,8 +39,8 @@ pub fn read_all(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<Diagnostic>) {
     (sources, diagnostics)
 }
 
-/// A file as it is named; a folder's definitions, by name.
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
+/// A file as it is named; what is wanted of a folder, by name.
+fn collect(path: &Path, depth: usize, wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
     if !path.is_dir() {
         files.push(path.to_owned());
         return;
@@ -52,8 +52,8 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, diagnostics: &mu
         Err(error) => return diagnostics.push(of_file("unreadable", path, format!("cannot read the folder: {error}"))),
     };
     entries.sort();
-    for entry in entries.iter().filter(|entry| entry.is_dir() && !is_hidden(entry) || is_definition(entry)) {
-        collect(entry, depth + 1, files, diagnostics);
+    for entry in entries.iter().filter(|entry| entry.is_dir() && !is_hidden(entry) || wanted(entry)) {
+        collect(entry, depth + 1, wanted, files, diagnostics);
     }
 }
 
@@ -62,10 +62,21 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'))
 }
 
-fn is_definition(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
-    stem.is_some_and(|stem| !stem.starts_with('.') && !stem.ends_with(".test"))
+/// `*.yaml` or `*.yml`, but no file of tests.
+pub fn is_definition(path: &Path) -> bool {
+    stem(path).is_some_and(|stem| !stem.ends_with(".test"))
+}
+
+/// `*.test.yaml` or `*.test.yml`.
+pub fn is_test(path: &Path) -> bool {
+    stem(path).is_some_and(|stem| stem.ends_with(".test"))
+}
+
+/// The name of a YAML file that is not hidden, without its ending.
+fn stem(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"))?;
+    (!stem.starts_with('.')).then(|| stem.to_owned())
 }
 
 fn read(path: &Path) -> Result<Arc<Source>, Box<Diagnostic>> {
@@ -104,10 +115,12 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "segments: []").unwrap();
         }
-        let (sources, diagnostics) = read_all(&[folder.path().to_owned()]);
+        let (sources, diagnostics) = read_all(&[folder.path().to_owned()], is_definition);
         let names: Vec<_> = sources.iter().map(|s| s.name.strip_prefix(folder.path().to_str().unwrap()).unwrap()).collect();
         assert_eq!(names, ["/a.yml", "/b.yaml", "/sub/c.yaml"]);
         assert!(diagnostics.is_empty());
+        let tests = read_all(&[folder.path().to_owned()], is_test).0;
+        assert!(tests.len() == 1 && tests[0].name.ends_with("/a.test.yaml"));
     }
 
     #[test]
@@ -115,7 +128,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let broken = folder.path().join("broken.yaml");
         std::fs::write(&broken, b"segments:\n  - key: \xff").unwrap();
-        let (sources, diagnostics) = read_all(&[broken, folder.path().join("absent.yaml")]);
+        let (sources, diagnostics) = read_all(&[broken, folder.path().join("absent.yaml")], is_definition);
         assert!(sources.is_empty());
         assert_eq!(diagnostics[0].code, "not-utf8");
         assert_eq!(diagnostics[0].location.as_ref().unwrap().line_and_column(), Some((2, 10)));

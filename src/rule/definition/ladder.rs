@@ -44,7 +44,8 @@ impl Loader<'_> {
         let tests = entries.get("tests").cloned();
         let mut text = |name| entries.text(name, &mut self.diagnostics).map(|(_, text)| text.to_owned());
         let (name, description, owner) = (text("name"), text("description"), text("owner"));
-        self.ladders.extend(key.map(|key| LadderDefinition { key, name, description, owner, tags, tests }));
+        let location = entry::location(source, node);
+        self.ladders.extend(key.map(|key| LadderDefinition { key, name, description, owner, tags, tests, location }));
     }
 
     fn ladder_key(&mut self, source: &Arc<Source>, entries: &Entries<'_>, ladder: &Node) -> Option<LadderKey> {

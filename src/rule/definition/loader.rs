@@ -11,7 +11,7 @@ use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
 use super::super::yaml::{self, Node, TextMap};
 use super::super::{check, parser};
 use super::entry::{self, Entries};
-use super::{Definitions, LadderDefinition, Loaded, MAX_SEGMENTS, Names, SegmentDefinition, Stage, publication, resolve, version};
+use super::{Definitions, LadderDefinition, Loaded, MAX_SEGMENTS, Names, SegmentDefinition, Stage, publication, resolve, tiers, version};
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
 
@@ -40,6 +40,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Where its `when` stands; nowhere, if it is a ladder's last stage.
+    pub fn when(&self) -> Option<&Written> {
+        self.when.as_ref()
+    }
+
     /// Its rules, each with where it stands.
     pub fn rules(&self) -> impl Iterator<Item = (&Expr, &Written)> {
         let when = self.when.as_ref().map(|written| (&self.definition.when, written));
@@ -92,7 +97,11 @@ impl<'a> Loader<'a> {
             }
             return;
         };
-        let Some(entries) = Entries::of(source, &root, "a file of definitions", &mut self.diagnostics) else { return };
+        self.root(source, &root);
+    }
+
+    pub fn root(&mut self, source: &Arc<Source>, root: &Node) {
+        let Some(entries) = Entries::of(source, root, "a file of definitions", &mut self.diagnostics) else { return };
         let known: Vec<&str> = FILE_KEYS.iter().chain(self.beside).copied().collect();
         entries.only(&known, &mut self.diagnostics);
         if let Some(lists) = entries.get("lists") {
@@ -147,6 +156,13 @@ impl<'a> Loader<'a> {
         // Broken somewhere: what was wrong is reported.
         let (Some((key, location)), Some(timezone), Some(when), Ok(exit_when)) = (key, timezone, when, exit_when) else { return };
         let ((when, when_written), (exit_when, exit_written)) = (when, exit_when.unzip());
+        // A ladder has a stage for everybody: whoever never did anything stands somewhere, too.
+        if let (Some(written), None) = (&when_written, &stage) {
+            self.report(source, &written.node, check::check_entry(&when));
+        }
+        if let (Some(exit_when), Some(written)) = (&exit_when, &exit_written) {
+            self.report(source, &written.node, check::check_exit(&when, exit_when));
+        }
         let (stage, place) = stage.unzip();
         let version = version(&when, exit_when.as_ref(), &timezone, min_stay, place.as_deref());
         #[rustfmt::skip]
@@ -227,6 +243,8 @@ impl<'a> Loader<'a> {
 
     pub fn finish(mut self) -> Loaded {
         let evaluation_order = resolve::resolve(&mut self);
+        let misfits = tiers::lint(&self.drafts);
+        self.diagnostics.extend(misfits);
         if self.keys.is_empty() && self.lists.is_empty() && self.diagnostics.is_empty() {
             self.diagnostics.push(no_definitions());
         }

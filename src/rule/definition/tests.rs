@@ -1,5 +1,7 @@
 //! Files of definitions: what they become, and every way in which they can be wrong.
 
+mod doubts;
+
 use super::super::diagnostic::{Style, render_all};
 use super::super::fixture;
 use super::*;

@@ -13,7 +13,8 @@ use crate::engine::Accepted;
 use crate::event::StreamIndex;
 use crate::id::TopicName;
 use crate::kafka::Message;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StreamMetrics};
+use crate::plan::Plan;
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction, Transition};
 
@@ -21,13 +22,23 @@ pub struct Figures {
     metrics: Metrics,
     /// The inputs, in the order of the metric's labels.
     inputs: Vec<TopicName>,
+    /// By stream index of the plan in force.
+    streams: Vec<StreamMetrics>,
     idle_delay_ms: i64,
     timers_shown: i64,
 }
 
 impl Figures {
-    pub fn new(metrics: Metrics, inputs: Vec<TopicName>, idle_delay: Duration) -> Figures {
-        Figures { metrics, inputs, idle_delay_ms: i64::try_from(idle_delay.as_millis()).unwrap_or(0), timers_shown: 0 }
+    pub fn new(metrics: Metrics, inputs: Vec<TopicName>, idle_delay: Duration, plan: &Plan) -> Figures {
+        let idle_delay_ms = i64::try_from(idle_delay.as_millis()).unwrap_or(0);
+        let mut figures = Figures { metrics, inputs, streams: Vec::new(), idle_delay_ms, timers_shown: 0 };
+        figures.redefined(plan);
+        figures
+    }
+
+    /// Another plan is in force: its streams may stand elsewhere.
+    pub fn redefined(&mut self, plan: &Plan) {
+        self.streams = plan.catalogue.streams.iter().map(|stream| self.metrics.events.stream(&stream.name)).collect();
     }
 
     pub fn consumed(&self, message: &Message) {
@@ -43,7 +54,7 @@ impl Figures {
     }
 
     pub fn accepted(&self, stream: StreamIndex, accepted: Accepted) {
-        let Some(stream) = self.metrics.events.streams.get(usize::from(stream.0)) else { return };
+        let Some(stream) = self.streams.get(usize::from(stream.0)) else { return };
         match accepted.applied {
             Applied::Duplicate => stream.duplicate.inc(),
             Applied::Accepted { matched } => {

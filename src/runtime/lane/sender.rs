@@ -28,8 +28,6 @@ pub struct Sent {
 pub struct Sender<'a> {
     pub producer: &'a TransactionalProducer,
     pub settings: &'a Settings,
-    /// Fingerprint of the definitions in force.
-    pub definitions: String,
 }
 
 impl Sender<'_> {
@@ -132,7 +130,7 @@ impl Sender<'_> {
             }
         });
         result?;
-        let manifest = running.manifest(self.settings, &self.definitions, &tally).encode();
+        let manifest = running.manifest(self.settings, &tally).encode();
         self.producer.send(&self.changelog(partition, Manifest::KEY, Some(&manifest), first))?;
         Ok(Sent { partition, manifest, records: records + 1 })
     }
@@ -158,14 +156,14 @@ fn position(message: &Message) -> SourcePosition {
 }
 
 impl Running {
-    fn manifest(&self, settings: &Settings, definitions: &str, tally: &Tally) -> Manifest {
+    fn manifest(&self, settings: &Settings, tally: &Tally) -> Manifest {
         Manifest {
             number: self.number + 1,
             offsets: self.offsets.iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
             clock: self.task.clock().millis(),
             committed_at: clock::wall().millis(),
             contents: tally.contents(),
-            definitions: definitions.into(),
+            decided: self.task.decided(),
             partitions: settings.topics.partitions as usize,
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Letter;
+use super::definitions::Scan;
 use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
 use crate::runtime::footprint::Footprint;
@@ -53,6 +54,8 @@ pub struct Running {
     /// Timestamps of the records that led to transitions of the open batch, milliseconds since 1970.
     pub caused: Vec<i64>,
     pub footprint: Footprint,
+    /// The scan under way, as it was announced.
+    pub scanning: Option<Scan>,
 }
 
 impl Lane {
@@ -80,7 +83,7 @@ impl Lane {
         for partition in partitions {
             self.restart(partition);
         }
-        (self.applied, self.opened, self.full) = (0, None, false);
+        (self.applied, self.looked_at, self.opened, self.full) = (0, 0, None, false);
     }
 
     fn restart(&mut self, partition: Partition) {
@@ -199,9 +202,9 @@ impl Lane {
     }
 
     fn begin_running(&mut self, partition: Partition, restored: Restored) -> Result<(), RunError> {
-        let Restored { store, offsets, number, clock, changelog_next } = restored;
-        let definitions = &self.around.definitions;
-        let task = Task::new(definitions.plan.clone(), definitions.options.clone(), store, clock).map_err(RunError::Store)?;
+        let Restored { store, offsets, number, clock, decided, changelog_next } = restored;
+        let options = self.around.options.clone();
+        let task = Task::new(self.plan.clone(), options, store, clock, &decided).map_err(RunError::Store)?;
         self.feeds += 1;
         let feed = Feed((self.number as u64) << 48 | self.feeds);
         let Some(share) = self.shares.get_mut(&partition) else { return Ok(()) };
@@ -220,8 +223,10 @@ impl Lane {
             open: false,
             caused: Vec::new(),
             footprint,
+            scanning: None,
         }));
         self.around.progress.moved(partition, State::Running);
+        self.announce(partition);
         Ok(())
     }
 

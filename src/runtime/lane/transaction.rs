@@ -30,9 +30,6 @@ use crate::runtime::ownership::Ownership;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// One request; the lane shows that it lives between two of them.
 const SLICE: Duration = Duration::from_millis(500);
-/// A commit that took this much longer than usual may have been retried underneath; the late request could reach the
-/// next transaction (EndTxn v1 carries no number of the transaction).
-const SUSPICIOUS: Duration = Duration::from_millis(50);
 /// How long the group may refuse us before it is worth an alarm: a member that dies while joining costs 6–9 s.
 const ALARM: Duration = Duration::from_secs(15);
 /// How often a refused batch is tried again while no rebalance is seen.
@@ -77,12 +74,12 @@ impl Lane {
         self.shares.iter().filter(|(p, share)| open(&share.stage) && ownership.holds(**p, share.token)).map(|(p, _)| *p).collect()
     }
 
-    fn has_open_share(&self) -> bool {
+    pub(super) fn has_open_share(&self) -> bool {
         self.shares.values().any(|share| matches!(&share.stage, Stage::Running(running) if running.open))
     }
 
     fn close_batch(&mut self) {
-        (self.applied, self.full, self.refused_since) = (0, false, None);
+        (self.applied, self.looked_at, self.full, self.refused_since) = (0, 0, false, None);
         // A share that was not ours at this moment keeps its batch open.
         self.opened = self.has_open_share().then(clock::now);
     }
@@ -110,6 +107,9 @@ impl Lane {
         self.store(&sent)?;
         pass(CrashPoint::AfterStore);
         if suspicious {
+            // A commit that was retried underneath leaves a late request that could reach the next transaction (EndTxn
+            // v1 carries no number of the transaction).
+            tracing::info!(lane = self.number, "a commit took longer than usual: going on with a new producer");
             self.renew_producer().map_err(Trouble::Fatal)?;
         }
         Ok(())
@@ -131,7 +131,7 @@ impl Lane {
         let mut offsets = TopicPartitionList::new();
         let mut sent = Vec::with_capacity(partitions.len());
         let Lane { producer, around, shares, .. } = self;
-        let sender = Sender { producer, settings: &around.settings, definitions: around.definitions.fingerprint() };
+        let sender = Sender { producer, settings: &around.settings };
         for partition in partitions {
             if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
                 sent.push(sender.send(*partition, running)?);
@@ -165,9 +165,8 @@ impl Lane {
         }
         let calls = outcome?;
         let took = clock::now().duration_since(began);
-        let suspicious = calls > 1 || took > self.usual_commit + SUSPICIOUS;
-        self.usual_commit = (self.usual_commit * 7 + took.min(self.usual_commit * 2)) / 8;
-        Ok(suspicious)
+        let slow = self.pace.took(took);
+        Ok(slow || calls > 1)
     }
 
     /// Aborts, drained first: an abort with records in flight purges them, and the next transaction fails for it.

@@ -1,0 +1,138 @@
+//! `segmentd explain`: why is this customer in this segment, or why not?
+//!
+//! The events are replayed until the instant that is asked for; those of others only move the clock.
+//!
+//! **Invariant:** what is said is what the engine decided: nothing is evaluated here.
+
+mod answer;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use super::Outcome;
+use super::input::each_event;
+use super::replay::{instant, nobody, progress};
+use super::report::{self, Format};
+use crate::config::{self, ruleset};
+use crate::engine::{Partition, why};
+use crate::event::Event;
+use crate::id::{CustomerId, SegmentKey};
+use crate::kafka::wire::{DecodeLimits, Decoder};
+use crate::plan::Plan;
+use crate::rule::diagnostic::nearest;
+use crate::time::EventTime;
+use answer::Answer;
+
+/// Say why a customer is in a segment or not, and what would change it
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  segmentd explain --segments config/segments/ --customer ann events.ndjson
+  segmentd explain --segments loyal.yaml --customer ann --segment loyal --at 2026-02-01T00:00:00Z events.ndjson.zst
+
+Each condition of the rule is shown with its value and what it is compared with. `*` marks the fewest that would have to
+be otherwise for the customer to enter or leave, and by how much. Without --at: as it is after the last event.
+
+Exit codes: 0 explained, 1 the customer or the segment is not known, 2 usage, 78 definitions refused.")]
+pub struct Args {
+    /// A file of definitions, or a folder of them; may be given several times
+    #[arg(long, required = true, value_name = "PATH")]
+    segments: Vec<PathBuf>,
+    /// Whose memberships
+    #[arg(long, value_name = "ID")]
+    customer: String,
+    /// Only this segment; may be given several times
+    #[arg(long, value_name = "KEY")]
+    segment: Vec<String>,
+    /// As it was, or will be if nothing more happens, at this instant
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    at: Option<EventTime>,
+    /// Your own streams
+    #[arg(long, value_name = "FILE")]
+    streams: Option<PathBuf>,
+    /// Folder of static lists
+    #[arg(long, value_name = "FOLDER")]
+    lists: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// NDJSON, plain, .zst or .gz; `-` is stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let paths = ruleset::Paths { streams: args.streams.as_deref(), segments: &args.segments, lists: args.lists.as_deref() };
+    let (ruleset, diagnostics) = ruleset::load(paths, config::ID_BYTES);
+    let Some(ruleset) = ruleset else {
+        report::complain(&diagnostics);
+        return Ok(Outcome::Refused);
+    };
+    let plan = Arc::new(ruleset.plan());
+    let segments = segments(&plan, &args.segment)?;
+    let customer = CustomerId::new(args.customer.as_str());
+    let partition = replayed(&plan, &customer, args)?;
+    let t = args.at.unwrap_or(partition.clock());
+    let Some(state) = partition.find(&customer).and_then(|slot| partition.resident(slot).state.as_deref()) else {
+        anyhow::bail!("no event of this customer was accepted{}", if args.at.is_some() { format!(" until {t}") } else { String::new() });
+    };
+    for segment in segments {
+        let key: &SegmentKey = &plan.segments[segment].key;
+        let answer = Answer { customer: &customer, segment: key, at: t, why: why(&plan, &customer, state, segment, t) };
+        match args.format {
+            Format::Text => print!("{answer}"),
+            Format::Json => println!("{}", answer.to_json()),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// The positions of the segments asked for; all, if none is named.
+fn segments(plan: &Plan, keys: &[String]) -> anyhow::Result<Vec<usize>> {
+    let position = |key: &String| {
+        let known = || plan.segments.iter().map(|segment| segment.key.as_str());
+        known().position(|known| known == key).ok_or_else(|| {
+            let near = nearest(key, known()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            anyhow::anyhow!("there is no segment `{key}`{near}")
+        })
+    };
+    if keys.is_empty() { Ok((0..plan.segments.len()).collect()) } else { keys.iter().map(position).collect() }
+}
+
+/// A partition that knows only this customer, its clock at the instant that is asked for.
+fn replayed(plan: &Arc<Plan>, customer: &CustomerId, args: &Args) -> anyhow::Result<Partition> {
+    let mut partition = Partition::new(plan.clone(), EventTime::MIN);
+    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
+    let bar = progress(&args.files);
+    let rejected = each_event(&args.files, &mut decoder, &bar, |event| take(&mut partition, event, customer, args.at))?;
+    bar.finish_and_clear();
+    if rejected > 0 {
+        eprintln!("{rejected} records were rejected; `segmentd replay` says why");
+    }
+    let end = args.at.unwrap_or(partition.clock());
+    advance(&mut partition, end, true);
+    Ok(partition)
+}
+
+fn take(partition: &mut Partition, event: &Event, customer: &CustomerId, at: Option<EventTime>) -> ControlFlow<()> {
+    if at.is_some_and(|at| event.time > at) {
+        return ControlFlow::Break(());
+    }
+    if event.customer == *customer {
+        let Ok(_) = partition.accept(event, None, None, &mut nobody);
+        partition.settled();
+    } else {
+        advance(partition, event.time, false);
+    }
+    ControlFlow::Continue(())
+}
+
+/// Lets the clock go on to `to`; `and_due`: with what is due at that very instant.
+fn advance(partition: &mut Partition, to: EventTime, and_due: bool) {
+    let before = EventTime::from_millis(to.millis().saturating_add(i64::from(and_due)));
+    while let Ok(true) = partition.fire_next(before, None, &mut nobody) {}
+    partition.settled();
+    partition.set_clock(to);
+}

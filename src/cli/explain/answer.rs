@@ -1,0 +1,109 @@
+//! An explanation as a person reads it, or as an object for a program.
+//!
+//! ```text
+//! loyal: not a member at 2026-01-20T00:00:00.000Z, never was one
+//!   * count(orders last 30d) is 2, > 2: no, needs 1 more
+//!     every(orders last 30d: total > 20): yes
+//!   enters if nothing more happens: never
+//! ```
+//!
+//! **Invariant:** both forms say the same.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::{Reason, Why};
+use crate::eval::Distance;
+use crate::id::{CustomerId, SegmentKey};
+use crate::time::EventTime;
+
+pub struct Answer<'a> {
+    pub customer: &'a CustomerId,
+    pub segment: &'a SegmentKey,
+    pub at: EventTime,
+    pub why: Why,
+}
+
+impl Display for Answer<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Why { member, since, entries, reasons, needed, changes_at } = &self.why;
+        writeln!(
+            f,
+            "{}: {} at {}, {}",
+            self.segment,
+            if *member { "a member" } else { "not a member" },
+            self.at,
+            history(*member, *since)
+        )?;
+        if *entries > 1 {
+            writeln!(f, "    entered {entries} times so far")?;
+        }
+        for (index, reason) in reasons.iter().enumerate() {
+            writeln!(f, "  {} {}", if needed.contains(&index) { "*" } else { " " }, line(reason))?;
+        }
+        let change = changes_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        writeln!(f, "  {} if nothing more happens: {change}\n", if *member { "leaves" } else { "enters" })
+    }
+}
+
+fn history(member: bool, since: Option<EventTime>) -> String {
+    match (member, since) {
+        (true, Some(since)) => format!("since {since}"),
+        (false, Some(since)) => format!("left at {since}"),
+        (_, None) => "never was one".to_owned(),
+    }
+}
+
+/// `count(orders last 30d) is 2, > 2: no, needs 1 more`
+fn line(reason: &Reason) -> String {
+    let evidence = &reason.evidence;
+    let answer = if evidence.met { "yes" } else { "no" };
+    let by = reason.distance.as_ref().map_or_else(String::new, |distance| margin(distance, evidence.met));
+    let threshold = evidence.threshold.as_deref().unwrap_or("null");
+    // `segment("x")` or `every(…)` is true or false by itself.
+    if evidence.op == "is" && threshold != "null" {
+        return format!("{}: {answer}", evidence.aggregate);
+    }
+    let value = evidence.value.as_deref().unwrap_or("null");
+    format!("{} is {value}, {} {threshold}: {answer}{by}", evidence.aggregate, evidence.op)
+}
+
+fn margin(Distance { by, more, beyond }: &Distance, met: bool) -> String {
+    let verb = if met { "until" } else { "needs" };
+    let side = if *more { "more" } else { "less" };
+    match (by.is_zero(), beyond) {
+        (true, true) => format!(", {verb} any amount {side}"),
+        (_, true) => format!(", {verb} more than {by} {side}"),
+        (_, false) => format!(", {verb} {by} {side}"),
+    }
+}
+
+impl Answer<'_> {
+    /// Absent: not applicable; null: none.
+    pub fn to_json(&self) -> Value {
+        let Why { member, since, entries, reasons, needed, changes_at } = &self.why;
+        let reasons: Vec<Value> = reasons.iter().enumerate().map(|(i, reason)| reason_json(reason, needed.contains(&i))).collect();
+        let instant = |at: &Option<EventTime>| at.map(|at| at.to_string());
+        json!({
+            "customer": self.customer, "segment": self.segment, "at": self.at.to_string(), "member": member,
+            "since": instant(since), "entries": entries, "reasons": reasons, "changes_at": instant(changes_at),
+        })
+    }
+}
+
+fn reason_json(reason: &Reason, needed: bool) -> Value {
+    let evidence = &reason.evidence;
+    let mut object = Map::new();
+    let mut set = |name: &str, value: Value| drop(object.insert(name.into(), value));
+    set("aggregate", json!(*evidence.aggregate));
+    set("value", json!(evidence.value));
+    set("op", json!(evidence.op));
+    set("threshold", json!(evidence.threshold));
+    set("met", json!(evidence.met));
+    if let Some(Distance { by, more, beyond }) = &reason.distance {
+        set("distance", json!({"by": by.to_string(), "direction": if *more { "more" } else { "less" }, "beyond": beyond}));
+    }
+    set("needed", json!(needed));
+    Value::Object(object)
+}

@@ -1,0 +1,254 @@
+//! Segments, lists and streams are loaded anew at SIGHUP, and when one of their files has changed.
+//!
+//! Everything is checked before anything is put in force. What is refused changes nothing: the old set stays, and a
+//! metric and one log line say so. All other configuration needs a restart.
+//!
+//! **Invariant:** what is put in force is what the files said at one moment: they looked the same before and after they
+//! were read, and, unless a person asked, for one more look before that. So no file is taken that is being written.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use crate::config::watch::Signature;
+use crate::config::{Config, ruleset};
+use crate::id::{SegmentKey, TopicName};
+use crate::metrics::ReloadMetrics;
+use crate::plan::Plan;
+use crate::rule::diagnostic::Diagnostic;
+use crate::runtime::clock;
+
+/// How often a reload is tried again while the files change under its hands.
+const TRIES: usize = 5;
+
+/// So many warnings of a reload are logged.
+const SHOWN: usize = 10;
+
+pub struct Reload {
+    origin: Origin,
+    config: Config,
+    in_force: Arc<Plan>,
+    /// Entry topics that segments had for themselves at start.
+    topics: HashSet<TopicName>,
+    changes: Sender<Arc<Plan>>,
+    metrics: Arc<ReloadMetrics>,
+}
+
+/// Where configuration was read, and how everything stood just before that.
+pub struct Origin {
+    path: PathBuf,
+    configuration: Signature,
+    rules: Signature,
+}
+
+impl Origin {
+    /// To be taken before the rules that `config` names are loaded: what changes from then on is noticed.
+    pub fn of(path: PathBuf, config: &Config) -> Origin {
+        Origin { configuration: Signature::of([path.as_path()]), rules: signature(config), path }
+    }
+}
+
+impl Reload {
+    /// `in_force` was loaded from what `config` names, after `origin` was taken.
+    pub fn new(origin: Origin, config: Config, in_force: Arc<Plan>, changes: Sender<Arc<Plan>>, metrics: Arc<ReloadMetrics>) -> Reload {
+        metrics.loaded(clock::wall());
+        let topics = in_force.segments.iter().filter_map(|segment| segment.publication.entry_topic.clone()).collect();
+        Reload { origin, config, in_force, topics, changes, metrics }
+    }
+
+    /// Reloads at every hang-up, and after every change of a file, until nobody can hang up any more.
+    pub fn follow(mut self, hangups: &Receiver<()>) {
+        let every = self.config.watch.unwrap_or(Duration::MAX);
+        let mut seen = self.origin.rules.clone();
+        loop {
+            match hangups.recv_timeout(every) {
+                Ok(()) => self.reload(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let now = signature(&self.config);
+                    if now != self.origin.rules && now == seen {
+                        self.reload();
+                    }
+                    seen = now;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Loads everything.
+    fn reload(&mut self) {
+        if Signature::of([self.origin.path.as_path()]) != self.origin.configuration {
+            tracing::warn!(file = %self.origin.path.display(), "the configuration has changed; that needs a restart (segments, lists and streams do not)");
+        }
+        let mut before = signature(&self.config);
+        for _ in 0..TRIES {
+            let (ruleset, diagnostics) = ruleset::load_for(&self.config);
+            let after = signature(&self.config);
+            if before == after {
+                self.origin.rules = after;
+                return self.decide(ruleset.map(|ruleset| ruleset.plan()), &diagnostics);
+            }
+            before = after;
+        }
+        // The next look finds them changed, and tries again.
+        tracing::warn!("the files of definitions change while they are read; they are read again when they stand still");
+    }
+
+    fn decide(&mut self, plan: Option<Plan>, diagnostics: &[Diagnostic]) {
+        if let Some(topic) = plan.as_ref().and_then(|plan| self.unknown_topic(plan)) {
+            self.metrics.failed.inc();
+            tracing::error!(topic, "a new entry topic needs a restart; what was in force stays in force");
+            return;
+        }
+        let Some(plan) = plan.map(Arc::new) else {
+            self.metrics.failed.inc();
+            let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+            let first = diagnostics.iter().find(|d| d.is_error()).map(in_a_line).unwrap_or_default();
+            tracing::error!(
+                errors,
+                first,
+                "changed definitions are refused; what was in force stays in force (`segmentd check` shows everything)"
+            );
+            return;
+        };
+        // An empty list is a warning, and moves everybody who was on it.
+        diagnostics.iter().take(SHOWN).for_each(|warning| tracing::warn!(warning = in_a_line(warning), "a reload is in doubt"));
+        let Difference { added, changed, removed } = Difference::between(&self.in_force, &plan);
+        let lists = plan.lists_changed(&self.in_force).len();
+        tracing::info!(segments = plan.segments.len(), added, changed, removed, lists, "definitions were loaded anew");
+        self.metrics.succeeded(clock::wall());
+        self.in_force = plan.clone();
+        // Nobody listens while the service stops.
+        let _ = self.changes.send(plan);
+    }
+
+    /// An entry topic that was not there at start: topics are made and counted then.
+    fn unknown_topic(&self, plan: &Plan) -> Option<String> {
+        let topics = plan.segments.iter().filter_map(|segment| segment.publication.entry_topic.as_ref());
+        topics.filter(|topic| !self.topics.contains(topic) && **topic != self.config.output.entries).map(ToString::to_string).next()
+    }
+}
+
+fn paths(config: &Config) -> ruleset::Paths<'_> {
+    ruleset::Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() }
+}
+
+fn signature(config: &Config) -> Signature {
+    let ruleset::Paths { streams, segments, lists } = paths(config);
+    Signature::of(streams.into_iter().chain(segments.iter().map(PathBuf::as_path)).chain(lists))
+}
+
+/// How many segments differ.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Difference {
+    added: usize,
+    changed: usize,
+    removed: usize,
+}
+
+impl Difference {
+    fn between(before: &Plan, after: &Plan) -> Difference {
+        let versions = |plan: &Plan| plan.segments.iter().map(|s| (s.key.clone(), s.version.clone())).collect::<HashMap<_, _>>();
+        let (before, after) = (versions(before), versions(after));
+        let count = |differs: &dyn Fn(&SegmentKey, &Arc<str>) -> bool| after.iter().filter(|(key, version)| differs(key, version)).count();
+        Difference {
+            added: count(&|key, _| !before.contains_key(key)),
+            changed: count(&|key, version| before.get(key).is_some_and(|known| known != version)),
+            removed: before.keys().filter(|key| !after.contains_key(*key)).count(),
+        }
+    }
+}
+
+/// `loyal.yaml:4:31: there is no stream …`
+fn in_a_line(diagnostic: &Diagnostic) -> String {
+    let place = diagnostic.location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
+    format!("{place}{}", diagnostic.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::unbounded;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config;
+    use crate::metrics::{Labels, Metrics};
+
+    /// Follows `segments.yaml` and `staff.txt` of a folder, looking as often as `watch` says.
+    struct Followed {
+        folder: TempDir,
+        hang_up: Sender<()>,
+        changes: Receiver<Arc<Plan>>,
+        metrics: Metrics,
+    }
+
+    const LOYAL: &str = "segments: [{key: loyal, when: 'count(orders last 30d) > 2 and not list(\"staff\")'}]";
+
+    impl Followed {
+        fn start(watch: &str) -> Followed {
+            let folder = tempfile::tempdir().unwrap();
+            let at = folder.path().display();
+            let text = format!("segments: [{at}/segments.yaml]\nlists: {at}/lists\nwatch: {watch}\n");
+            std::fs::create_dir(folder.path().join("lists")).unwrap();
+            let (hang_up, hangups) = unbounded();
+            let (sender, changes) = unbounded();
+            let metrics = Metrics::new(&Labels::default()).unwrap();
+            let followed = Followed { folder, hang_up, changes, metrics };
+            followed.write("lists/staff.txt", "ann\n");
+            followed.write("segments.yaml", LOYAL);
+            let config = config::parse("segmentd.yaml", text, std::iter::empty()).unwrap();
+            let origin = Origin::of("segmentd.yaml".into(), &config);
+            let in_force = Arc::new(ruleset::load_text("segments.yaml", "segments: [{key: a, when: 'true'}]").unwrap().plan());
+            let reload = Reload::new(origin, config, in_force, sender, followed.metrics.reloads.clone());
+            std::thread::spawn(move || reload.follow(&hangups));
+            followed
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            std::fs::write(self.folder.path().join(name), text).unwrap();
+        }
+
+        /// The keys of the next plan that is put in force.
+        fn next(&self) -> Vec<String> {
+            let plan = self.changes.recv_timeout(Duration::from_secs(20)).expect("a plan");
+            plan.segments.iter().map(|segment| segment.key.to_string()).collect()
+        }
+
+        fn await_failure(&self) {
+            let deadline = clock::Deadline::after(Duration::from_secs(20));
+            while self.metrics.reloads.failed.get() == 0 {
+                assert!(!deadline.is_past(), "nothing was refused");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    #[test]
+    fn a_hang_up_loads_what_the_files_say_now() {
+        let followed = Followed::start("0s");
+        followed.write("segments.yaml", "segments: [{key: b, when: 'true'}, {key: a, when: 'true'}]");
+        followed.hang_up.send(()).unwrap();
+        assert_eq!(followed.next(), ["b", "a"]);
+        followed.write("segments.yaml", "segments: [{key: b, when: 'tru'}]");
+        followed.hang_up.send(()).unwrap();
+        followed.await_failure();
+        assert!(followed.changes.is_empty(), "what is refused changes nothing");
+        followed.write("segments.yaml", LOYAL);
+        followed.hang_up.send(()).unwrap();
+        assert_eq!(followed.next(), ["loyal"]);
+    }
+
+    #[test]
+    fn a_file_or_a_list_that_changes_is_noticed() {
+        let followed = Followed::start("20ms");
+        followed.write("lists/staff.txt", "ann\nbob\n");
+        let plan = followed.changes.recv_timeout(Duration::from_secs(20)).expect("a plan");
+        assert_eq!(plan.lists[0].1.len(), 2);
+        std::fs::remove_file(followed.folder.path().join("lists/staff.txt")).unwrap();
+        followed.await_failure();
+        assert!(followed.changes.is_empty(), "a rule names a list that is gone");
+    }
+}

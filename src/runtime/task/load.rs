@@ -1,0 +1,50 @@
+//! Reading a customer from the store, under the plan that is in force.
+//!
+//! **Invariant:** what is read is never changed here; whether it has to be decided anew is only said.
+
+use super::backfill::{Backfill, redecide};
+use crate::customer::codec::{self, FormatError};
+use crate::engine::{Loaded, rebuild};
+use crate::id::CustomerId;
+use crate::plan::Plan;
+use crate::store::{Store, StoreError};
+
+/// Reads customers one by one, and counts them in `resident`.
+pub fn loader<'a>(
+    plan: &'a Plan,
+    store: &'a Store,
+    backfill: Option<&'a Backfill>,
+    resident: &'a mut usize,
+) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
+    move |customer| {
+        *resident += 1;
+        let Some(head) = store.get(&codec::head_key(customer))? else { return Ok(None) };
+        let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
+        let stored = codec::read(plan, customer, &head, part).map_err(|error| error.at(store))?;
+        let mut state = stored.state;
+        rebuild(plan, customer, &state.facts, &mut state.standing);
+        Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
+    }
+}
+
+enum ReadError {
+    Store(StoreError),
+    Format(FormatError),
+}
+
+impl From<FormatError> for ReadError {
+    fn from(error: FormatError) -> ReadError {
+        ReadError::Format(error)
+    }
+}
+
+impl ReadError {
+    fn at(self, store: &Store) -> StoreError {
+        let path = store.path().to_owned();
+        match self {
+            ReadError::Store(error) => error,
+            ReadError::Format(FormatError::Newer(found)) => StoreError::Newer { path, found, known: codec::VERSION },
+            ReadError::Format(error @ FormatError::Damaged) => StoreError::Corrupt { path, reason: error.to_string() },
+        }
+    }
+}

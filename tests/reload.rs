@@ -1,0 +1,271 @@
+//! A task whose definitions or lists change while events flow: what the change does not touch goes on as if nothing had
+//! happened, everybody else is decided by the new rules, whatever stops in between.
+//!
+//! Real events. Oracle: the partition in memory that has had the same rules from the start.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+
+use segmentd::engine::Partition;
+use segmentd::event::{Catalogue, Event};
+use segmentd::id::{CustomerId, ListKey, Offset, SourcePosition, TopicName};
+use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+use segmentd::plan::{Plan, compile};
+use segmentd::rule::{Names, load_text};
+use segmentd::runtime::changelog::Decided;
+use segmentd::runtime::task::{Task, TaskOptions};
+use segmentd::store::{Shared, Store};
+use segmentd::time::EventTime;
+use segmentd::transition::{Cause, Direction, Transition};
+
+const EVENTS_PER_COMMIT: usize = 500;
+
+const OLD: &str = r#"segments:
+  - {key: kept, when: 'count(orders last 30d) > 2 and not list("staff")'}
+  - {key: changed, when: 'sum(orders.total last 60d) > 300'}
+  - {key: over_changed, when: 'segment("changed") and count(orders last 7d) > 1'}
+  - {key: removed, when: 'count(orders last 90d) > 5'}"#;
+
+const NEW: &str = r#"segments:
+  - {key: added, when: 'count(orders last 14d) > 1 and max(orders.total last 30d) > 40'}
+  - {key: kept, when: 'count(orders last 30d) > 2 and not list("staff")'}
+  - {key: over_changed, when: 'segment("changed") and count(orders last 7d) > 1'}
+  - {key: changed, when: 'sum(orders.total last 60d) > 200'}"#;
+
+fn plan(text: &str, staff: &[&str]) -> Arc<Plan> {
+    let catalogue = Catalogue::segment_spec();
+    let lists = [ListKey::new("staff")];
+    let loaded = load_text("segments.yaml", text, Names { catalogue: &catalogue, lists: &lists }, &[]);
+    let definitions = loaded.definitions.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+    let staff = staff.iter().map(|id| CustomerId::new(*id)).collect();
+    Arc::new(compile(&definitions, Arc::new(catalogue), vec![(ListKey::new("staff"), staff)]))
+}
+
+/// The records of the households whose number ends in 7.
+fn records() -> Vec<Vec<u8>> {
+    let lines = zstd::decode_all(std::fs::File::open("tests/data/complete-journey.ndjson.zst").unwrap()).unwrap();
+    let of_seven = |line: &&[u8]| line.windows(2).any(|bytes| bytes == b"7\"") && customer_of(line).ends_with('7');
+    lines.split(|b| *b == b'\n').filter(of_seven).map(<[u8]>::to_vec).collect()
+}
+
+fn customer_of(line: &[u8]) -> String {
+    let json: serde_json::Value = serde_json::from_slice(line).unwrap();
+    json["userId"].as_str().unwrap_or_default().into()
+}
+
+/// The events of all records, as a plan sees them.
+fn events(records: &[Vec<u8>], plan: &Plan) -> Vec<Event> {
+    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
+    let decode = |line: &Vec<u8>| match decoder.decode(&RawRecord { payload: Some(line), headers: &[], timestamp_ms: None }) {
+        Decoded::Event(event) => event,
+        other => panic!("{other:?}"),
+    };
+    records.iter().map(decode).collect()
+}
+
+fn end() -> EventTime {
+    EventTime::parse("2018-03-01T00:00:00.001Z").unwrap()
+}
+
+fn undisturbed(plan: &Arc<Plan>, events: &[Event]) -> Vec<Transition> {
+    let mut partition = Partition::new(plan.clone(), EventTime::MIN);
+    let mut load = |_: &CustomerId| Ok::<_, Infallible>(None);
+    for event in events {
+        partition.accept(event, None, None, &mut load).unwrap();
+    }
+    while partition.fire_next(end(), None, &mut load).unwrap() {}
+    partition.transitions().to_vec()
+}
+
+/// Everything about a transition that is not about where and when it was decided.
+fn told(transitions: &[Transition], segment: &str) -> Vec<String> {
+    let of_segment = transitions.iter().filter(|t| t.segment.as_str() == segment);
+    let tell = |t: &Transition| {
+        let trigger = t.trigger.as_ref().map(|trigger| trigger.event_id.to_string());
+        format!("{} {:06} {:?} {} {:?} {:?} {trigger:?}", t.customer, t.sequence, t.direction, t.at, t.cause, t.valid_until)
+    };
+    let mut lines: Vec<_> = of_segment.map(tell).collect();
+    lines.sort();
+    lines
+}
+
+/// Who is in a segment at the end. Fails unless transitions alternate and are numbered without a gap.
+fn members(transitions: &[Transition], segment: &str) -> BTreeSet<String> {
+    let mut sequences = BTreeMap::new();
+    for transition in transitions.iter().filter(|t| t.segment.as_str() == segment) {
+        let before = sequences.insert(transition.customer.to_string(), transition.sequence).unwrap_or(0);
+        assert_eq!(transition.sequence, before + 1, "{transition:?}");
+        assert_eq!(transition.direction == Direction::Entered, before % 2 == 0, "{transition:?}");
+    }
+    sequences.into_iter().filter(|(_, sequence)| sequence % 2 == 1).map(|(customer, _)| customer).collect()
+}
+
+/// A task and all that has gone out of it.
+struct Life<'a> {
+    shared: Shared,
+    folder: &'a Path,
+    task: Option<Task>,
+    published: Vec<Transition>,
+    clock: EventTime,
+    decided: Decided,
+    commits: i64,
+}
+
+impl<'a> Life<'a> {
+    fn new(folder: &'a Path) -> Life<'a> {
+        let (shared, decided) = (Shared::new(64 << 20), Decided::default());
+        Life { shared, folder, task: None, published: Vec::new(), clock: EventTime::MIN, decided, commits: 0 }
+    }
+
+    /// Starts, or dies and starts again: what was not committed is forgotten.
+    fn start(&mut self, plan: &Arc<Plan>) {
+        self.task = None;
+        let store = Store::open(&self.shared, self.folder, "reload").unwrap();
+        let options = TaskOptions { resident_customers: 20 };
+        self.task = Some(Task::new(plan.clone(), options, store, self.clock, &self.decided).unwrap());
+    }
+
+    fn task(&mut self) -> &mut Task {
+        self.task.as_mut().unwrap()
+    }
+
+    fn apply(&mut self, events: &[Event]) {
+        let position = SourcePosition { topic: TopicName("t".into()), partition: segmentd::id::Partition(0), offset: Offset(0) };
+        for event in events {
+            while self.task().advance_clock(event.time, event.time).unwrap() {}
+            self.task().accept(event, &position, event.time).unwrap();
+        }
+    }
+
+    /// A slice of the scan, so small that it takes many; how many customers it has decided anew.
+    fn decide(&mut self, most: u64) -> u64 {
+        self.task().decide_slice(most, EventTime::MIN, &|| true).unwrap().decided
+    }
+
+    fn commit(&mut self) {
+        let task = self.task.as_mut().unwrap();
+        self.published.extend(task.transitions().iter().cloned());
+        (self.clock, self.decided) = (task.clock(), task.decided());
+        self.commits += 1;
+        task.commit(b"manifest", Offset(self.commits)).unwrap();
+    }
+
+    fn finish(&mut self) {
+        while self.task().advance_clock(end(), end()).unwrap() {
+            self.commit();
+        }
+        self.commit();
+    }
+}
+
+#[test]
+fn a_task_that_is_redefined_among_events_ends_where_one_with_the_new_rules_does() {
+    let records = records();
+    let (old, new) = (plan(OLD, &["hh-7"]), plan(NEW, &["hh-7"]));
+    let (before, after) = (events(&records, &old), events(&records, &new));
+    let scratch = undisturbed(&new, &after);
+    // Where the change comes, in commits; and whether the process dies with it, or while the scan is under way.
+    for (change, dies) in [(4, false), (15, true), (28, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut life = Life::new(folder.path());
+        life.start(&old);
+        for (number, (old_batch, new_batch)) in before.chunks(EVENTS_PER_COMMIT).zip(after.chunks(EVENTS_PER_COMMIT)).enumerate() {
+            if number < change {
+                life.apply(old_batch);
+            } else {
+                if number == change {
+                    if dies { life.start(&new) } else { life.task().redefine(new.clone()) }
+                }
+                if dies && number == change + 2 {
+                    life.decide(13);
+                    life.start(&new);
+                }
+                life.decide(60);
+                life.apply(new_batch);
+            }
+            life.commit();
+        }
+        assert!(life.task().backfill().is_none(), "the scan is over");
+        life.finish();
+        let published = &life.published;
+        assert_eq!(told(published, "kept"), told(&scratch, "kept"), "what is not touched goes on");
+        for segment in ["added", "kept", "changed", "over_changed"] {
+            assert_eq!(members(published, segment), members(&scratch, segment), "{segment}");
+        }
+        assert!(members(published, "removed").is_empty());
+        let by_definition =
+            |segment: &str| published.iter().filter(|t| t.segment.as_str() == segment && t.cause == Cause::Definition).count();
+        for segment in ["added", "changed", "removed"] {
+            assert!(by_definition(segment) > 5, "{segment}: {}", by_definition(segment));
+        }
+        let removed = published.iter().filter(|t| t.segment.as_str() == "removed" && t.cause == Cause::Definition);
+        assert!(removed.clone().all(|t| t.direction == Direction::Exited && t.since.is_some() && t.version == old.segments[3].version));
+    }
+}
+
+#[test]
+fn two_processes_that_take_turns_with_other_definitions_repeat_nothing() {
+    let records = records();
+    let (old, new) = (plan(OLD, &[]), plan(NEW, &[]));
+    let (before, after) = (events(&records, &old), events(&records, &new));
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life::new(folder.path());
+    let batches = before.chunks(EVENTS_PER_COMMIT).zip(after.chunks(EVENTS_PER_COMMIT));
+    for (turn, (old_batch, new_batch)) in batches.enumerate().take(40) {
+        let is_new = turn / 3 % 2 == 1;
+        if turn % 3 == 0 {
+            life.start(if is_new { &new } else { &old });
+        }
+        life.decide(40);
+        life.apply(if is_new { new_batch } else { old_batch });
+        life.commit();
+    }
+    life.start(&new);
+    while life.decide(1_000) > 0 {}
+    life.commit();
+    let far: Vec<Event> = after.into_iter().skip(40 * EVENTS_PER_COMMIT).collect();
+    life.apply(&far);
+    life.finish();
+    let scratch = undisturbed(&new, &events(&records, &new));
+    assert_eq!(told(&life.published, "kept"), told(&scratch, "kept"));
+    for segment in ["added", "kept", "changed", "over_changed", "removed"] {
+        // `members` fails if a number comes twice.
+        assert_eq!(members(&life.published, segment), members(&scratch, segment), "{segment}");
+    }
+}
+
+#[test]
+fn a_list_that_changes_moves_those_who_came_on_it_or_left_it() {
+    let nobody = plan(OLD, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life::new(folder.path());
+    life.start(&nobody);
+    life.apply(&events(&records(), &nobody));
+    life.commit();
+    let staff: Vec<String> = members(&life.published, "kept").into_iter().take(3).collect();
+    let (first, second) = (plan(OLD, &[&staff[0], &staff[1], "unheard-of"]), plan(OLD, &[&staff[1], &staff[2]]));
+    let moved = |life: &Life<'_>, since: usize| -> Vec<String> {
+        let mut moved: Vec<_> = life.published[since..].iter().map(|t| format!("{} {:?} {:?}", t.customer, t.direction, t.cause)).collect();
+        moved.sort();
+        moved
+    };
+
+    let since = life.published.len();
+    life.task().redefine(first);
+    assert_eq!(life.decide(u64::MAX), 2, "only those are decided anew who came on it and exist");
+    life.commit();
+    assert_eq!(moved(&life, since), [format!("{} Exited List", staff[0]), format!("{} Exited List", staff[1])]);
+
+    // While the process is down: what the list was is not known, so that everybody is looked at.
+    let since = life.published.len();
+    life.start(&second);
+    assert!(life.decide(u64::MAX) > 100);
+    life.commit();
+    assert_eq!(moved(&life, since), [format!("{} Entered List", staff[0]), format!("{} Exited List", staff[2])]);
+    life.start(&second);
+    assert!(life.task().backfill().is_none(), "a scan that is over does not begin again");
+}

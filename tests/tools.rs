@@ -1,0 +1,14 @@
+//! The tools with which people write rules, as a person meets them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+#[path = "support/command.rs"]
+mod command;
+
+mod tools {
+    mod explain;
+    mod fmt;
+    mod import;
+    mod plan;
+    mod test;
+}

@@ -1,0 +1,74 @@
+//! `segmentd plan`.
+
+use crate::command::{code, file, segmentd, stderr, stdout};
+
+const OLD: &str = "
+segments:
+  - {key: loyal, when: 'count(orders last 30d) > 1'}
+  - {key: not_loyal, when: 'count(orders lifetime) > 0 and not segment(\"loyal\")'}
+  - {key: gone, when: 'sum(orders.total lifetime) > 5'}
+  - {key: named, when: 'trait.a == 1'}
+  - {key: same, when: 'trait.b == 1'}
+  - {key: listed, when: 'list(\"staff\")'}
+lists: {staff: [ann]}
+";
+
+fn new() -> String {
+    let changed = OLD.replace("> 1'", "> 2'").replace("key: gone, when: 'sum", "key: fresh, when: 'max");
+    changed.replace("key: named,", "key: named, name: Named,").replace("[ann]", "[ann, bob]")
+}
+
+fn order(customer: &str, id: &str, day: u32) -> String {
+    format!(
+        r#"{{"type":"track","event":"Order Completed","userId":"{customer}","messageId":"{id}","timestamp":"2026-01-{day:02}T10:00:00Z","properties":{{"order_id":"{id}","total":4}}}}"#
+    )
+}
+
+#[test]
+fn each_segment_is_said_to_change_or_not_and_who_moves() {
+    let (folder, old) = file("old.yaml", OLD);
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let new = path("new.yaml", &new());
+    let events = [order("ann", "a", 1), order("ann", "b", 2), order("bob", "c", 3), order("bob", "d", 4), order("bob", "e", 5)];
+    let events = path("events.ndjson", &events.join("\n"));
+    let output = segmentd(&["plan", &old, &new, "--over", &events]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output), @r"
+    added      fresh
+               members 0 -> 0: 0 would enter, 0 would leave (cause `definition`)
+    removed    gone
+               members 2 -> 0: 0 would enter, 2 would leave (cause `definition`)
+               leave: ann, bob
+               over the files, entered by event: 2 -> 0
+    affected   listed
+               members 1 -> 2: 1 would enter, 0 would leave (cause `definition`)
+               enter: bob
+               over the files, entered by event: 1 -> 2
+    changed    loyal
+               members 2 -> 1: 0 would enter, 1 would leave (cause `definition`)
+               leave: ann
+               over the files, entered by event: 2 -> 1
+    annotated  named
+    affected   not_loyal
+               members 0 -> 1: 1 would enter, 0 would leave (cause `definition`)
+               enter: ann
+               over the files, exited by event: 2 -> 1
+    unchanged  same
+    new aggregate   max(orders.total lifetime)
+    aggregate gone  sum(orders.total lifetime)
+    ");
+    let lines = stdout(&segmentd(&["plan", &old, &new, "--over", &events, "--format", "json"]));
+    let loyal = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).find(|line| line["segment"] == "loyal");
+    assert_eq!(loyal.unwrap()["over"]["examples"], serde_json::json!({"enter": [], "leave": ["ann"]}));
+}
+
+#[test]
+fn a_set_that_is_broken_is_refused() {
+    let (_folder, broken) = file("broken.yaml", "segments: [{key: a, when: 'count('}]");
+    assert_eq!(code(&segmentd(&["plan", "config/segments/", &broken])), 78);
+    assert_eq!(code(&segmentd(&["plan", "config/segments/", "config/segments/", "--over", "-"])), 1);
+}
