@@ -30,7 +30,7 @@ fmt: ## format the code
 
 bench: ## the figures of the README
 	@scripts/setup.sh kafka
-	$(CARGO) test --release --locked --test figures -- figures reload --exact --ignored --nocapture --test-threads 1
+	$(CARGO) test --release --locked --test figures -- --ignored --nocapture --test-threads 1
 
 chaos: ## 20 kills, a broker restart and a rebalance; counts what is lost or doubled
 	@scripts/setup.sh kafka

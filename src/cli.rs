@@ -19,6 +19,7 @@ mod replay;
 mod report;
 mod run;
 mod schema;
+mod serve;
 mod service;
 mod test;
 mod topics;
@@ -38,6 +39,7 @@ Examples:
   segmentd replay --segments config/segments/ events.ndjson
                                            what would have happened?
   segmentd run                             the service: Kafka in, Kafka out
+  segmentd serve                           which segments is a customer in? over HTTP
 
 Exit codes: 0 done, 1 a check or a command failed, 2 usage, 78 configuration refused.";
 
@@ -52,6 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Serve(serve::Args),
     Demo(demo::Args),
     Replay(replay::Args),
     Check(check::Args),
@@ -91,6 +94,7 @@ impl Command {
     fn run(self) -> anyhow::Result<Outcome> {
         match self {
             Command::Run(args) => run::run(&args),
+            Command::Serve(args) => serve::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Check(args) => check::run(&args),

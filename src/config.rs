@@ -83,7 +83,7 @@ pub enum Kind {
 
 /// Told by the keys of the file; a folder holds definitions.
 pub fn kind(path: &Path) -> Kind {
-    const KEYS: [&str; 9] = ["deployment", "kafka", "input", "output", "state", "commit", "clock", "limits", "http"];
+    const KEYS: [&str; 10] = ["deployment", "kafka", "input", "output", "state", "commit", "clock", "limits", "http", "serve"];
     let Ok(text) = std::fs::read_to_string(path) else { return Kind::Definitions };
     let (document, _) = Node::parse(&Source::new("", text));
     let has = |key: &str| document.get(&[key]).is_some();

@@ -7,6 +7,8 @@
 //! | `/metrics` | Prometheus text exposition format |
 //! | `/version` | version and git revision |
 //!
+//! A read replica answers [lookups](lookup) beside these.
+//!
 //! Every error is a problem document (RFC 9457). Everything from outside is bounded: connections, idle time, the time
 //! that a shutdown waits.
 //!
@@ -14,6 +16,7 @@
 
 mod health;
 mod listener;
+pub mod lookup;
 mod problem;
 
 #[cfg(test)]
@@ -38,9 +41,10 @@ use crate::runtime::clock;
 use crate::runtime::status::Status;
 use health::Progress;
 use listener::{Bounded, Bounds};
+use lookup::Lookup;
 use problem::Problem;
 
-/// Every route, as request metrics name them.
+/// Every route of every process, as request metrics name them.
 pub const ROUTES: [&str; 5] = ["/livez", "/readyz", "/metrics", "/version", OTHER];
 
 /// The route of all paths that are none: what a client writes never becomes a label.
@@ -69,6 +73,8 @@ pub struct Site {
     pub status: Status,
     /// A thread that has not come round for this long is stuck; [`PROGRESS_LIMIT`] in service.
     pub progress_limit: Duration,
+    /// What lookups are answered from, where they are.
+    pub lookup: Option<Lookup>,
 }
 
 /// A server that listens and does not answer yet.
@@ -88,7 +94,8 @@ struct Shown {
 impl Server {
     /// Listens on `listen` (`host:port`; port 0 takes a free one).
     pub async fn bind(listen: &str, site: Site) -> Result<Server, HttpError> {
-        Server::bind_within(listen, site, Bounds::DEFAULT).await
+        let bounds = if site.lookup.is_some() { Bounds::LOOKUPS } else { Bounds::DEFAULT };
+        Server::bind_within(listen, site, bounds).await
     }
 
     async fn bind_within(listen: &str, site: Site, bounds: Bounds) -> Result<Server, HttpError> {
@@ -119,25 +126,35 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
 
 fn refused(listen: &str, source: io::Error) -> HttpError {
     let hint = match source.kind() {
-        io::ErrorKind::AddrInUse => "another process listens there: stop it, or set http.listen (SEGMENTD_HTTP__LISTEN)",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: set http.listen (SEGMENTD_HTTP__LISTEN)",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: set http.listen (SEGMENTD_HTTP__LISTEN)",
-        _ => "http.listen (SEGMENTD_HTTP__LISTEN) is host:port, as in 127.0.0.1:8080",
+        io::ErrorKind::AddrInUse => {
+            "another process listens there: stop it, or set http.listen (SEGMENTD_HTTP__LISTEN), of a replica serve.listen"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: set http.listen (SEGMENTD_HTTP__LISTEN), of a replica serve.listen"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address: set http.listen (SEGMENTD_HTTP__LISTEN), of a replica serve.listen"
+        }
+        _ => "http.listen (SEGMENTD_HTTP__LISTEN), of a replica serve.listen, is host:port, as in 127.0.0.1:8080",
     };
     HttpError::Bind { listen: listen.into(), hint, source }
 }
 
 fn router(site: Site) -> Router {
     let shown = Shown { metrics: site.metrics, status: site.status, progress: Arc::new(Progress::new(site.progress_limit)) };
+    let lookups = site.lookup.map(lookup::router).unwrap_or_default();
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version") })
-        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD") })
-        .layer(middleware::from_fn_with_state(shown.clone(), observe))
-        .with_state(shown)
+        .with_state(shown.clone())
+        .merge(lookups)
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version, and of a replica /openapi.json")
+        })
+        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "see the header Allow for what is") })
+        .layer(middleware::from_fn_with_state(shown, observe))
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {
@@ -153,7 +170,8 @@ async fn version() -> impl IntoResponse {
 
 /// Records how long a request took.
 async fn observe(State(shown): State<Shown>, request: Request, next: Next) -> Response {
-    let route = ROUTES.into_iter().find(|route| *route == request.uri().path()).unwrap_or(OTHER);
+    let path = request.uri().path();
+    let route = ROUTES.into_iter().find(|route| *route == path).or_else(|| lookup::route_of(path)).unwrap_or(OTHER);
     let started = clock::now();
     let response = next.run(request).await;
     shown.metrics.requests.observe(route, response.status().as_u16(), started.elapsed().as_secs_f64());

@@ -8,6 +8,7 @@
 pub mod consumer;
 pub mod error;
 pub mod ffi;
+pub mod follower;
 pub mod partitioner;
 pub mod producer;
 pub mod settings;
@@ -17,5 +18,6 @@ pub mod wire;
 pub use consumer::{GroupConsumer, Reader, Rebalance};
 pub use error::{Call, Failure, Verdict, verdict};
 pub use ffi::{GroupMetadata, Message};
+pub use follower::Follower;
 pub use producer::{Record, TransactionalProducer};
 pub use settings::Settings;

@@ -35,6 +35,8 @@ pub mod store;
 
 pub mod runtime;
 
+pub mod replica;
+
 pub mod http;
 
 pub mod config;

@@ -17,6 +17,7 @@
 mod declare;
 mod events;
 mod reloads;
+mod replica;
 mod requests;
 mod segments;
 mod state;
@@ -35,6 +36,7 @@ use crate::id::{SegmentKey, TopicName};
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
 pub use reloads::ReloadMetrics;
+pub use replica::ReplicaMetrics;
 pub use requests::RequestMetrics;
 pub use segments::{SegmentMetrics, TransitionMetrics};
 pub use state::StateMetrics;
@@ -89,6 +91,7 @@ pub struct Metrics {
     pub state: Arc<StateMetrics>,
     pub reloads: Arc<ReloadMetrics>,
     pub requests: Arc<RequestMetrics>,
+    pub replica: Arc<ReplicaMetrics>,
 }
 
 impl Metrics {
@@ -109,6 +112,7 @@ impl Metrics {
             state: Arc::new(StateMetrics::new(&declare)?),
             reloads: Arc::new(ReloadMetrics::new(&declare)?),
             requests: Arc::new(RequestMetrics::new(&declare, &labels.routes)?),
+            replica: Arc::new(ReplicaMetrics::new(&declare)?),
             registry,
         })
     }

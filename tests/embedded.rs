@@ -12,6 +12,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use segmentd::runtime::{self, RunError, Shutdown};
 use support::client::{Read, Tail, Writer, read_all};
+use support::replica::Replica;
 use support::service::{ENTRIES, INPUT, TRANSITIONS, observed, settings};
 use tempfile::TempDir;
 
@@ -20,7 +21,7 @@ struct Embedded {
     cluster: MockCluster<'static, DefaultProducerContext>,
     shutdown: Shutdown,
     service: JoinHandle<Result<(), RunError>>,
-    _state: TempDir,
+    state: TempDir,
 }
 
 impl Embedded {
@@ -39,7 +40,7 @@ impl Embedded {
         let shutdown = Shutdown::default();
         let asked = shutdown.clone();
         let service = std::thread::spawn(move || runtime::run(settings, definitions, observed(), &asked));
-        Embedded { cluster, shutdown, service, _state: state }
+        Embedded { cluster, shutdown, service, state }
     }
 
     /// An order of each of so many customers, `c-0` and so on.
@@ -60,6 +61,13 @@ impl Embedded {
         let all = tail.read_until(count, Duration::from_secs(60));
         assert!(all, "only {} of {count} in {topic}", tail.records.len());
         tail.records
+    }
+
+    /// A read replica in the folder `replica` below the service's own.
+    fn replica(&self) -> Replica {
+        let mut settings = settings(&self.cluster.bootstrap_servers(), self.state.path());
+        settings.kafka.embedded = true;
+        Replica::start(settings.kafka, &self.state.path().join("replica"))
     }
 
     fn stop(self) {
@@ -94,4 +102,26 @@ fn entries_go_to_the_topic_of_their_segment_and_the_control_arm_to_none() {
     assert!(common.iter().all(|record| record.headers["segment"] == "big"));
     let withheld = transitions.iter().map(Read::json).filter(|record| record["properties"]["withheld"] == "experiment");
     assert_eq!(withheld.filter(|record| record["properties"]["experiment"]["arm"] == "control").count(), 9);
+}
+
+#[test]
+fn a_membership_can_be_looked_up_once_it_is_told_and_a_restart_goes_on_from_its_disk() {
+    let embedded = Embedded::start("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
+    let replica = embedded.replica();
+    replica.await_ready();
+    assert_eq!(replica.holds("c-0", "buyer"), Some(false), "never seen");
+    embedded.order(20);
+    embedded.records(TRANSITIONS, 20);
+    for customer in 0..20 {
+        replica.await_that("told", |replica| replica.holds(&format!("c-{customer}"), "buyer") == Some(true));
+    }
+    assert_eq!(replica.customer("c-0").unwrap()["segments"]["buyer"]["entry"], 1);
+    replica.stop();
+
+    let replica = embedded.replica();
+    replica.await_that("told from its disk", |replica| replica.holds("c-7", "buyer") == Some(true));
+    replica.await_ready();
+    assert_eq!(replica.figure("segmentd_replica_started_over_total"), 0.0);
+    replica.stop();
+    embedded.stop();
 }

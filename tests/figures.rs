@@ -6,6 +6,7 @@
 //! throughput    the same events twelve times over (1,984,080; 29,628 customers) drained from a filled topic
 //! latency       open loop at a tenth of that throughput, from the record's timestamp to the commit of its transition
 //! memory        100,000 customers
+//! lookups       a read replica of 100,000 customers: as many as it answers; at 2,000 a second; and beside 20,000 events/s
 //! reload        100 segments more over 100,000 customers, while 10,000 events/s come (a test of its own: `reload`)
 //! ```
 
@@ -20,15 +21,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::client::create_topic;
+use support::client::{Writer, create_topic};
 use support::kafka::Broker;
 use tempfile::TempDir;
 
 const EVENTS: &str = "tests/data/complete-journey.ndjson.zst";
 const SEGMENTS: &str = "tests/data/golden.segments.yaml";
 const TOPIC: &str = "shop.events";
+const MEMBERSHIP: &str = "segment-membership";
 const PARTITIONS: i32 = 4;
 const COMMIT: &str = "segmentd_commit_duration_seconds";
+/// Of the replica.
+const CUSTOMERS: u32 = 100_000;
 
 #[test]
 #[ignore = "minutes of measuring: `make bench`"]
@@ -37,6 +41,94 @@ fn figures() {
     let most = throughput();
     latency((most / 10.0) as u64);
     memory();
+}
+
+#[test]
+#[ignore = "minutes of measuring: `make bench`"]
+fn lookups() {
+    let rig = Rig::new();
+    create_topic(rig.broker.bootstrap(), MEMBERSHIP, PARTITIONS);
+    let writer = Writer::connect(rig.broker.bootstrap());
+    for customer in 0..CUSTOMERS {
+        let membership = r#"{"since":"2026-01-01T00:00:00.000Z","entry":1,"sequence":1,"valid_until":null,"version":"0123456789abcdef"}"#;
+        let record = format!(
+            r#"{{"customer":"c-{customer}","segments":{{"loyal":{membership},"big":{membership}}},"updated_at":"2026-01-01T00:00:00.000Z"}}"#
+        );
+        writer.send(MEMBERSHIP, None, &format!("c-{customer}"), Some(record.as_bytes()));
+    }
+    writer.flush();
+    let begun = Instant::now();
+    let replica = rig.replica();
+    replica.await_ready();
+    println!("\nreplica ready       {:>9.1} s, {CUSTOMERS} customers from Kafka", begun.elapsed().as_secs_f64());
+    drop(replica);
+    let begun = Instant::now();
+    let replica = rig.replica();
+    replica.await_ready();
+    println!("replica ready       {:>9.1} s, from its disk", begun.elapsed().as_secs_f64());
+    ask(replica.http, None, Duration::from_secs(5)).print("as many as it can");
+    ask(replica.http, Some(2000), Duration::from_secs(10)).print("at 2,000/s");
+    let service = rig.service();
+    service.await_ready();
+    std::thread::scope(|scope| {
+        scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "2"]));
+        std::thread::sleep(Duration::from_secs(3));
+        ask(replica.http, Some(2000), Duration::from_secs(10)).print("at 2,000/s beside 20,000 events/s");
+    });
+}
+
+/// How long lookups took, seconds.
+struct Asked {
+    took: Vec<f64>,
+    over: Duration,
+}
+
+impl Asked {
+    fn print(mut self, what: &str) {
+        self.took.sort_by(f64::total_cmp);
+        let at = |q: f64| self.took[((self.took.len() - 1) as f64 * q) as usize] * 1000.0;
+        let rate = self.took.len() as f64 / self.over.as_secs_f64();
+        println!("lookups             {rate:>9.0} /s, p50 {:.2} ms, p99 {:.2} ms, {what}", at(0.50), at(0.99));
+    }
+}
+
+/// Asks over eight connections for so long: each as soon as it has its answer, or all together at `rate`, each lookup from
+/// the instant at which it should have been asked.
+fn ask(http: SocketAddr, rate: Option<u32>, over: Duration) -> Asked {
+    const CONNECTIONS: u32 = 8;
+    let begun = Instant::now();
+    let asker = |number: u32| {
+        let mut stream = TcpStream::connect(http).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut took, mut count) = (Vec::new(), 0);
+        while begun.elapsed() < over {
+            let due = rate.map_or_else(Instant::now, |rate| begun + Duration::from_secs(1) * (count * CONNECTIONS + number) / rate);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            // Every customer comes, far from the one before; one in eight was never seen.
+            let customer = (count * CONNECTIONS + number).wrapping_mul(7919) % (CUSTOMERS / 7 * 8);
+            lookup(&mut stream, customer);
+            took.push(due.elapsed().as_secs_f64());
+            count += 1;
+        }
+        took
+    };
+    let took = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..CONNECTIONS).map(|number| scope.spawn(move || asker(number))).collect();
+        asking.into_iter().flat_map(|asker| asker.join().unwrap()).collect()
+    });
+    Asked { took, over: begun.elapsed() }
+}
+
+fn lookup(stream: &mut TcpStream, customer: u32) {
+    let request = format!("GET /api/v1/customers/c-{customer}/segments?segment=loyal HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = [0; 4096];
+    let mut length = 0;
+    // The answer's last member ends it.
+    while !answer[..length].ends_with(b"}") {
+        length += stream.read(&mut answer[length..]).unwrap();
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
 }
 
 /// Events a second, as the command itself says.
@@ -165,7 +257,8 @@ impl Rig {
         let rig = Rig { broker, folder: TempDir::new().unwrap() };
         let (bootstrap, state) = (rig.broker.bootstrap(), rig.folder.path().join("state"));
         let config = format!(
-            "kafka: {{bootstrap: '{bootstrap}'}}\nstate: {{dir: '{}'}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{}]\nwatch: 0s\n",
+            "kafka: {{bootstrap: '{bootstrap}'}}\nserve: {{listen: '127.0.0.1:{}'}}\nstate: {{dir: '{}'}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{}]\nwatch: 0s\n",
+            free_port(),
             state.display(),
             free_port(),
             rig.segments().display()
@@ -193,10 +286,20 @@ impl Rig {
     }
 
     fn service(&self) -> Service {
+        self.start("run", "http")
+    }
+
+    fn replica(&self) -> Service {
+        self.start("serve", "serve")
+    }
+
+    /// A command that listens where a section of the configuration says.
+    fn start(&self, command: &str, section: &str) -> Service {
         let config = std::fs::read_to_string(self.config()).unwrap();
-        let port = config.split("127.0.0.1:").last().and_then(|rest| rest.split('\'').next()).unwrap().parse().unwrap();
-        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
-        let process = segmentd(&["run", "--config"]).arg(self.config()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let listen = format!("{section}: {{listen: '127.0.0.1:");
+        let port = config.split(&listen).last().and_then(|rest| rest.split('\'').next()).unwrap().parse().unwrap();
+        let log = std::fs::File::create(self.folder.path().join(command)).unwrap();
+        let process = segmentd(&[command, "--config"]).arg(self.config()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Service { process, http: SocketAddr::from(([127, 0, 0, 1], port)) }
     }
 }

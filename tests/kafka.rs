@@ -7,9 +7,10 @@ mod support;
 use std::time::Duration;
 
 use segmentd::runtime::crash::{CrashPoint, VARIABLE};
-use support::client::read_all;
+use support::client::{create_topic, delete_topic, read_all};
+use support::replica::Replica;
 use support::scene::{CUSTOMERS, Scene};
-use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, serve};
+use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, serve, settings};
 
 #[test]
 #[ignore = "started by the other tests as a process of its own"]
@@ -196,6 +197,63 @@ fn order_now(scene: &Scene, customer: &str) -> jiff::Timestamp {
     );
     scene.send(INPUT, None, customer, Some(order.as_bytes()));
     now
+}
+
+#[test]
+fn a_replica_shows_what_is_committed_and_says_as_of_when() {
+    let mut scene = Scene::new(4);
+    let mut service = scene.service("a", &[]);
+    let replica = replica(&scene);
+    scene.send_orders(3);
+    scene.await_all(Duration::from_secs(40));
+    let late = replica.await_that("told", |replica| (0..CUSTOMERS).all(|c| replica.holds(&format!("c-{c}"), "n3") == Some(true)));
+    println!("the last of {CUSTOMERS} customers was told {late:?} after a reader had seen all transitions");
+    assert!(replica.await_ready() < Duration::from_secs(5));
+    // The markers of transactions take offsets too, and are no lag.
+    let before = jiff::Timestamp::now();
+    replica.await_that("up to date", |replica| {
+        let told = replica.customer("c-0").unwrap();
+        told["lag_records"] == 0 && told["as_of"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() > before
+    });
+    assert_eq!(replica.holds("c-0", "n2"), Some(false), "left when the third order came");
+    service.terminate();
+    replica.stop();
+}
+
+#[test]
+fn a_replica_starts_over_when_its_topic_was_made_anew() {
+    let scene = Scene::new(1);
+    let remake = |customers: &[&str]| {
+        if support::client::exists(scene.broker.bootstrap(), MEMBERSHIP) {
+            delete_topic(scene.broker.bootstrap(), MEMBERSHIP);
+        }
+        create_topic(scene.broker.bootstrap(), MEMBERSHIP, 2);
+        // More of them each time, so that no offset tells that the topic is another one.
+        for customer in customers.iter().cycle().take(customers.len() * 50) {
+            let record = format!(
+                r#"{{"customer":"{customer}","segments":{{"s":{{"since":"2026-01-01T00:00:00.000Z"}}}},"updated_at":"2026-01-01T00:00:00.000Z"}}"#
+            );
+            scene.send(MEMBERSHIP, None, customer, Some(record.as_bytes()));
+        }
+        scene.flush();
+    };
+    remake(&["ann", "bob"]);
+    let first = replica(&scene);
+    first.await_that("told", |replica| replica.holds("ann", "s") == Some(true) && replica.holds("bob", "s") == Some(true));
+    remake(&["bob", "cat", "dan"]);
+    first.await_that("told anew, running", |replica| replica.holds("ann", "s") == Some(false) && replica.holds("cat", "s") == Some(true));
+    first.stop();
+    remake(&["dan", "eve", "fay", "guy"]);
+    let second = replica(&scene);
+    second
+        .await_that("told anew, restarted", |replica| replica.holds("bob", "s") == Some(false) && replica.holds("eve", "s") == Some(true));
+    second.stop();
+}
+
+/// In the folder of its own that every replica of a scene has.
+fn replica(scene: &Scene) -> Replica {
+    let kafka = settings(scene.broker.bootstrap(), scene.states.path()).kafka;
+    Replica::start(kafka, &scene.states.path().join("replica"))
 }
 
 const MANY: &str = "{key: many, when: 'count(orders lifetime) >= 5'}";

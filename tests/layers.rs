@@ -26,6 +26,7 @@ const ROWS: &[&[&str]] = &[
     &["metrics"],
     &["store", "kafka"],
     &["runtime"],
+    &["replica"],
     &["http"],
     &["config"],
     &["cli", "main"],

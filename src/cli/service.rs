@@ -42,7 +42,8 @@ impl Service {
     pub fn new(settings: Settings, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
         let observed = Observed { metrics: Metrics::new(&labels(&settings, ruleset))?, status: Status::new() };
         let io = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("http").enable_all().build()?;
-        let site = Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT };
+        let site =
+            Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT, lookup: None };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
         let (changes, changed) = unbounded();
@@ -100,7 +101,7 @@ fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
     }
 }
 
-async fn request_at_signal(shutdown: Shutdown) {
+pub(super) async fn request_at_signal(shutdown: Shutdown) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         tracing::error!("signals cannot be received; only kill -9 ends this process");
         return;
@@ -123,7 +124,7 @@ async fn tell_hangups(hang_up: Sender<()>) {
 }
 
 /// `READY=1` once every check holds (`Type=notify`). Without systemd nobody listens, and nothing happens.
-async fn tell_systemd(status: Status) {
+pub(super) async fn tell_systemd(status: Status) {
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     while !status.conditions().iter().all(|(_, condition)| condition.met) {
         tick.tick().await;

@@ -24,6 +24,7 @@ pub struct ConfigFile {
     pub clock: ClockFile,
     pub limits: LimitsFile,
     pub http: HttpFile,
+    pub serve: ServeFile,
     /// Threads that compute, each with one open transaction; 0: as many as there are cores.
     #[schemars(range(max = 256))]
     pub lanes: u32,
@@ -125,6 +126,16 @@ pub struct HttpFile {
     pub listen: String,
 }
 
+/// `segmentd serve`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeFile {
+    /// Address and port of lookups, health, metrics and version.
+    pub listen: String,
+    /// Let `listen` be an address that other machines reach. Lookups are not authenticated.
+    pub beyond_loopback: bool,
+}
+
 impl Default for ConfigFile {
     fn default() -> ConfigFile {
         ConfigFile {
@@ -137,6 +148,7 @@ impl Default for ConfigFile {
             clock: ClockFile::default(),
             limits: LimitsFile::default(),
             http: HttpFile::default(),
+            serve: ServeFile::default(),
             lanes: 0,
             streams: ConfigFile::STREAMS.into(),
             segments: vec!["config/segments/".into()],
@@ -212,5 +224,11 @@ impl Default for LimitsFile {
 impl Default for HttpFile {
     fn default() -> HttpFile {
         HttpFile { listen: "127.0.0.1:8080".into() }
+    }
+}
+
+impl Default for ServeFile {
+    fn default() -> ServeFile {
+        ServeFile { listen: "127.0.0.1:8081".into(), beyond_loopback: false }
     }
 }

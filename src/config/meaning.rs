@@ -16,6 +16,7 @@ use super::file::ConfigFile;
 use crate::id::TopicName;
 use crate::kafka::settings::{OWNED, Settings};
 use crate::kafka::wire::DecodeLimits;
+use crate::replica;
 use crate::rule::diagnostic::{Diagnostic, Location};
 use crate::runtime::{self, ClockSettings, Commit, Start};
 
@@ -33,6 +34,8 @@ pub struct Config {
     /// Threads that compute.
     pub lanes: usize,
     pub listen: SocketAddr,
+    /// Where `segmentd serve` listens.
+    pub serve: SocketAddr,
     /// `None`: only the built-in streams.
     pub streams: Option<PathBuf>,
     pub segments: Vec<PathBuf>,
@@ -109,6 +112,16 @@ impl Config {
         inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
     }
 
+    /// Everything that a read replica is told.
+    pub fn replica_settings(&self) -> replica::Settings {
+        replica::Settings {
+            kafka: self.kafka_settings(),
+            topic: self.output.membership.clone(),
+            dir: self.state.dir.join("replica"),
+            memory_bytes: self.state.memory_bytes,
+        }
+    }
+
     /// Everything that the service is told, but for the topics that segments have for themselves.
     pub fn service_settings(&self) -> runtime::Settings {
         let output = |topic: &TopicName| runtime::Topic::named(&topic.0);
@@ -169,7 +182,8 @@ impl Meaning<'_> {
             clock: self.clock(file.clock),
             limits: self.limits(file.limits),
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
-            listen: self.listen(&file.http.listen),
+            listen: self.listen("http.listen", &file.http.listen),
+            serve: self.serve(&file.serve),
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
             segments: file.segments.into_iter().map(PathBuf::from).collect(),
             lists: self.optional_path("lists", file.lists, ConfigFile::LISTS),
@@ -276,9 +290,19 @@ impl Meaning<'_> {
         DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
     }
 
-    fn listen(&mut self, text: &str) -> SocketAddr {
+    /// Lookups tell what is known of a customer, to whoever asks.
+    fn serve(&mut self, file: &super::file::ServeFile) -> SocketAddr {
+        let listen = self.listen("serve.listen", &file.listen);
+        if !listen.ip().is_loopback() && !file.beyond_loopback {
+            let help = "put a proxy with TLS and authentication in front of 127.0.0.1; or, where the network itself is closed, say serve.beyond_loopback: true";
+            self.error("serve.listen", &format!("is `{listen}`, which other machines reach, and lookups are not authenticated"), help);
+        }
+        listen
+    }
+
+    fn listen(&mut self, setting: &str, text: &str) -> SocketAddr {
         text.parse().unwrap_or_else(|_| {
-            self.error("http.listen", &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
+            self.error(setting, &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
     }

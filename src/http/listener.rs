@@ -26,6 +26,9 @@ pub struct Bounds {
 impl Bounds {
     /// Scrapers and probes need a handful; a prober that keeps its connection open asks again within 30 s.
     pub const DEFAULT: Bounds = Bounds { connections: 256, idle: Duration::from_secs(75) };
+
+    /// Every till of a shop may keep one open.
+    pub const LOOKUPS: Bounds = Bounds { connections: 2048, idle: Duration::from_secs(75) };
 }
 
 pub struct Bounded {

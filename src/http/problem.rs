@@ -16,12 +16,14 @@ pub struct Problem {
     detail: String,
     #[serde(flatten)]
     members: Map<String, Value>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u16>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
         let title = status.canonical_reason().unwrap_or("Error");
-        Problem { title, status: status.as_u16(), detail: detail.into(), members: Map::new() }
+        Problem { title, status: status.as_u16(), detail: detail.into(), members: Map::new(), retry_after_seconds: None }
     }
 
     /// Adds an extension member (RFC 9457 §3.2).
@@ -29,12 +31,22 @@ impl Problem {
         self.members.insert(name.into(), value);
         self
     }
+
+    /// Says when to ask again (RFC 9110 §10.2.3).
+    pub fn retry_after(mut self, seconds: u16) -> Problem {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after_seconds;
         let mut response = (status, Json(self)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }

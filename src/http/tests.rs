@@ -10,7 +10,7 @@ use crate::metrics::Labels;
 use crate::runtime::status::{Check, Condition};
 
 /// A server that runs on threads of its own.
-struct Running {
+pub struct Running {
     runtime: tokio::runtime::Runtime,
     serving: tokio::task::JoinHandle<Result<(), HttpError>>,
     address: SocketAddr,
@@ -23,15 +23,26 @@ fn start() -> Running {
 }
 
 fn start_with(bounds: Bounds) -> Running {
+    start_site(None, bounds)
+}
+
+/// With lookups, where they are given.
+pub fn start_site(lookup: Option<Lookup>, bounds: Bounds) -> Running {
     let metrics = Metrics::new(&Labels { routes: ROUTES.into(), ..Labels::default() }).unwrap();
     let status = Status::new();
-    let site = Site { metrics, status: status.clone(), progress_limit: Duration::from_millis(50) };
+    let site = Site { metrics, status: status.clone(), progress_limit: Duration::from_millis(50), lookup };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(Server::bind_within("127.0.0.1:0", site, bounds)).unwrap();
     let (stop, stopped) = watch::channel(false);
     let address = server.address();
     let serving = runtime.spawn(server.run(stopped));
     Running { runtime, serving, address, stop, status }
+}
+
+pub struct Received {
+    pub code: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Running {
@@ -41,14 +52,25 @@ impl Running {
     }
 
     fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        let code = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let Received { code, head, body } = self.send(&format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"));
         let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or("");
-        (code, content_type.into(), body.into())
+        (code, content_type.into(), body)
+    }
+
+    /// What comes back for these bytes.
+    pub fn send(&self, request: &str) -> Received {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        // A server that refuses a large body does not read it to its end.
+        let _ = stream.write_all(request.as_bytes());
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        let response = String::from_utf8(response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        Received { code: head.split(' ').nth(1).unwrap().parse().unwrap(), head: head.into(), body: body.into() }
+    }
+
+    pub fn metrics(&self) -> String {
+        self.get("/metrics").2
     }
 
     fn json(&self, path: &str) -> (u16, String, Value) {
@@ -116,7 +138,12 @@ fn what_is_not_served_is_a_problem_document() {
 fn an_address_in_use_is_refused_with_a_way_out() {
     let server = start();
     let listen = server.address.to_string();
-    let site = Site { metrics: Metrics::new(&Labels::default()).unwrap(), status: Status::new(), progress_limit: Duration::from_secs(1) };
+    let site = Site {
+        metrics: Metrics::new(&Labels::default()).unwrap(),
+        status: Status::new(),
+        progress_limit: Duration::from_secs(1),
+        lookup: None,
+    };
     let refused = server.runtime.block_on(Server::bind(&listen, site.clone())).err().unwrap().to_string();
     assert!(refused.contains(&format!("cannot listen on {listen}")) && refused.contains("another process listens there"), "{refused}");
     let refused = server.runtime.block_on(Server::bind("nonsense", site)).err().unwrap().to_string();

@@ -7,6 +7,7 @@
 //! | rebalance callback | the batch call serves callbacks only: with rdkafka's events it would drop rebalances |
 //! | generation of the group metadata | rdkafka hides it, and a negative one switches fencing off |
 //! | `rd_kafka_send_offsets_to_transaction` | takes that metadata |
+//! | `rd_kafka_DescribeTopics` | rdkafka has no call that tells the id of a topic |
 //!
 //! **Invariant:** every pointer is owned by exactly one value here and freed in its `Drop`; a [`Message`] keeps the
 //! client alive that it came from. No callback unwinds into C: they only push to a mutex or log.
@@ -279,6 +280,51 @@ pub fn send_offsets<C: ProducerContext>(
     let client = producer.client().native_ptr();
     // SAFETY: all three objects are valid for the call, which copies what it keeps and returns an error we own, or null.
     unsafe { check_error(Call::Offsets, sys::rd_kafka_send_offsets_to_transaction(client, offsets.ptr(), metadata.0.as_ptr(), millis)) }
+}
+
+/// The id of a topic, which no other topic ever has, also not a later one of the same name. `None`: there is no such topic.
+pub fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, wait: Duration) -> Result<Option<String>, Failure> {
+    let refused = |code: RDKafkaErrorCode| Failure::plain(Call::Admin, code, code.to_string());
+    let name = CString::new(topic).map_err(|_| refused(RDKafkaErrorCode::InvalidTopic))?;
+    let mut names = [name.as_ptr()];
+    let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: client and name are valid, and the collection copies the name. Queue and collection are destroyed once, after
+    // the last use; an answer that comes later finds its queue gone, which librdkafka expects.
+    unsafe {
+        let queue = sys::rd_kafka_queue_new(client.native_ptr());
+        let asked = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+        sys::rd_kafka_DescribeTopics(client.native_ptr(), asked, ptr::null(), queue);
+        let answer = sys::rd_kafka_queue_poll(queue, millis);
+        let described = if answer.is_null() { Err(RDKafkaErrorCode::OperationTimedOut) } else { described_id(answer) };
+        sys::rd_kafka_event_destroy(answer);
+        sys::rd_kafka_TopicCollection_destroy(asked);
+        sys::rd_kafka_queue_destroy(queue);
+        match described {
+            Ok(id) => Ok(Some(id)),
+            Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Err(code) => Err(refused(code)),
+        }
+    }
+}
+
+/// SAFETY of callers: `answer` is a valid event that answers `rd_kafka_DescribeTopics` for one topic.
+unsafe fn described_id(answer: *mut sys::rd_kafka_event_t) -> Result<String, RDKafkaErrorCode> {
+    let checked = |code| match RDKafkaErrorCode::from(code) {
+        RDKafkaErrorCode::NoError => Ok(()),
+        code => Err(code),
+    };
+    let mut count = 0;
+    // SAFETY: the event is valid; result, descriptions, error and id belong to it, and the text is copied.
+    unsafe {
+        checked(sys::rd_kafka_event_error(answer))?;
+        let result = sys::rd_kafka_event_DescribeTopics_result(answer);
+        let topics = if result.is_null() { ptr::null_mut() } else { sys::rd_kafka_DescribeTopics_result_topics(result, &mut count) };
+        if topics.is_null() || count == 0 {
+            return Err(RDKafkaErrorCode::Fail);
+        }
+        checked(sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(*topics)))?;
+        Ok(text(sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(*topics))))
+    }
 }
 
 /// SAFETY of callers: `headers` valid, and outliving `'a`. Outer `None`: no more headers; inner: a name that is no text.

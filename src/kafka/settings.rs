@@ -122,6 +122,13 @@ impl Settings {
         )
     }
 
+    /// A reader that is told when the offset to go on from is gone, instead of being moved: what it has kept is then void.
+    pub fn follower(&self) -> ClientConfig {
+        let mut config = self.reader(Isolation::Committed);
+        config.set("auto.offset.reset", "error");
+        config
+    }
+
     /// A lane's producer.
     pub fn producer(&self, transactional_id: &str) -> ClientConfig {
         let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
@@ -226,7 +233,12 @@ mod tests {
 
     #[test]
     fn librdkafka_knows_every_property_that_we_set() {
-        for config in [settings(&[]).group_consumer(), settings(&[]).reader(Isolation::Committed), settings(&[]).producer("shop-a-0")] {
+        for config in [
+            settings(&[]).group_consumer(),
+            settings(&[]).reader(Isolation::Committed),
+            settings(&[]).follower(),
+            settings(&[]).producer("shop-a-0"),
+        ] {
             assert!(config.create_native_config().is_ok());
         }
     }

@@ -13,6 +13,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::error::{Call, Failure};
+use super::ffi;
 use super::settings::{Logged, Settings};
 use crate::id::TopicName;
 
@@ -85,6 +86,11 @@ impl Topics {
         let metadata = self.admin.inner().fetch_metadata(None, PATIENCE).map_err(|e| self.unreachable(Failure::new(Call::Admin, &e)))?;
         let partitions = metadata.topics().iter().map(|t| (t.name().to_string(), t.partitions().len())).filter(|(_, n)| *n > 0);
         Ok(Existing { partitions: partitions.collect(), brokers: metadata.brokers().len() })
+    }
+
+    /// The id of a topic: one that was deleted and made again has another. `None`: there is no such topic.
+    pub fn id(&self, topic: &TopicName) -> Result<Option<String>, TopicError> {
+        ffi::topic_id(self.admin.inner(), &topic.0, PATIENCE).map_err(|failure| self.unreachable(failure))
     }
 
     /// Creates topics; one that exists by now is no error.

@@ -107,6 +107,7 @@ fn every_metric_is_explained_and_what_is_drawn_or_alerted_on_exists() {
     let metrics = metrics();
     metrics.tasks.task(Partition(0));
     metrics.tasks.lag(&TopicName("shop.events".into()), Partition(0));
+    metrics.replica.show(Partition(0), 0, Some(EventTime::from_millis(0)));
     metrics.transitions.complete_since(&"loyal".into(), EventTime::from_millis(1));
     let text = metrics.encode().unwrap();
     let declared = names_in(&text);

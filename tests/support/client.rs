@@ -46,6 +46,16 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32) {
     created.expect("create").into_iter().for_each(|topic| drop(topic.expect("created")));
 }
 
+/// Deletes a topic and waits until it is gone.
+pub fn delete_topic(bootstrap: &str, topic: &str) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("admin");
+    let deleted = block_on(admin.delete_topics(&[topic], &AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)))));
+    deleted.expect("delete").into_iter().for_each(|topic| drop(topic.expect("deleted")));
+    while exists(bootstrap, topic) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Is there such a topic by now?
 pub fn exists(bootstrap: &str, topic: &str) -> bool {
     let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("client");

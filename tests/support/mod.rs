@@ -4,5 +4,6 @@
 
 pub mod client;
 pub mod kafka;
+pub mod replica;
 pub mod scene;
 pub mod service;

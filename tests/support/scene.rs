@@ -69,6 +69,10 @@ impl Scene {
         self.writer.send(topic, partition, key, value);
     }
 
+    pub fn flush(&self) {
+        self.writer.flush();
+    }
+
     /// After a restart of the broker: the old client would take its time to notice.
     pub fn reconnect(&mut self) {
         self.writer.flush();
