@@ -208,8 +208,12 @@ impl Settling<'_> {
     }
 
     fn belongs(&self, segment: usize) -> bool {
-        match self.at.plan.segments[segment].stage {
+        let plan = &self.at.plan.segments[segment];
+        let listed = |list: Option<usize>| list.is_some_and(|predicate| self.standing.predicates[predicate].holds);
+        match plan.stage {
             Some(stage) => self.has(stage),
+            None if listed(plan.ban) => false,
+            None if listed(plan.pin) => true,
             None => stay::holds(self.at.plan, self.standing, segment, self.at.t) || self.holds(segment),
         }
     }

@@ -24,6 +24,11 @@ use segmentd::transition::{Cause, Direction, Transition};
 
 const EVENTS_PER_COMMIT: usize = 500;
 
+/// Nobody but those who are pinned is in `pinned`; whoever ordered is in `unbanned`, for good.
+const LISTED: &str = r#"segments:
+  - {key: pinned, when: 'count(orders lifetime) > 1_000_000', pin: staff}
+  - {key: unbanned, when: 'count(orders lifetime) > 0', min_stay: 3650d, ban: staff}"#;
+
 const OLD: &str = r#"segments:
   - {key: kept, when: 'count(orders last 30d) > 2 and not list("staff")'}
   - {key: changed, when: 'sum(orders.total last 60d) > 300'}
@@ -268,4 +273,26 @@ fn a_list_that_changes_moves_those_who_came_on_it_or_left_it() {
     assert_eq!(moved(&life, since), [format!("{} Entered List", staff[0]), format!("{} Exited List", staff[2])]);
     life.start(&second);
     assert!(life.task().backfill().is_none(), "a scan that is over does not begin again");
+}
+
+#[test]
+fn whoever_comes_on_the_list_of_a_pin_or_a_ban_moves_at_once_and_comes_back_when_taken_off() {
+    let nobody = plan(LISTED, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life::new(folder.path());
+    life.start(&nobody);
+    life.apply(&events(&records(), &nobody));
+    life.commit();
+    let one = members(&life.published, "unbanned").into_iter().next().unwrap();
+    let mut change = |staff: &[&str]| -> Vec<String> {
+        let since = life.published.len();
+        life.task().redefine(plan(LISTED, staff));
+        life.decide(u64::MAX);
+        life.commit();
+        assert!(life.published[since..].iter().all(|t| t.customer.as_str() == one && t.cause == Cause::List && t.valid_until.is_none()));
+        let met = |t: &Transition| t.evidence.last().is_some_and(|list| &*list.aggregate == "list(\"staff\")" && list.met);
+        life.published[since..].iter().map(|t| format!("{} {:?} {}", t.segment, t.direction, met(t))).collect()
+    };
+    assert_eq!(change(&[&one, "unheard-of"]), ["pinned Entered true", "unbanned Exited true"]);
+    assert_eq!(change(&["unheard-of"]), ["pinned Exited false", "unbanned Entered false"]);
 }
