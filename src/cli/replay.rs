@@ -41,8 +41,8 @@ use tally::Tally;
 #[command(after_help = "\
 Examples:
   segmentd replay --segments config/segments/ events.ndjson.zst
-  segmentd replay --segments loyal.yaml --until 2026-03-01T00:00:00Z --format audience jan.ndjson feb.ndjson
-  zcat events.ndjson.gz | segmentd replay --segments config/segments/ - | grep '\"segment\":\"loyal\"'")]
+  segmentd replay --segments lapsed.yaml --until 2026-03-01T00:00:00Z --format audience jan.ndjson feb.ndjson
+  zcat events.ndjson.gz | segmentd replay --segments config/segments/ - | grep '\"segment\":\"lapsed\"'")]
 pub struct Args {
     /// A file of definitions, or a folder of them; may be given several times
     #[arg(long, required = true, value_name = "PATH")]

@@ -16,6 +16,7 @@ mod batch;
 mod claim;
 mod definitions;
 mod figures;
+mod pace;
 mod sender;
 mod shares;
 mod transaction;
@@ -42,6 +43,7 @@ use crate::plan::Plan;
 use crate::store::{Shared, Store};
 use batch::Pending;
 use figures::Figures;
+use pace::Pace;
 use shares::{Share, Stage};
 
 /// How often an idle lane looks at the wall clock.
@@ -124,7 +126,7 @@ pub struct Lane {
     full: bool,
     stopping: bool,
     feeds: u64,
-    usual_commit: Duration,
+    pace: Pace,
     /// Since when the group has refused our transactions.
     refused_since: Option<Instant>,
 }
@@ -167,7 +169,7 @@ impl Lane {
             full: false,
             stopping: false,
             feeds: 0,
-            usual_commit: Duration::from_millis(20),
+            pace: Pace::UNKNOWN,
             refused_since: None,
         })
     }

@@ -30,9 +30,6 @@ use crate::runtime::ownership::Ownership;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// One request; the lane shows that it lives between two of them.
 const SLICE: Duration = Duration::from_millis(500);
-/// A commit that took this much longer than usual may have been retried underneath; the late request could reach the
-/// next transaction (EndTxn v1 carries no number of the transaction).
-const SUSPICIOUS: Duration = Duration::from_millis(50);
 /// How long the group may refuse us before it is worth an alarm: a member that dies while joining costs 6–9 s.
 const ALARM: Duration = Duration::from_secs(15);
 /// How often a refused batch is tried again while no rebalance is seen.
@@ -110,6 +107,9 @@ impl Lane {
         self.store(&sent)?;
         pass(CrashPoint::AfterStore);
         if suspicious {
+            // A commit that was retried underneath leaves a late request that could reach the next transaction (EndTxn
+            // v1 carries no number of the transaction).
+            tracing::info!(lane = self.number, "a commit took longer than usual: going on with a new producer");
             self.renew_producer().map_err(Trouble::Fatal)?;
         }
         Ok(())
@@ -165,9 +165,8 @@ impl Lane {
         }
         let calls = outcome?;
         let took = clock::now().duration_since(began);
-        let suspicious = calls > 1 || took > self.usual_commit + SUSPICIOUS;
-        self.usual_commit = (self.usual_commit * 7 + took.min(self.usual_commit * 2)) / 8;
-        Ok(suspicious)
+        let slow = self.pace.took(took);
+        Ok(slow || calls > 1)
     }
 
     /// Aborts, drained first: an abort with records in flight purges them, and the next transaction fails for it.
