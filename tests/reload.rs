@@ -26,7 +26,7 @@ const EVENTS_PER_COMMIT: usize = 500;
 
 /// Nobody but those who are pinned is in `pinned`; whoever ordered is in `unbanned`, for good.
 const LISTED: &str = r#"segments:
-  - {key: pinned, when: 'count(orders lifetime) > 1_000_000', pin: staff}
+  - {key: pinned, when: 'count(orders lifetime) > 1_000_000', pin: staff, on_create: silent}
   - {key: unbanned, when: 'count(orders lifetime) > 0', min_stay: 3650d, ban: staff}"#;
 
 const OLD: &str = r#"segments:
@@ -301,6 +301,7 @@ fn whoever_comes_on_the_list_of_a_pin_or_a_ban_moves_at_once_and_comes_back_when
         life.decide(u64::MAX);
         life.commit();
         assert!(life.published[since..].iter().all(|t| t.customer.as_str() == one && t.cause == Cause::List && t.valid_until.is_none()));
+        assert!(life.published[since..].iter().all(|t| t.withheld.is_none()), "a list is no definition, be it ever so silent");
         let met = |t: &Transition| t.evidence.last().is_some_and(|list| &*list.aggregate == "list(\"staff\")" && list.met);
         life.published[since..].iter().map(|t| format!("{} {:?} {}", t.segment, t.direction, met(t))).collect()
     };

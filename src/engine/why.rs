@@ -31,8 +31,17 @@ pub struct Why {
 /// A predicate and how far it is from being otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reason {
+    /// It is the list of a pin, or of a ban, and no part of the rules.
+    pub list: Option<PinOrBan>,
     pub evidence: Evidence,
     pub distance: Option<Distance>,
+}
+
+/// Which option of a segment a list stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinOrBan {
+    Pin,
+    Ban,
 }
 
 /// Explains a segment for a customer at `t`, at or after the last evaluation, before anything more is due.
@@ -45,6 +54,7 @@ pub fn why(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: u
     let needed = needed(&plan.segments[segment], membership.is_member(), &truth);
     let changes_at = outlook::next_change(&at, &standing, segment);
     let reason = |predicate: &usize| Reason {
+        list: list(&plan.segments[segment], *predicate),
         evidence: at.evidence_of(&mut standing, *predicate),
         // A condition that stands by itself, as `every(…)`, is no comparison that its author wrote.
         distance: if plan.predicates[*predicate].subject.op == "is" { None } else { at.distance(&mut standing, *predicate) },
@@ -57,6 +67,11 @@ pub fn why(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: u
         needed: predicates.iter().enumerate().filter(|(_, p)| needed.contains(p)).map(|(i, _)| i).collect(),
         changes_at,
     }
+}
+
+fn list(segment: &SegmentPlan, predicate: usize) -> Option<PinOrBan> {
+    let options = [(segment.ban, PinOrBan::Ban), (segment.pin, PinOrBan::Pin)];
+    options.into_iter().find(|(list, _)| *list == Some(predicate)).map(|(_, option)| option)
 }
 
 /// Of who is on the list of a pin or a ban: to be taken off it, and what the rules ask then. A list is no way in or

@@ -82,26 +82,26 @@ lists: {testers: [bob], complainers: [ann]}
     insta::assert_snapshot!(explain("ann") + &explain("bob"), @r#"
     loyal: not a member at 2026-01-09T10:00:00.000Z, never was one
         count(orders lifetime) is 3, > 2: yes, until 1 less
-        list("testers"): no
-      * list("complainers"): yes
+        pin: list("testers"): no
+      * ban: list("complainers"): yes
       enters if nothing more happens: never
 
     buyer: not a member at 2026-01-09T10:00:00.000Z, never was one
         count(orders lifetime) is 3, > 0: yes, until 3 less
-        list("testers"): no
-      * list("complainers"): yes
+        pin: list("testers"): no
+      * ban: list("complainers"): yes
       enters if nothing more happens: never
 
     loyal: a member at 2026-01-09T10:00:00.000Z, since 2026-01-05T10:00:00.000Z
         count(orders lifetime) is 1, > 2: no, needs 2 more
-      * list("testers"): yes
-        list("complainers"): no
+      * pin: list("testers"): yes
+        ban: list("complainers"): no
       leaves if nothing more happens: never
 
     buyer: a member at 2026-01-09T10:00:00.000Z, since 2026-01-05T10:00:00.000Z
       * count(orders lifetime) is 1, > 0: yes, until 1 less
-      * list("testers"): yes
-        list("complainers"): no
+      * pin: list("testers"): yes
+        ban: list("complainers"): no
       leaves if nothing more happens: never
     "#);
 }
