@@ -23,7 +23,7 @@ mod why;
 pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
-pub use why::{Reason, Why, why};
+pub use why::{PinOrBan, Reason, Why, why};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
@@ -40,8 +40,10 @@ pub enum Input<'a> {
     Event(&'a Event),
     /// Time alone: what is due.
     Time,
-    /// The rules, or the lists they name, are others than those by which the state was decided: everything is looked at.
+    /// The rules are others than those by which the state was decided: everything is looked at.
     Definitions,
+    /// The same, where only the lists that they name are others.
+    Lists,
 }
 
 /// A membership that began or ended, before it is told to anybody.
@@ -95,12 +97,12 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     out.clear_touched();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
-        Input::Time | Input::Definitions => Applied::Accepted { matched: true },
+        Input::Time | Input::Definitions | Input::Lists => Applied::Accepted { matched: true },
     };
     if applied == Applied::Duplicate {
         return applied;
     }
-    let everything = matches!(input, Input::Definitions) || state.standing.at == EventTime::MIN;
+    let everything = matches!(input, Input::Definitions | Input::Lists) || state.standing.at == EventTime::MIN;
     let at = At { plan, facts: &state.facts, customer, t: now };
     settle(&at, &mut state.standing, everything, out);
     explain(&at, &mut state.standing, &mut out.changes);
@@ -208,8 +210,12 @@ impl Settling<'_> {
     }
 
     fn belongs(&self, segment: usize) -> bool {
-        match self.at.plan.segments[segment].stage {
+        let plan = &self.at.plan.segments[segment];
+        let listed = |list: Option<usize>| list.is_some_and(|predicate| self.standing.predicates[predicate].holds);
+        match plan.stage {
             Some(stage) => self.has(stage),
+            None if listed(plan.ban) => false,
+            None if listed(plan.pin) => true,
             None => stay::holds(self.at.plan, self.standing, segment, self.at.t) || self.holds(segment),
         }
     }

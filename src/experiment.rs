@@ -6,6 +6,8 @@
 //! **Invariant:** equal salt and customer, equal arm, for ever. Arms are uniform over customers, and independent between
 //! experiments whose salts differ.
 
+use std::fmt;
+
 use smol_str::SmolStr;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -44,7 +46,7 @@ pub struct Goal {
 }
 
 /// The control arm's share of the customers, in millionths; neither nobody nor everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holdout(u32);
 
 impl Arm {
@@ -74,6 +76,17 @@ impl Holdout {
     }
 }
 
+/// As [`Holdout::parse`] reads it.
+impl fmt::Display for Holdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0 / 10_000, format!("{:04}", self.0 % 10_000));
+        match fraction.trim_end_matches('0') {
+            "" => write!(f, "{whole}%"),
+            fraction => write!(f, "{whole}.{fraction}%"),
+        }
+    }
+}
+
 impl Experiment {
     pub fn arm(&self, customer: &CustomerId) -> Arm {
         // NUL cannot stand in a salt: ("a", "bc") and ("ab", "c") stay apart.
@@ -86,6 +99,13 @@ impl Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_holdout_is_written_as_it_is_read() {
+        for text in ["50%", "12.5%", "33.3333%", "0.0001%", "5.05%"] {
+            assert_eq!(Holdout::parse(text).unwrap().to_string(), text);
+        }
+    }
 
     const CUSTOMERS: usize = 100_000;
 

@@ -184,6 +184,10 @@ pub struct SegmentPlan {
     pub exit_when: Option<Logic>,
     /// How long nobody who entered leaves.
     pub min_stay: Option<Span>,
+    /// The predicate that puts a customer in whatever the rules say.
+    pub pin: Option<usize>,
+    /// The one that keeps a customer out, even one who is pinned.
+    pub ban: Option<usize>,
     /// Its place, if it is a stage of a ladder.
     pub stage: Option<Stage>,
     /// What is told of its memberships.
@@ -218,6 +222,21 @@ pub struct Outlook {
 impl Plan {
     pub fn role(&self, stream: usize) -> StreamRole {
         self.catalogue.streams[stream].role
+    }
+}
+
+impl SegmentPlan {
+    /// All that decides it, in the order of the text, each once; pin and ban stand last.
+    pub fn predicates(&self) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut find = |predicate| {
+            if !found.contains(&predicate) {
+                found.push(predicate);
+            }
+        };
+        [Some(&self.when), self.exit_when.as_ref()].into_iter().flatten().for_each(|logic| logic.each_predicate(&mut find));
+        [self.pin, self.ban].into_iter().flatten().for_each(find);
+        found
     }
 }
 

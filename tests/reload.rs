@@ -20,9 +20,14 @@ use segmentd::runtime::changelog::Decided;
 use segmentd::runtime::task::{Task, TaskOptions};
 use segmentd::store::{Shared, Store};
 use segmentd::time::EventTime;
-use segmentd::transition::{Cause, Direction, Transition};
+use segmentd::transition::{Cause, Direction, Transition, Withheld};
 
 const EVENTS_PER_COMMIT: usize = 500;
+
+/// Nobody but those who are pinned is in `pinned`; whoever ordered is in `unbanned`, for good.
+const LISTED: &str = r#"segments:
+  - {key: pinned, when: 'count(orders lifetime) > 1_000_000', pin: staff, on_create: silent}
+  - {key: unbanned, when: 'count(orders lifetime) > 0', min_stay: 3650d, ban: staff}"#;
 
 const OLD: &str = r#"segments:
   - {key: kept, when: 'count(orders last 30d) > 2 and not list("staff")'}
@@ -45,11 +50,16 @@ fn plan(text: &str, staff: &[&str]) -> Arc<Plan> {
     Arc::new(compile(&definitions, Arc::new(catalogue), vec![(ListKey::new("staff"), staff)]))
 }
 
+/// Every record.
+fn all_records() -> Vec<Vec<u8>> {
+    let lines = zstd::decode_all(std::fs::File::open("tests/data/complete-journey.ndjson.zst").unwrap()).unwrap();
+    lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
 /// The records of the households whose number ends in 7.
 fn records() -> Vec<Vec<u8>> {
-    let lines = zstd::decode_all(std::fs::File::open("tests/data/complete-journey.ndjson.zst").unwrap()).unwrap();
-    let of_seven = |line: &&[u8]| line.windows(2).any(|bytes| bytes == b"7\"") && customer_of(line).ends_with('7');
-    lines.split(|b| *b == b'\n').filter(of_seven).map(<[u8]>::to_vec).collect()
+    let of_seven = |line: &Vec<u8>| line.windows(2).any(|bytes| bytes == b"7\"") && customer_of(line).ends_with('7');
+    all_records().into_iter().filter(of_seven).collect()
 }
 
 fn customer_of(line: &[u8]) -> String {
@@ -108,6 +118,8 @@ fn members(transitions: &[Transition], segment: &str) -> BTreeSet<String> {
 struct Life<'a> {
     shared: Shared,
     folder: &'a Path,
+    /// How many customers stay in memory.
+    resident: usize,
     task: Option<Task>,
     published: Vec<Transition>,
     clock: EventTime,
@@ -118,14 +130,14 @@ struct Life<'a> {
 impl<'a> Life<'a> {
     fn new(folder: &'a Path) -> Life<'a> {
         let (shared, decided) = (Shared::new(64 << 20), Decided::default());
-        Life { shared, folder, task: None, published: Vec::new(), clock: EventTime::MIN, decided, commits: 0 }
+        Life { shared, folder, resident: 20, task: None, published: Vec::new(), clock: EventTime::MIN, decided, commits: 0 }
     }
 
     /// Starts, or dies and starts again: what was not committed is forgotten.
     fn start(&mut self, plan: &Arc<Plan>) {
         self.task = None;
         let store = Store::open(&self.shared, self.folder, "reload").unwrap();
-        let options = TaskOptions { resident_customers: 20 };
+        let options = TaskOptions { resident_customers: self.resident };
         self.task = Some(Task::new(plan.clone(), options, store, self.clock, &self.decided).unwrap());
     }
 
@@ -155,7 +167,11 @@ impl<'a> Life<'a> {
     }
 
     fn finish(&mut self) {
-        while self.task().advance_clock(end(), end()).unwrap() {
+        self.run_to(end());
+    }
+
+    fn run_to(&mut self, end: EventTime) {
+        while self.task().advance_clock(end, end).unwrap() {
             self.commit();
         }
         self.commit();
@@ -268,4 +284,97 @@ fn a_list_that_changes_moves_those_who_came_on_it_or_left_it() {
     assert_eq!(moved(&life, since), [format!("{} Entered List", staff[0]), format!("{} Exited List", staff[2])]);
     life.start(&second);
     assert!(life.task().backfill().is_none(), "a scan that is over does not begin again");
+}
+
+#[test]
+fn whoever_comes_on_the_list_of_a_pin_or_a_ban_moves_at_once_and_comes_back_when_taken_off() {
+    let nobody = plan(LISTED, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life::new(folder.path());
+    life.start(&nobody);
+    life.apply(&events(&records(), &nobody));
+    life.commit();
+    let one = members(&life.published, "unbanned").into_iter().next().unwrap();
+    let mut change = |staff: &[&str]| -> Vec<String> {
+        let since = life.published.len();
+        life.task().redefine(plan(LISTED, staff));
+        life.decide(u64::MAX);
+        life.commit();
+        assert!(life.published[since..].iter().all(|t| t.customer.as_str() == one && t.cause == Cause::List && t.valid_until.is_none()));
+        assert!(life.published[since..].iter().all(|t| t.withheld.is_none()), "a list is no definition, be it ever so silent");
+        let met = |t: &Transition| t.evidence.last().is_some_and(|list| &*list.aggregate == "list(\"staff\")" && list.met);
+        life.published[since..].iter().map(|t| format!("{} {:?} {}", t.segment, t.direction, met(t))).collect()
+    };
+    assert_eq!(change(&[&one, "unheard-of"]), ["pinned Entered true", "unbanned Exited true"]);
+    assert_eq!(change(&["unheard-of"]), ["pinned Exited false", "unbanned Entered false"]);
+}
+
+/// The golden rules, two of them silent where they are new, and what was in force before: two rules fewer, two others.
+fn golden_rules() -> (String, String) {
+    let golden = std::fs::read_to_string("tests/data/golden.segments.yaml").unwrap();
+    let silent = |text: &str, key: &str| text.replace(&format!("{{key: {key},"), &format!("{{key: {key}, on_create: silent,"));
+    let new = silent(&silent(&golden, "coupon_loyalty"), "big_basket_this_month");
+    let added = |line: &&str| ["won_back,", "big_basket_this_month,"].iter().any(|key| line.contains(key));
+    let old: Vec<&str> = golden.lines().filter(|line| !added(line)).collect();
+    let old =
+        old.join("\n").replace("count(orders last 30d) > 2 and", "count(orders last 30d) > 4 and").replace("in [50, 100)", "in [40, 60)");
+    (old, new)
+}
+
+#[test]
+fn a_year_of_purchases_with_a_change_in_the_middle_ends_in_the_memberships_of_the_new_rules() {
+    let (records, (old, new)) = (all_records(), golden_rules());
+    let (old, new) = (plan(&old, &[]), plan(&new, &[]));
+    let (before, after) = (events(&records, &old), events(&records, &new));
+    let middle = records.len() / 2;
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life { resident: 1_000, ..Life::new(folder.path()) };
+    life.start(&old);
+    before[..middle].chunks(4 * EVENTS_PER_COMMIT).for_each(|events| {
+        life.apply(events);
+        life.commit();
+    });
+    let so_far = life.published.len();
+    life.task().redefine(new.clone());
+    for events in after[middle..].chunks(4 * EVENTS_PER_COMMIT) {
+        life.decide(150);
+        life.apply(events);
+        life.commit();
+    }
+    assert!(life.task().backfill().is_none(), "the scan is over");
+    let (scratch, last) = (undisturbed(&new, &after), after[after.len() - 1].time);
+    for (end, some) in [(EventTime::from_millis(last.millis() + 1), 10), (end(), 5)] {
+        life.run_to(end);
+        let until_then: Vec<Transition> = scratch.iter().filter(|t| t.at < end).cloned().collect();
+        for segment in &new.segments {
+            let (key, wanted) = (segment.key.as_str(), members(&until_then, segment.key.as_str()));
+            assert_eq!(members(&life.published, key), wanted, "{key}");
+        }
+        let peopled = new.segments.iter().filter(|segment| !members(&until_then, segment.key.as_str()).is_empty()).count();
+        assert!(peopled >= some, "{peopled} segments have members");
+    }
+    check_the_course(&life.published[..so_far], &life.published[so_far..], &old, &before[..middle]);
+}
+
+/// Up to the change as if there were none, and from then on silent where that was asked for.
+fn check_the_course(first: &[Transition], then: &[Transition], old: &Arc<Plan>, events: &[Event]) {
+    let mut partition = Partition::new(old.clone(), EventTime::MIN);
+    let mut load = |_: &CustomerId| Ok::<_, Infallible>(None);
+    for event in events {
+        partition.accept(event, None, None, &mut load).unwrap();
+    }
+    for segment in &old.segments {
+        assert_eq!(told(first, segment.key.as_str()), told(partition.transitions(), segment.key.as_str()), "{}", segment.key);
+    }
+    let entered = |cause: Cause, keys: &[&str]| -> Vec<Option<Withheld>> {
+        let of = |t: &&Transition| t.direction == Direction::Entered && t.cause == cause && keys.contains(&t.segment.as_str());
+        then.iter().filter(of).map(|t| t.withheld).collect()
+    };
+    let (silent, loud) = (["coupon_loyalty", "big_basket_this_month"], ["aov_50_100", "won_back"]);
+    for keys in [silent, loud] {
+        let (by_change, by_event) = (entered(Cause::Definition, &keys), entered(Cause::Event, &keys));
+        let wanted = (keys == silent).then_some(Withheld::OnCreate);
+        assert!(by_change.len() > 100 && by_change.iter().all(|withheld| *withheld == wanted), "{keys:?}: {}", by_change.len());
+        assert!(by_event.len() > 100 && by_event.iter().all(Option::is_none), "{keys:?}: {}", by_event.len());
+    }
 }

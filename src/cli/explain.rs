@@ -1,10 +1,12 @@
 //! `segmentd explain`: why is this customer in this segment, or why not?
 //!
-//! The events are replayed until the instant that is asked for; those of others only move the clock.
+//! The events are replayed until the instant that is asked for; those of others only move the clock. Or the customer is read
+//! from the state of a service that is stopped, and time runs on from there.
 //!
 //! **Invariant:** what is said is what the engine decided: nothing is evaluated here.
 
 mod answer;
+mod stored;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
 use crate::time::EventTime;
 use answer::Answer;
+use stored::stored;
 
 /// Say why a customer is in a segment or not, and what would change it
 #[derive(Parser)]
@@ -32,9 +35,13 @@ use answer::Answer;
 Examples:
   segmentd explain --segments config/segments/ --customer ann events.ndjson
   segmentd explain --segments loyal.yaml --customer ann --segment loyal --at 2026-02-01T00:00:00Z events.ndjson.zst
+  segmentd explain --segments config/segments/ --customer ann --state /var/lib/segmentd
 
 Each condition of the rule is shown with its value and what it is compared with. `*` marks the fewest that would have to
 be otherwise for the customer to enter or leave, and by how much. Without --at: as it is after the last event.
+
+With --state: as it is at the last transaction of a service that is stopped; nothing in the folder is changed. Definitions
+that are not the service's are shown as they would decide. While the service runs, its folder cannot be read.
 
 Exit codes: 0 explained, 1 the customer or the segment is not known, 2 usage, 78 definitions refused.")]
 pub struct Args {
@@ -58,8 +65,11 @@ pub struct Args {
     lists: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// State folder of a service that is stopped, instead of files
+    #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
+    state: Option<PathBuf>,
     /// NDJSON, plain, .zst or .gz; `-` is stdin
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "state", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
@@ -73,7 +83,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let plan = Arc::new(ruleset.plan());
     let segments = segments(&plan, &args.segment)?;
     let customer = CustomerId::new(args.customer.as_str());
-    let partition = replayed(&plan, &customer, args)?;
+    let partition = match &args.state {
+        Some(folder) => at(stored(&plan, &customer, folder)?, args.at)?,
+        None => replayed(&plan, &customer, args)?,
+    };
     let t = args.at.unwrap_or(partition.clock());
     let Some(state) = partition.find(&customer).and_then(|slot| partition.resident(slot).state.as_deref()) else {
         anyhow::bail!("no event of this customer was accepted{}", if args.at.is_some() { format!(" until {t}") } else { String::new() });
@@ -112,6 +125,17 @@ fn replayed(plan: &Arc<Plan>, customer: &CustomerId, args: &Args) -> anyhow::Res
         eprintln!("{rejected} records were rejected; `segmentd replay` says why");
     }
     let end = args.at.unwrap_or(partition.clock());
+    advance(&mut partition, end, true);
+    Ok(partition)
+}
+
+/// Lets time run on from what is stored; what was before has not been kept.
+fn at(mut partition: Partition, at: Option<EventTime>) -> anyhow::Result<Partition> {
+    let clock = partition.clock();
+    let end = at.unwrap_or(clock);
+    if end < clock {
+        anyhow::bail!("the state stands at {clock}: an earlier instant can be explained only from files of events");
+    }
     advance(&mut partition, end, true);
     Ok(partition)
 }

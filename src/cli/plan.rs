@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing is touched: both sets are loaded, compared, and at most replayed over files.
 
+mod arms;
 mod difference;
 mod over;
 
@@ -33,7 +34,8 @@ Examples:
 added, removed    customers enter or leave for that reason alone (cause `definition`)
 changed           the rules mean something else: every customer is decided anew
 affected          the rules stay, but a segment or a list that they name does not
-annotated         only what people read; nobody moves
+annotated         only what people read, or what is told of the segment; nobody moves
+warning           an experiment deals its arms otherwise: customers change sides
 
 With --over both sets run over the files, and are compared at the last event.")]
 pub struct Args {
@@ -64,11 +66,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         true => None,
         false => Some((over::courses(&old_plan, &args.over)?, over::courses(&new_plan, &args.over)?)),
     };
+    let arms = arms::dealt_otherwise(&old, &new);
     for (key, change) in difference::segments(&old, &new) {
         let effect = courses.as_ref().map(|(old, new)| Effect::of(old.get(&key), new.get(&key)));
         match args.format {
-            Format::Text => show(&key, change, effect.as_ref()),
-            Format::Json => println!("{}", json!({"segment": key, "change": change, "over": effect.map(|effect| effect.to_json())})),
+            Format::Text => show(&key, change, arms.get(&key), effect.as_ref()),
+            Format::Json => println!(
+                "{}",
+                json!({"segment": key, "change": change, "warning": arms.get(&key), "over": effect.map(|effect| effect.to_json())})
+            ),
         }
     }
     let (added, gone) = difference::aggregates(&old_plan, &new_plan);
@@ -129,9 +135,12 @@ impl Effect {
     }
 }
 
-fn show(key: &str, change: Change, effect: Option<&Effect>) {
+fn show(key: &str, change: Change, warning: Option<&String>, effect: Option<&Effect>) {
     let word = format!("{change:?}").to_lowercase();
     println!("{word:<10} {key}");
+    if let Some(warning) = warning {
+        println!("           warning: {warning}");
+    }
     let Some(Effect { members, enter, leave, transitions }) = effect else { return };
     let moved = enter.len() + leave.len() > 0;
     if matches!(change, Change::Unchanged | Change::Annotated) && !moved {

@@ -238,7 +238,8 @@ impl Partition {
             let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
             // Who moves from a stage that is gone to another one leaves first, as in every move.
             self.retire(slot, now, &occasion);
-            self.step(slot, Input::Definitions, now, &occasion);
+            let input = if cause == Cause::List { Input::Lists } else { Input::Definitions };
+            self.step(slot, input, now, &occasion);
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ pub struct Why {
     pub since: Option<EventTime>,
     /// How often it has entered.
     pub entries: u64,
-    /// Each predicate of the rules, in the order of the text.
+    /// Each predicate of the rules, in the order of the text; pin and ban stand last.
     pub reasons: Vec<Reason>,
     /// The fewest reasons, by position, which being otherwise would change the membership. None for a ladder's
     /// stage, which its own rules do not decide alone.
@@ -31,8 +31,17 @@ pub struct Why {
 /// A predicate and how far it is from being otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reason {
+    /// It is the list of a pin, or of a ban, and no part of the rules.
+    pub list: Option<PinOrBan>,
     pub evidence: Evidence,
     pub distance: Option<Distance>,
+}
+
+/// Which option of a segment a list stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinOrBan {
+    Pin,
+    Ban,
 }
 
 /// Explains a segment for a customer at `t`, at or after the last evaluation, before anything more is due.
@@ -40,11 +49,12 @@ pub fn why(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: u
     let at = At { plan, facts: &state.facts, customer, t };
     let mut standing = state.standing.clone();
     let membership = standing.memberships[segment];
-    let predicates = predicates(&plan.segments[segment]);
+    let predicates = plan.segments[segment].predicates();
     let truth = |predicate: usize| standing.predicates[predicate].holds;
     let needed = needed(&plan.segments[segment], membership.is_member(), &truth);
     let changes_at = outlook::next_change(&at, &standing, segment);
     let reason = |predicate: &usize| Reason {
+        list: list(&plan.segments[segment], *predicate),
         evidence: at.evidence_of(&mut standing, *predicate),
         // A condition that stands by itself, as `every(…)`, is no comparison that its author wrote.
         distance: if plan.predicates[*predicate].subject.op == "is" { None } else { at.distance(&mut standing, *predicate) },
@@ -59,23 +69,25 @@ pub fn why(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: u
     }
 }
 
-/// Each once, `when` before `exit_when`.
-fn predicates(segment: &SegmentPlan) -> Vec<usize> {
-    let mut found = Vec::new();
-    for logic in [Some(&segment.when), segment.exit_when.as_ref()].into_iter().flatten() {
-        logic.each_predicate(&mut |predicate| {
-            if !found.contains(&predicate) {
-                found.push(predicate);
-            }
-        });
-    }
-    found
+fn list(segment: &SegmentPlan, predicate: usize) -> Option<PinOrBan> {
+    let options = [(segment.ban, PinOrBan::Ban), (segment.pin, PinOrBan::Pin)];
+    options.into_iter().find(|(list, _)| *list == Some(predicate)).map(|(_, option)| option)
 }
 
+/// Of who is on the list of a pin or a ban: to be taken off it, and what the rules ask then. A list is no way in or
+/// out for anybody else.
 fn needed(segment: &SegmentPlan, member: bool, truth: &impl Fn(usize) -> bool) -> Vec<usize> {
     if segment.stage.is_some() {
         return Vec::new();
     }
+    let listed = |list: Option<usize>| list.filter(|predicate| truth(*predicate));
+    match (listed(segment.ban), listed(segment.pin)) {
+        (Some(ban), Some(_)) => vec![ban],
+        (ban, pin) => ban.into_iter().chain(pin).chain(needed_by_rules(segment, member, truth)).collect(),
+    }
+}
+
+fn needed_by_rules(segment: &SegmentPlan, member: bool, truth: &impl Fn(usize) -> bool) -> Vec<usize> {
     match (&segment.exit_when, member) {
         (Some(exit_when), true) => fewest(exit_when, true, truth),
         (Some(exit_when), false) => [fewest(exit_when, false, truth), fewest(&segment.when, true, truth)].concat(),

@@ -11,15 +11,7 @@ use crate::transition::Evidence;
 impl At<'_> {
     /// Every predicate of a segment's rules, in the order of the text, each once.
     pub fn evidence(&self, standing: &mut Standing, segment: usize) -> Vec<Evidence> {
-        let segment = &self.plan.segments[segment];
-        let mut predicates = Vec::new();
-        for logic in [Some(&segment.when), segment.exit_when.as_ref()].into_iter().flatten() {
-            logic.each_predicate(&mut |predicate| {
-                if !predicates.contains(&predicate) {
-                    predicates.push(predicate);
-                }
-            });
-        }
+        let predicates = self.plan.segments[segment].predicates();
         predicates.into_iter().map(|predicate| self.evidence_of(standing, predicate)).collect()
     }
 

@@ -132,6 +132,8 @@ impl<'c> Compiler<'c> {
             when: self.logic(&definition.when),
             exit_when: definition.exit_when.as_ref().map(|expr| self.logic(expr)),
             min_stay: definition.min_stay,
+            pin: definition.pin.as_ref().map(|list| self.predicate(list)),
+            ban: definition.ban.as_ref().map(|list| self.predicate(list)),
             stage: definition.stage,
             publication: Arc::new(definition.publication.clone()),
             dependents: Vec::new(),
@@ -372,13 +374,8 @@ impl Plan {
             let plan = &mut self.segments[*segment];
             plan.position = position;
             plan.dependents = users_of(&self.predicates, |p| p.segments.iter().any(|(s, _)| s == segment));
-            for logic in [Some(&plan.when), plan.exit_when.as_ref()].into_iter().flatten() {
-                logic.each_predicate(&mut |predicate| {
-                    let users = &mut self.predicates[predicate].users;
-                    if users.last() != Some(&position) {
-                        users.push(position);
-                    }
-                });
+            for predicate in plan.predicates() {
+                self.predicates[predicate].users.push(position);
             }
         }
     }

@@ -63,15 +63,7 @@ impl Plan {
     }
 
     fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {
-        let mut found = BTreeSet::new();
-        for segment in segments {
-            let plan = &self.segments[*segment];
-            for logic in [Some(&plan.when), plan.exit_when.as_ref()].into_iter().flatten() {
-                logic.each_predicate(&mut |p| {
-                    found.insert(p);
-                });
-            }
-        }
+        let found: BTreeSet<usize> = segments.iter().flat_map(|segment| self.segments[*segment].predicates()).collect();
         found.into_iter().collect()
     }
 }
@@ -114,6 +106,8 @@ impl Part<'_> {
             when: self.logic(&segment.when),
             exit_when: segment.exit_when.as_ref().map(|logic| self.logic(logic)),
             min_stay: segment.min_stay,
+            pin: segment.pin.and_then(|predicate| position(self.predicates, predicate)),
+            ban: segment.ban.and_then(|predicate| position(self.predicates, predicate)),
             stage: segment.stage,
             publication: segment.publication.clone(),
             dependents: Vec::new(),

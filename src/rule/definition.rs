@@ -16,6 +16,7 @@ mod experiment;
 mod file;
 mod ladder;
 mod loader;
+mod pin;
 mod publication;
 mod resolve;
 #[cfg(test)]
@@ -65,6 +66,10 @@ pub struct SegmentDefinition {
     pub exit_when: Option<Expr>,
     /// How long nobody who entered leaves.
     pub min_stay: Option<Span>,
+    /// A static list, `list("…")`: who is on it is a member whatever the rules say.
+    pub pin: Option<Expr>,
+    /// A static list: who is on it is none, pinned or not. A stage of a ladder has neither.
+    pub ban: Option<Expr>,
     /// What is told of its memberships; it does not decide them.
     pub publication: Publication,
     pub stage: Option<Stage>,
@@ -88,6 +93,13 @@ pub struct LadderDefinition {
     pub tests: Option<yaml::Node>,
     /// Where it stands.
     pub location: Location,
+}
+
+impl SegmentDefinition {
+    /// All that decides who is a member.
+    pub fn rules(&self) -> impl Iterator<Item = &Expr> {
+        [Some(&self.when), self.exit_when.as_ref(), self.pin.as_ref(), self.ban.as_ref()].into_iter().flatten()
+    }
 }
 
 /// Everything that a set of files defines.
@@ -156,12 +168,13 @@ pub fn load_node(source: &Arc<Source>, node: &yaml::Node, names: Names<'_>, besi
     loader.finish()
 }
 
-/// The fingerprint of what decides who is a member, and nothing else. `place`: of a stage, what goes before it.
-fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone, min_stay: Option<Span>, place: Option<&str>) -> Arc<str> {
+/// The fingerprint of what decides who is a member, and nothing else: the rules, and options by name where they are set.
+fn version(when: &Expr, exit_when: Option<&Expr>, timezone: &Zone, options: &[(&str, Option<String>)]) -> Arc<str> {
     let exit_when = exit_when.map(Expr::to_string).unwrap_or_default();
-    let min_stay = min_stay.map(|span| format!("\0min_stay {span}")).unwrap_or_default();
-    let place = place.map(|place| format!("\0stage {place}")).unwrap_or_default();
     // NUL cannot stand in a zone's name or begin a rule: no two definitions run together.
-    let text = format!("{when}\0{exit_when}\0{}{min_stay}{place}", timezone.name());
+    let mut text = format!("{when}\0{exit_when}\0{}", timezone.name());
+    for (name, value) in options.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        text.push_str(&format!("\0{name} {value}"));
+    }
     format!("{:032x}", xxh3_128(text.as_bytes())).into()
 }

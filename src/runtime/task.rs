@@ -9,6 +9,7 @@
 
 mod backfill;
 mod load;
+mod look;
 mod register;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use load::loader;
+pub use look::look;
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.

@@ -40,6 +40,21 @@ impl StateDir {
         Ok(StateDir { path: path.into(), instance, _lock: lock })
     }
 
+    /// Takes the lock of a folder that is there, to look at it while no process writes: nothing in it is changed.
+    ///
+    /// Errors: [`StoreError::InUse`], [`StoreError::Inaccessible`].
+    pub fn lock_to_look(path: &Path) -> Result<StateDir, StoreError> {
+        let lock = path.join("lock");
+        let mut file = File::open(&lock).map_err(|e| StoreError::inaccessible(&lock, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.into(), pid: read_pid(&mut file) }),
+            Err(TryLockError::Error(e)) => return Err(StoreError::inaccessible(&lock, e)),
+        }
+        let instance = fs::read_to_string(path.join("instance")).unwrap_or_default();
+        Ok(StateDir { path: path.into(), instance, _lock: file })
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

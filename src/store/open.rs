@@ -25,6 +25,24 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a store that is there, to read it: nothing in its folder is changed, and writing fails. Whose state it is, is
+    /// not asked. No process may have it open to write (hold the [`StateDir`](super::StateDir)): what it had not flushed
+    /// would be missing.
+    ///
+    /// Errors: [`StoreError::Newer`], [`StoreError::Corrupt`], and what the disk reports.
+    pub fn open_to_read(shared: &Shared, path: &Path) -> Result<Store, StoreError> {
+        let families = families_to_open(shared, path)?;
+        let mut options = shared.database_options();
+        options.create_if_missing(false);
+        options.create_missing_column_families(false);
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false).map_err(|e| StoreError::from_rocksdb(path, e))?;
+        let store = Store { db, path: path.into() };
+        match store.meta(keys::FORMAT)?.as_deref() {
+            Some([found, ..]) if *found > FORMAT => Err(StoreError::Newer { path: path.into(), found: *found, known: FORMAT }),
+            _ => Ok(store),
+        }
+    }
+
     /// A store without a format is one whose making was interrupted: nothing else was ever written to it.
     fn check_format(&self) -> Result<(), StoreError> {
         match self.meta(keys::FORMAT)?.as_deref() {

@@ -40,7 +40,7 @@ pub fn case_of(definitions: impl Strategy<Value = (Vec<PageSegment>, Vec<PageLad
         events::history(beginning, shape, customers).prop_map(move |events| {
             Case(Page {
                 name: "found by chance".into(),
-                lists: vec![("staff".into(), vec!["d".into()])],
+                lists: vec![("staff".into(), vec!["d".into()]), ("banned".into(), vec!["c".into(), "d".into()])],
                 segments: segments.clone(),
                 ladders: ladders.clone(),
                 events,

@@ -34,6 +34,9 @@ pub struct Rule {
     pub exit_when: Option<Expr>,
     /// ms.
     pub min_stay: Option<i64>,
+    /// Lists of who is in, and of who is not.
+    pub pin: Option<Expr>,
+    pub ban: Option<Expr>,
     /// Of a stage: its ladder, and the stage above it.
     pub ladder: Option<(String, Option<String>)>,
     pub publication: Publication,
@@ -67,8 +70,9 @@ impl Rule {
 fn rule(key: &SegmentKey, zone: TimeZone, when: &str, exit_when: Option<&str>, options: &BTreeMap<String, Json>) -> Rule {
     let parse = |text: &str| segmentd::rule::parse(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
     let min_stay = options.get("min_stay").map(|text| Span::parse(text.as_str().unwrap()).unwrap().millis());
-    let publication = publication::of(key.as_str(), options);
-    Rule { key: key.to_string(), zone, when: parse(when), exit_when: exit_when.map(parse), min_stay, ladder: None, publication }
+    let list = |name: &str| options.get(name).map(|list| parse(&format!("list({list})")));
+    let (pin, ban, publication) = (list("pin"), list("ban"), publication::of(key.as_str(), options));
+    Rule { key: key.to_string(), zone, when: parse(when), exit_when: exit_when.map(parse), min_stay, pin, ban, ladder: None, publication }
 }
 
 /// What is the same for every customer.
@@ -322,6 +326,8 @@ impl Customer {
         let was = self.memberships.get(&rule.key).is_some_and(|m| m.member);
         let view = self.view(rule, now, world);
         match &rule.exit_when {
+            _ if rule.ban.as_ref().is_some_and(|ban| view.holds(ban)) => false,
+            _ if rule.pin.as_ref().is_some_and(|pin| view.holds(pin)) => true,
             _ if self.must_stay(rule, now) => true,
             Some(exit_when) => !view.holds(exit_when) && (was || view.holds(&rule.when)),
             None => view.holds(&rule.when),

@@ -3,7 +3,7 @@
 //! change does not touch goes on as if nothing had happened.
 //!
 //! Every second rule is the negation of what it will be: so everything that the new rules look at has been kept, and
-//! nearly every membership has to change. What depends on the path (`exit_when`, `min_stay`, `segment(… last …)`, ladders)
+//! nearly every membership has to change. Pins and bans come with the new rules. What depends on the path (`exit_when`, `min_stay`, `segment(… last …)`, ladders)
 //! is left out: what it would have said before the change nobody knows.
 
 use std::collections::BTreeMap;
@@ -48,7 +48,11 @@ fn check(page: &Page, at: f64, later: f64) -> Result<(), TestCaseError> {
 }
 
 fn without_paths(page: &Page) -> Page {
-    let free = |segment: &PageSegment| PageSegment { exit_when: None, options: BTreeMap::new(), ..segment.clone() };
+    let free = |segment: &PageSegment| {
+        let mut options = segment.options.clone();
+        options.retain(|name, _| ["pin", "ban"].contains(&name.as_str()));
+        PageSegment { exit_when: None, options, ..segment.clone() }
+    };
     let mut segments: Vec<_> =
         page.segments.iter().map(free).filter(|s| !(s.when.contains("segment(") && s.when.contains("last"))).collect();
     loop {
@@ -65,7 +69,8 @@ fn without_paths(page: &Page) -> Page {
 
 /// The rules that are in force first.
 fn before(page: &Page) -> Page {
-    let negated = |segment: &PageSegment| PageSegment { when: format!("not ({})", segment.when), ..segment.clone() };
+    let negated =
+        |segment: &PageSegment| PageSegment { when: format!("not ({})", segment.when), options: BTreeMap::new(), ..segment.clone() };
     let segments = page.segments.iter().enumerate().map(|(i, segment)| if i % 2 == 0 { negated(segment) } else { segment.clone() });
     Page { segments: segments.collect(), ..page.clone() }
 }

@@ -67,23 +67,26 @@ fn zone() -> impl Strategy<Value = Option<String>> {
 
 /// A segment, or a stage of one of two ladders.
 fn definition(place: usize, ladder: Option<usize>, announcing: bool) -> impl Strategy<Value = (Option<usize>, PageSegment)> {
-    let (exits, stay) = if ladder.is_some() { (0.4, 0.35) } else { (0.2, 0.25) };
-    let (exit_when, options) = (prop::option::weighted(exits, rule(place)), options(announcing, stay));
+    let (exits, stay, listed) = if ladder.is_some() { (0.4, 0.35, false) } else { (0.2, 0.25, true) };
+    let (exit_when, options) = (prop::option::weighted(exits, rule(place)), options(announcing, stay, listed));
     (zone(), rule(place), exit_when, options).prop_map(move |(timezone, when, exit_when, options)| {
         let key = format!("s{place}").as_str().into();
         (ladder, PageSegment { key, timezone, when, exit_when, options })
     })
 }
 
-/// What is told of a segment, and how long it keeps its members, with that probability.
-fn options(announcing: bool, stay: f64) -> impl Strategy<Value = BTreeMap<String, Json>> {
+/// What is told of a segment; with that probability how long it keeps its members; whom it always or never has.
+fn options(announcing: bool, stay: f64, listed: bool) -> impl Strategy<Value = BTreeMap<String, Json>> {
     let entry = prop::sample::select(&["always", "once", "at_most 2", "after 1d", "after 36h"][..]).prop_map(Json::from);
     let experiment = prop::sample::select(&["a", "b"][..]).prop_map(|salt| json!({"holdout": "50%", "salt": salt}));
     let expiring = if announcing { prop::option::of(span().prop_map(Json::from)).boxed() } else { Just(None).boxed() };
     let min_stay = prop::option::weighted(stay, span().prop_map(Json::from));
-    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment), expiring, min_stay);
-    each.prop_map(|(entry, experiment, expiring, min_stay)| {
-        let named = [("entry", entry), ("experiment", experiment), ("expiring", expiring), ("min_stay", min_stay)];
+    let some = || prop::option::weighted(0.2, prop::sample::select(&["staff", "banned"][..]).prop_map(Json::from));
+    let list = || if listed { some().boxed() } else { Just(None).boxed() };
+    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment), expiring, min_stay, list(), list());
+    each.prop_map(|(entry, experiment, expiring, min_stay, pin, ban)| {
+        let named =
+            [("entry", entry), ("experiment", experiment), ("expiring", expiring), ("min_stay", min_stay), ("pin", pin), ("ban", ban)];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     })
 }

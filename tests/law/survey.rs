@@ -177,14 +177,15 @@ fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
     }
 }
 
-/// The parts of a rule and its way out that `and`, `or` and `not` join, each once, in the order of the text.
+/// The parts of a rule and its way out that `and`, `or` and `not` join, each once, in the order of the text; then the
+/// lists of who is in and who is not.
 pub fn predicates(rule: &Rule) -> Vec<Expr> {
     let mut found = Vec::new();
     // The last stage of a ladder takes everybody: nothing was written.
     if rule.ladder.is_none() || rule.when.to_string() != "true" {
         parts(&rule.when, &mut found);
     }
-    rule.exit_when.iter().for_each(|expr| parts(expr, &mut found));
+    [&rule.exit_when, &rule.pin, &rule.ban].into_iter().flatten().for_each(|expr| parts(expr, &mut found));
     found
 }
 

@@ -1,5 +1,18 @@
 //! `segmentd explain`.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use segmentd::event::Catalogue;
+use segmentd::id::{Offset, Partition, SourcePosition, TopicName};
+use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+use segmentd::plan::compile;
+use segmentd::rule::{Names, load_text};
+use segmentd::runtime::changelog::{Decided, Manifest};
+use segmentd::runtime::task::{Task, TaskOptions};
+use segmentd::store::{Shared, StateDir, Store};
+use segmentd::time::EventTime;
+
 use crate::command::{code, file, segmentd, stderr, stdout, with_input};
 
 const SEGMENTS: &str = "
@@ -55,6 +68,44 @@ fn an_earlier_instant_knows_nothing_of_what_came_later() {
     ");
 }
 
+/// To be taken off the list, and then what the rules ask; a list is no way in or out for others.
+#[test]
+fn who_is_pinned_or_banned_is_told_so() {
+    let segments = "
+segments:
+  - {key: loyal, when: 'count(orders lifetime) > 2', pin: testers, ban: complainers}
+  - {key: buyer, when: 'count(orders lifetime) > 0', pin: testers, ban: complainers}
+lists: {testers: [bob], complainers: [ann]}
+";
+    let (_folder, path) = file("segments.yaml", segments);
+    let explain = |customer: &str| stdout(&with_input(&["explain", "--segments", &path, "--customer", customer, "-"], &events()));
+    insta::assert_snapshot!(explain("ann") + &explain("bob"), @r#"
+    loyal: not a member at 2026-01-09T10:00:00.000Z, never was one
+        count(orders lifetime) is 3, > 2: yes, until 1 less
+        pin: list("testers"): no
+      * ban: list("complainers"): yes
+      enters if nothing more happens: never
+
+    buyer: not a member at 2026-01-09T10:00:00.000Z, never was one
+        count(orders lifetime) is 3, > 0: yes, until 3 less
+        pin: list("testers"): no
+      * ban: list("complainers"): yes
+      enters if nothing more happens: never
+
+    loyal: a member at 2026-01-09T10:00:00.000Z, since 2026-01-05T10:00:00.000Z
+        count(orders lifetime) is 1, > 2: no, needs 2 more
+      * pin: list("testers"): yes
+        ban: list("complainers"): no
+      leaves if nothing more happens: never
+
+    buyer: a member at 2026-01-09T10:00:00.000Z, since 2026-01-05T10:00:00.000Z
+      * count(orders lifetime) is 1, > 0: yes, until 1 less
+      * pin: list("testers"): yes
+        ban: list("complainers"): no
+      leaves if nothing more happens: never
+    "#);
+}
+
 #[test]
 fn a_later_instant_lets_time_run_on() {
     insta::assert_snapshot!(stdout(&explain(&["ann", "--segment", "lapsed", "--segment", "loyal", "--at", "2026-02-01T10:00:00Z"])), @r"
@@ -85,4 +136,73 @@ fn whom_nobody_knows_is_no_success() {
     let output = explain(&["ann", "--segment", "loyl"]);
     assert!(code(&output) == 1 && stderr(&output).contains("did you mean `loyal`?"), "{}", stderr(&output));
     assert_eq!(code(&segmentd(&["explain", "--customer", "ann", "-"])), 2);
+}
+
+/// What a service that has taken all events leaves behind: two partitions, of which the second one has them.
+fn leave_state(folder: &Path) {
+    let catalogue = Catalogue::segment_spec();
+    let definitions = load_text("segments.yaml", SEGMENTS, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions.unwrap();
+    let plan = Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new()));
+    let state = StateDir::lock(folder, None).unwrap();
+    let shared = Shared::new(16 << 20);
+    Store::open(&shared, &state.partition(Partition(0)), "d/c/0").unwrap();
+    let store = Store::open(&shared, &state.partition(Partition(1)), "d/c/1").unwrap();
+    let mut task = Task::new(plan.clone(), TaskOptions::default(), store, EventTime::MIN, &Decided::default()).unwrap();
+    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
+    let position = SourcePosition { topic: TopicName("t".into()), partition: Partition(1), offset: Offset(0) };
+    for line in events().lines() {
+        let Decoded::Event(event) = decoder.decode(&RawRecord { payload: Some(line.as_bytes()), ..RawRecord::default() }) else { panic!() };
+        while task.advance_clock(event.time, event.time).unwrap() {}
+        task.accept(&event, &position, event.time).unwrap();
+    }
+    let manifest = Manifest { clock: task.clock().millis(), decided: task.decided(), ..Manifest::default() };
+    task.commit(&manifest.encode(), Offset(1)).unwrap();
+}
+
+/// Every file with its contents.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| if path.is_dir() { contents(&path) } else { vec![(path.display().to_string(), std::fs::read(&path).unwrap())] })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn the_state_of_a_stopped_service_says_what_its_events_say() {
+    let folder = tempfile::tempdir().unwrap();
+    leave_state(folder.path());
+    let before = contents(folder.path());
+    let (_segments, path) = file("segments.yaml", SEGMENTS);
+    let state = folder.path().to_string_lossy();
+    let stored = |arguments: &[&str]| segmentd(&[&["explain", "--segments", &path, "--state", &state, "--customer"], arguments].concat());
+    for arguments in [&["ann"][..], &["bob"], &["ann", "--at", "2026-02-01T10:00:00Z"], &["ann", "--format", "json"]] {
+        let output = stored(arguments);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        assert_eq!(stdout(&output), stdout(&explain(arguments)));
+    }
+    assert!(contents(folder.path()) == before, "nothing in the folder is changed");
+    let refused = |arguments: &[&str]| (code(&stored(arguments)), stderr(&stored(arguments)).replace(&*state, "STATE"));
+    insta::assert_snapshot!(refused(&["zoe"]).1, @"error: the state in STATE knows no such customer");
+    insta::assert_snapshot!(refused(&["ann", "--at", "2026-01-01T00:00:00Z"]).1, @"error: the state stands at 2026-01-09T10:00:00.000Z: an earlier instant can be explained only from files of events");
+    let running = StateDir::lock(folder.path(), None).unwrap();
+    let (code, message) = refused(&["ann"]);
+    insta::assert_snapshot!(message.replace(&std::process::id().to_string(), "PID"), @"error: state folder STATE is in use by process PID: a state can be read only while its service is stopped; explain from files of events instead");
+    assert_eq!(code, 1);
+    drop(running);
+}
+
+#[test]
+fn other_definitions_are_explained_as_they_would_decide() {
+    let folder = tempfile::tempdir().unwrap();
+    leave_state(folder.path());
+    let (_segments, path) = file("segments.yaml", "segments: [{key: keen, when: 'count(orders last 30d) > 1'}]");
+    let output = segmentd(&["explain", "--segments", &path, "--customer", "ann", "--state", &folder.path().to_string_lossy()]);
+    insta::assert_snapshot!(stdout(&output), @r"
+    keen: a member at 2026-01-09T10:00:00.000Z, since 2026-01-09T10:00:00.000Z
+      * count(orders last 30d) is 3, > 1: yes, until 2 less
+      leaves if nothing more happens: 2026-02-01T10:00:00.000Z
+    ");
 }

@@ -67,6 +67,29 @@ fn each_segment_is_said_to_change_or_not_and_who_moves() {
 }
 
 #[test]
+fn an_experiment_that_deals_its_arms_otherwise_is_warned_of() {
+    let segments = |a: &str, b: &str, c: &str| {
+        let of = |(key, experiment): (&str, &str)| format!("  - {{key: {key}, when: 'trait.{key}', experiment: {{{experiment}}}}}\n");
+        format!("segments:\n{}", [("a", a), ("b", b), ("c", c)].map(of).concat())
+    };
+    let (_old, old) = file("old.yaml", &segments("holdout: 50%", "holdout: 10%", "holdout: 20%"));
+    let (_new, new) = file("new.yaml", &segments("holdout: 40%, salt: spring", "holdout: 12.5%", "holdout: 20%, goal: orders"));
+    insta::assert_snapshot!(stdout(&segmentd(&["plan", &old, &new])), @r"
+    annotated  a
+               warning: the experiment's salt changes from `a` to `spring`: all arms are dealt anew, treated customers become control and the other way round, and the figures so far cannot be continued
+    annotated  b
+               warning: the experiment's holdout changes from 10% to 12.5%: some treated customers become control, after what they have been sent or not
+    annotated  c
+    ");
+    let (_new, new) = file("new.yaml", &segments("holdout: 50%", "holdout: 5%", "holdout: 20%"));
+    let lines = stdout(&segmentd(&["plan", &old, &new, "--format", "json"]));
+    let warnings: Vec<_> = lines.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["warning"].clone()).collect();
+    let shrinks =
+        "the experiment's holdout changes from 10% to 5%: some control customers become treated, after what they have been sent or not";
+    assert_eq!(warnings, [().into(), shrinks.into(), ().into(), serde_json::Value::Null]);
+}
+
+#[test]
 fn a_set_that_is_broken_is_refused() {
     let (_folder, broken) = file("broken.yaml", "segments: [{key: a, when: 'count('}]");
     assert_eq!(code(&segmentd(&["plan", "config/segments/", &broken])), 78);

@@ -13,7 +13,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Reason, Why};
+use crate::engine::{PinOrBan, Reason, Why};
 use crate::eval::Distance;
 use crate::id::{CustomerId, SegmentKey};
 use crate::time::EventTime;
@@ -63,10 +63,18 @@ fn line(reason: &Reason) -> String {
     let threshold = evidence.threshold.as_deref().unwrap_or("null");
     // `segment("x")` or `every(…)` is true or false by itself.
     if evidence.op == "is" && threshold != "null" {
-        return format!("{}: {answer}", evidence.aggregate);
+        let option = reason.list.map_or_else(String::new, |list| format!("{}: ", option(list)));
+        return format!("{option}{}: {answer}", evidence.aggregate);
     }
     let value = evidence.value.as_deref().unwrap_or("null");
     format!("{} is {value}, {} {threshold}: {answer}{by}", evidence.aggregate, evidence.op)
+}
+
+fn option(list: PinOrBan) -> &'static str {
+    match list {
+        PinOrBan::Pin => "pin",
+        PinOrBan::Ban => "ban",
+    }
 }
 
 fn margin(Distance { by, more, beyond }: &Distance, met: bool) -> String {
@@ -96,6 +104,9 @@ fn reason_json(reason: &Reason, needed: bool) -> Value {
     let evidence = &reason.evidence;
     let mut object = Map::new();
     let mut set = |name: &str, value: Value| drop(object.insert(name.into(), value));
+    if let Some(list) = reason.list {
+        set("list", json!(option(list)));
+    }
     set("aggregate", json!(*evidence.aggregate));
     set("value", json!(evidence.value));
     set("op", json!(evidence.op));

@@ -63,10 +63,9 @@ fn changed_lists(old: &Ruleset, new: &Ruleset) -> BTreeSet<String> {
 /// In order of evaluation whatever a segment refers to has been judged before.
 fn affected(new: &Ruleset, lists: &BTreeSet<String>, changes: &mut BTreeMap<String, Change>) {
     for segment in new.definitions.evaluation_order.iter().map(|i| &new.definitions.segments[*i]) {
-        let rules = || [Some(&segment.when), segment.exit_when.as_ref()].into_iter().flatten();
         let moved = |key: &str| changes.get(key).is_some_and(|change| *change <= Change::Affected);
-        let by_segment = rules().flat_map(walk::segments).any(|name| moved(&name.text));
-        let by_list = rules().flat_map(walk::lists).any(|name| lists.contains(name.text.as_str()));
+        let by_segment = segment.rules().flat_map(walk::segments).any(|name| moved(&name.text));
+        let by_list = segment.rules().flat_map(walk::lists).any(|name| lists.contains(name.text.as_str()));
         if (by_segment || by_list) && !moved(segment.key.as_str()) {
             changes.insert(segment.key.to_string(), Change::Affected);
         }

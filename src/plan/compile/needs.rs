@@ -9,9 +9,9 @@ use smol_str::SmolStr;
 use super::StreamPlan;
 use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::event::{Catalogue, FieldIndex, Projection};
-use crate::rule::Definitions;
 use crate::rule::ast::{Expr, ExprKind, Selection, Sequence};
 use crate::rule::walk;
+use crate::rule::{Definitions, SegmentDefinition};
 
 #[derive(Default)]
 pub(super) struct Needs {
@@ -26,8 +26,8 @@ pub(super) struct Needs {
 impl Needs {
     pub(super) fn of(definitions: &Definitions, catalogue: &Catalogue) -> Needs {
         let mut needs = Needs::default();
-        let rules = definitions.segments.iter().flat_map(|s| [Some(&s.when), s.exit_when.as_ref()]);
-        for rule in rules.flatten() {
+        let rules = definitions.segments.iter().flat_map(SegmentDefinition::rules);
+        for rule in rules {
             walk::every(rule, &mut |expr| needs.visit(expr, catalogue));
         }
         needs.add_roles(catalogue);

@@ -15,6 +15,7 @@ use super::super::diagnostic::{Diagnostic, Source};
 use super::super::yaml::Node;
 use super::entry::{self, Entries};
 use super::loader::{Draft, Loader, Own, Written};
+use super::pin::{self, Pins};
 use super::{LadderDefinition, Stage, publication};
 use crate::id::LadderKey;
 use crate::time::Zone;
@@ -75,10 +76,11 @@ impl Loader<'_> {
     /// `above`: the ladder and the stages that go before, to which this one is added.
     fn stage(&mut self, source: &Arc<Source>, node: &Node, timezone: Option<Zone>, rank: usize, last: bool, above: &mut String) {
         let Some(entries) = Entries::of(source, node, "a stage", &mut self.diagnostics) else { return };
-        entries.only(&[&STAGE_KEYS[..], &publication::KEYS].concat(), &mut self.diagnostics);
+        let refused = pin::refuse(source, &entries, &mut self.diagnostics);
+        entries.only(&[&STAGE_KEYS[..], &publication::KEYS, &refused].concat(), &mut self.diagnostics);
         let when = if last { self.of_last(source, &entries) } else { self.of_others(source, &entries, node) };
         let stage = Stage { ladder: self.ladders.len(), rank };
-        self.draft(source, node, &entries, Own { timezone, when, stage: Some((stage, above.clone())) });
+        self.draft(source, node, &entries, Own { timezone, when, stage: Some((stage, above.clone())), pins: Pins::default() });
         above.push(' ');
         above.push_str(entries.get("key").and_then(Node::text).unwrap_or_default());
     }

@@ -11,6 +11,7 @@ use super::super::diagnostic::{Diagnostic, Finding, Location, Severity, Source};
 use super::super::yaml::{self, Node, TextMap};
 use super::super::{check, parser};
 use super::entry::{self, Entries};
+use super::pin::{self, Pins};
 use super::{Definitions, LadderDefinition, Loaded, MAX_SEGMENTS, Names, SegmentDefinition, Stage, publication, resolve, tiers, version};
 use crate::id::{CustomerId, ListKey, SegmentKey};
 use crate::time::Zone;
@@ -20,8 +21,8 @@ const SEGMENT_KEYS: [&str; 10] = ["key", "name", "description", "owner", "tags",
 
 /// The scalar that a rule was read from, to say where a name in it stands.
 pub struct Written {
-    source: Arc<Source>,
-    node: Node,
+    pub source: Arc<Source>,
+    pub node: Node,
 }
 
 impl Written {
@@ -37,6 +38,8 @@ pub struct Draft {
     /// `None`: of a ladder's last stage.
     when: Option<Written>,
     exit_when: Option<Written>,
+    pin: Option<Written>,
+    ban: Option<Written>,
 }
 
 impl Draft {
@@ -45,10 +48,11 @@ impl Draft {
         self.when.as_ref()
     }
 
-    /// Its rules, each with where it stands.
+    /// Its rules, its pins and bans among them, each with where it stands.
     pub fn rules(&self) -> impl Iterator<Item = (&Expr, &Written)> {
-        let when = self.when.as_ref().map(|written| (&self.definition.when, written));
-        when.into_iter().chain(self.definition.exit_when.as_ref().zip(self.exit_when.as_ref()))
+        let SegmentDefinition { when, exit_when, pin, ban, .. } = &self.definition;
+        let rules = [(Some(when), &self.when), (exit_when.as_ref(), &self.exit_when), (pin.as_ref(), &self.pin), (ban.as_ref(), &self.ban)];
+        rules.into_iter().filter_map(|(rule, written)| rule.zip(written.as_ref()))
     }
 }
 
@@ -59,6 +63,7 @@ pub struct Own {
     pub when: Option<(Expr, Option<Written>)>,
     /// With what goes before it.
     pub stage: Option<(Stage, String)>,
+    pub pins: Pins,
 }
 
 pub struct Loader<'a> {
@@ -135,15 +140,16 @@ impl<'a> Loader<'a> {
 
     fn segment(&mut self, source: &Arc<Source>, node: &Node) {
         let Some(entries) = Entries::of(source, node, "a segment", &mut self.diagnostics) else { return };
-        entries.only(&[&SEGMENT_KEYS[..], &publication::KEYS].concat(), &mut self.diagnostics);
+        entries.only(&[&SEGMENT_KEYS[..], &pin::KEYS, &publication::KEYS].concat(), &mut self.diagnostics);
         let timezone = self.timezone(source, &entries);
         let when = self.required_rule(source, &entries, node).map(|(when, written)| (when, Some(written)));
-        self.draft(source, node, &entries, Own { timezone, when, stage: None });
+        let pins = pin::read(source, &entries, &mut self.diagnostics);
+        self.draft(source, node, &entries, Own { timezone, when, stage: None, pins });
     }
 
     /// What a segment and a stage have in common.
     pub fn draft(&mut self, source: &Arc<Source>, node: &Node, entries: &Entries<'_>, own: Own) {
-        let Own { timezone, when, stage } = own;
+        let Own { timezone, when, stage, pins } = own;
         let key = self.key(source, entries, node);
         let key_written = key.as_ref().map(|(key, _)| key);
         let publication = publication::read(source, entries, key_written, self.names.catalogue, &mut self.diagnostics);
@@ -156,6 +162,7 @@ impl<'a> Loader<'a> {
         // Broken somewhere: what was wrong is reported.
         let (Some((key, location)), Some(timezone), Some(when), Ok(exit_when)) = (key, timezone, when, exit_when) else { return };
         let ((when, when_written), (exit_when, exit_written)) = (when, exit_when.unzip());
+        let ((pin, pin_written), (ban, ban_written)) = (pins.pin.unzip(), pins.ban.unzip());
         // A ladder has a stage for everybody: whoever never did anything stands somewhere, too.
         if let (Some(written), None) = (&when_written, &stage) {
             self.report(source, &written.node, check::check_entry(&when));
@@ -164,12 +171,14 @@ impl<'a> Loader<'a> {
             self.report(source, &written.node, check::check_exit(&when, exit_when));
         }
         let (stage, place) = stage.unzip();
-        let version = version(&when, exit_when.as_ref(), &timezone, min_stay, place.as_deref());
+        let text = |rule: &Option<Expr>| rule.as_ref().map(Expr::to_string);
+        let options = [("min_stay", min_stay.map(|span| span.to_string())), ("stage", place), ("pin", text(&pin)), ("ban", text(&ban))];
+        let version = version(&when, exit_when.as_ref(), &timezone, &options);
         #[rustfmt::skip]
         let definition = SegmentDefinition {
-            key, name, description, owner, tags, timezone, when, exit_when, min_stay, publication, stage, version, tests, location,
+            key, name, description, owner, tags, timezone, when, exit_when, min_stay, pin, ban, publication, stage, version, tests, location,
         };
-        self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written });
+        self.drafts.push(Draft { definition, when: when_written, exit_when: exit_written, pin: pin_written, ban: ban_written });
     }
 
     pub fn required_rule(&mut self, source: &Arc<Source>, entries: &Entries<'_>, segment: &Node) -> Option<(Expr, Written)> {

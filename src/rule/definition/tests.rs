@@ -7,6 +7,7 @@ use super::super::fixture;
 use super::*;
 use crate::time::Span;
 
+mod pin;
 mod publication;
 
 fn loaded(text: &str) -> Loaded {
@@ -108,6 +109,8 @@ fn the_version_is_what_the_segment_means_and_not_how_it_is_written() {
     assert_ne!(one, version("timezone: Europe/Berlin, when: 'count(orders last 14d) > 1'"));
     assert_ne!(one, version("when: 'count(orders last 14d) > 1', exit_when: 'false'"));
     assert_ne!(one, version("when: 'count(orders last 14d) > 1', min_stay: 7d"));
+    assert_ne!(one, version("when: 'count(orders last 14d) > 1', pin: vip"));
+    assert_ne!(version("when: 'count(orders last 14d) > 1', ban: vip"), version("when: 'count(orders last 14d) > 1', pin: vip"));
     assert_eq!(one.len(), 32);
 }
 
@@ -188,7 +191,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
     3 |   - {key: a, whn: 'true', when: 'true', timezone: Europe/Berln}
       |              ^^^ did you mean `when`?
       |
-      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, min_stay, tests, entry, entry_topic, expiring, on_create, experiment
+      = help: possible keys are key, name, description, owner, tags, timezone, when, exit_when, min_stay, tests, pin, ban, entry, entry_topic, expiring, on_create, experiment
 
     error[unknown-timezone]: there is no time zone `Europe/Berln`
      --> a.yaml:3:51
