@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** the exit code is one of [`Outcome`]'s; nothing below here ends the process.
 
+mod around;
 mod check;
 mod completions;
 mod demo;

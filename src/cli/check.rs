@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use super::Outcome;
+use super::around::Around;
 use super::report::{self, Format};
 use crate::config::ruleset::{self, Ruleset};
 use crate::config::{self, Kind};
@@ -24,12 +25,8 @@ pub struct Args {
     /// Configurations (segmentd.yaml), streams, files of definitions, or folders of them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// Your own streams, for definitions that are checked alone
-    #[arg(long, value_name = "FILE")]
-    streams: Option<PathBuf>,
-    /// Folder of static lists, for definitions that are checked alone
-    #[arg(long, value_name = "FOLDER")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
     /// Fail on warnings too
     #[arg(long)]
     deny_warnings: bool,
@@ -61,10 +58,6 @@ struct Findings {
 }
 
 impl Findings {
-    fn ruleset(&mut self, streams: Option<&Path>, segments: &[PathBuf], lists: Option<&Path>, id_bytes: usize) {
-        self.take(ruleset::load(ruleset::Paths { streams, segments, lists }, id_bytes));
-    }
-
     fn configuration(&mut self, path: &Path) {
         match config::load(path, std::env::vars()) {
             Ok(config) => self.take(ruleset::load_for(&config)),
@@ -95,7 +88,7 @@ fn check(args: &Args) -> Findings {
     }
     // Together: they may name each other.
     if !definitions.is_empty() {
-        findings.ruleset(args.streams.as_deref(), &definitions, args.lists.as_deref(), config::ID_BYTES);
+        findings.take(args.around.load(&definitions));
     }
     findings
 }

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::Outcome;
+use super::around::Around;
 use super::input::each_event;
 use super::replay::{instant, nobody, progress};
 use super::report::{self, Format};
-use crate::config::{self, ruleset};
 use crate::engine::{Partition, why};
 use crate::event::Event;
 use crate::id::{CustomerId, SegmentKey};
@@ -57,12 +57,8 @@ pub struct Args {
     /// As it was, or will be if nothing more happens, at this instant
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Option<EventTime>,
-    /// Your own streams
-    #[arg(long, value_name = "FILE")]
-    streams: Option<PathBuf>,
-    /// Folder of static lists
-    #[arg(long, value_name = "FOLDER")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// State folder of a service that is stopped, instead of files
@@ -74,8 +70,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let paths = ruleset::Paths { streams: args.streams.as_deref(), segments: &args.segments, lists: args.lists.as_deref() };
-    let (ruleset, diagnostics) = ruleset::load(paths, config::ID_BYTES);
+    let (ruleset, diagnostics) = args.around.load(&args.segments);
     let Some(ruleset) = ruleset else {
         report::complain(&diagnostics);
         return Ok(Outcome::Refused);

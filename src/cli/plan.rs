@@ -14,9 +14,9 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::around::Around;
 use super::report::{self, Format};
-use crate::config;
-use crate::config::ruleset::{self, Ruleset};
+use crate::config::ruleset::Ruleset;
 use crate::id::CustomerId;
 use difference::Change;
 use over::Course;
@@ -46,12 +46,8 @@ pub struct Args {
     /// Events to run both over: NDJSON, plain, .zst or .gz
     #[arg(long, value_name = "FILE", num_args = 1..)]
     over: Vec<PathBuf>,
-    /// Your own streams
-    #[arg(long, value_name = "FILE")]
-    streams: Option<PathBuf>,
-    /// Folder of static lists
-    #[arg(long, value_name = "FOLDER")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -90,9 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 /// `None`: refused, and said why.
 fn loaded(path: &Path, args: &Args) -> Option<Ruleset> {
-    let segments = [path.to_owned()];
-    let paths = ruleset::Paths { streams: args.streams.as_deref(), segments: &segments, lists: args.lists.as_deref() };
-    let (ruleset, diagnostics) = ruleset::load(paths, config::ID_BYTES);
+    let (ruleset, diagnostics) = args.around.load(&[path.to_owned()]);
     if ruleset.is_none() {
         report::complain(&diagnostics);
     }

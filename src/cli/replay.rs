@@ -20,9 +20,9 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use super::around::Around;
 use super::input::Lines;
 use super::{Outcome, report};
-use crate::config::{self, ruleset};
 use crate::engine::Partition;
 use crate::event::Event;
 use crate::id::CustomerId;
@@ -47,12 +47,8 @@ pub struct Args {
     /// A file of definitions, or a folder of them; may be given several times
     #[arg(long, required = true, value_name = "PATH")]
     segments: Vec<PathBuf>,
-    /// Your own streams
-    #[arg(long, value_name = "FILE")]
-    streams: Option<PathBuf>,
-    /// Folder of static lists
-    #[arg(long, value_name = "FOLDER")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
     /// Set the clock to this instant at the end, so that time alone ends memberships until then
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     until: Option<EventTime>,
@@ -78,8 +74,7 @@ enum Format {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let paths = ruleset::Paths { streams: args.streams.as_deref(), segments: &args.segments, lists: args.lists.as_deref() };
-    let (ruleset, diagnostics) = ruleset::load(paths, config::ID_BYTES);
+    let (ruleset, diagnostics) = args.around.load(&args.segments);
     report::complain(&diagnostics);
     let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
     let begun = clock::now();

@@ -16,6 +16,7 @@ use clap::Parser;
 use regex::Regex;
 
 use super::Outcome;
+use super::around::Around;
 use super::report::{self, Format};
 use result::TestResult;
 use suite::Suite;
@@ -60,12 +61,8 @@ pub struct Args {
     /// Write a JUnit report here too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Your own streams
-    #[arg(long, value_name = "FILE")]
-    streams: Option<PathBuf>,
-    /// Folder of static lists
-    #[arg(long, value_name = "FOLDER")]
-    lists: Option<PathBuf>,
+    #[command(flatten)]
+    around: Around,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

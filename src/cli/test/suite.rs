@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use super::Args;
 use super::result::TestResult;
-use crate::config::{self, ruleset};
+use crate::config::ruleset;
 use crate::event::Catalogue;
 use crate::id::ListKey;
 use crate::plan::{self, List, Plan};
@@ -34,7 +34,7 @@ pub struct Suite {
 
 impl Suite {
     pub fn read(args: &Args) -> Suite {
-        let (catalogue, mut diagnostics) = ruleset::catalogue(args.streams.as_deref());
+        let (catalogue, mut diagnostics) = ruleset::catalogue(args.around.streams());
         let (sources, unreadable) = definition::test_sources(&args.paths);
         diagnostics.extend(unreadable);
         let mut tests = Vec::new();
@@ -57,8 +57,7 @@ impl Suite {
         if sources.is_empty() && unreadable.is_empty() && !lonely {
             return;
         }
-        let paths = ruleset::Paths { streams: args.streams.as_deref(), segments: &paths, lists: args.lists.as_deref() };
-        let (ruleset, problems) = ruleset::load(paths, config::ID_BYTES);
+        let (ruleset, problems) = args.around.load(&paths);
         // Warnings are for `check`.
         self.diagnostics.extend(problems.into_iter().filter(Diagnostic::is_error));
         let Some(ruleset) = ruleset else { return };
