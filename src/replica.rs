@@ -83,11 +83,9 @@ pub fn run(
     let (doubts, doubted) = unbounded();
     let watch = ends::Watch::connect(settings.clone(), memberships.clone(), metrics.replica.clone(), doubts)?;
     let (heartbeat, stop) = (status.heartbeat("ends"), shutdown.clone());
-    let ends = std::thread::Builder::new().name("ends".into()).spawn(move || watch.run(&heartbeat, &stop));
-    let ends = ends.map_err(ReplicaError::NoThread)?;
+    // Left behind at the end: it only asks questions, and an answer may take a while.
+    std::thread::Builder::new().name("ends".into()).spawn(move || watch.run(&heartbeat, &stop)).map_err(ReplicaError::NoThread)?;
     let result = follow::Following { settings, memberships, metrics: metrics.replica.clone(), status, doubted }.run(shutdown);
     shutdown.request();
-    // It only asks questions; one that panicked has nothing to undo.
-    let _ = ends.join();
     result
 }

@@ -6,7 +6,11 @@ mod support;
 
 use std::time::Duration;
 
+use segmentd::id::{Offset, Partition, TopicName};
+use segmentd::kafka::topics::Topics;
+use segmentd::replica::Copies;
 use segmentd::runtime::crash::{CrashPoint, VARIABLE};
+use segmentd::time::EventTime;
 use support::client::{create_topic, delete_topic, read_all};
 use support::replica::Replica;
 use support::scene::{CUSTOMERS, Scene};
@@ -248,6 +252,34 @@ fn a_replica_starts_over_when_its_topic_was_made_anew() {
     second
         .await_that("told anew, restarted", |replica| replica.holds("bob", "s") == Some(false) && replica.holds("eve", "s") == Some(true));
     second.stop();
+}
+
+#[test]
+fn a_replica_that_was_away_for_longer_than_tombstones_are_kept_starts_over() {
+    let scene = Scene::new(1);
+    create_topic(scene.broker.bootstrap(), MEMBERSHIP, 1);
+    let record = br#"{"customer":"c","segments":{"s":{"since":"2026-01-01T00:00:00.000Z"}},"updated_at":"2026-01-01T00:00:00.000Z"}"#;
+    scene.send(MEMBERSHIP, None, "ann", Some(record));
+    scene.flush();
+    // What a replica left behind that saw bob enter, and was not there when bob left.
+    let kafka = settings(scene.broker.bootstrap(), scene.states.path()).kafka;
+    let id = Topics::connect(&kafka).unwrap().id(&TopicName(MEMBERSHIP.into())).unwrap();
+    let leave_behind = |age_hours: i64| {
+        let copies = Copies::open(&scene.states.path().join("replica"), 8 << 20, MEMBERSHIP, 1, id.clone()).unwrap();
+        let copy = copies.get(Partition(0)).unwrap();
+        copy.clear().unwrap();
+        copy.note_end(Offset(0), EventTime::from_millis(jiff::Timestamp::now().as_millisecond() - age_hours * 3_600_000));
+        copy.apply(&[(b"bob", Some(record))], Offset(1), id.as_deref()).unwrap();
+    };
+    leave_behind(19);
+    let young = replica(&scene);
+    young.await_ready();
+    assert_eq!((young.holds("bob", "s"), young.figure("segmentd_replica_started_over_total")), (Some(true), 0.0));
+    young.stop();
+    leave_behind(21);
+    let old = replica(&scene);
+    old.await_that("told anew", |replica| replica.holds("bob", "s") == Some(false) && replica.holds("ann", "s") == Some(true));
+    old.stop();
 }
 
 /// In the folder of its own that every replica of a scene has.

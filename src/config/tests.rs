@@ -45,6 +45,19 @@ fn every_problem_is_reported_at_once_with_its_place() {
 }
 
 #[test]
+fn lookups_are_kept_to_this_machine_unless_somebody_says_otherwise() {
+    assert_eq!(load_text("", &[]).unwrap().serve.to_string(), "127.0.0.1:8081");
+    for listen in ["0.0.0.0:8081", "[::]:8081", "192.168.0.7:80"] {
+        let refused =
+            format!("segmentd.yaml:1:17: `serve.listen` is `{listen}`, which other machines reach, and lookups are not authenticated");
+        assert_eq!(problems(&format!("serve: {{listen: '{listen}'}}"), &[]), refused);
+        let config = load_text(&format!("serve: {{listen: '{listen}', beyond_loopback: true}}"), &[]).unwrap();
+        assert_eq!(config.serve.to_string(), listen);
+    }
+    assert_eq!(load_text("serve: {listen: '[::1]:1'}", &[]).unwrap().serve.to_string(), "[::1]:1");
+}
+
+#[test]
 fn an_unknown_key_is_shown_with_what_was_meant() {
     let diagnostics = load_text("kafka:\n  bootstrp: a:1\n", &[]).unwrap_err();
     let shown = render(&diagnostics[0], Style::Plain);

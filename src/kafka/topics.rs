@@ -71,26 +71,33 @@ pub struct Existing {
 pub struct Topics {
     admin: AdminClient<Logged>,
     bootstrap: String,
+    patience: Duration,
 }
 
 impl Topics {
     pub fn connect(settings: &Settings) -> Result<Topics, TopicError> {
         let bootstrap = settings.bootstrap.clone();
         match settings.admin().create_with_context(Logged) {
-            Ok(admin) => Ok(Topics { admin, bootstrap }),
+            Ok(admin) => Ok(Topics { admin, bootstrap, patience: PATIENCE }),
             Err(e) => Err(TopicError::Unreachable { bootstrap, failure: Failure::new(Call::Connect, &e) }),
         }
     }
 
+    /// For whoever has to stop soon: how long a question may take.
+    pub fn within(self, patience: Duration) -> Topics {
+        Topics { patience, ..self }
+    }
+
     pub fn existing(&self) -> Result<Existing, TopicError> {
-        let metadata = self.admin.inner().fetch_metadata(None, PATIENCE).map_err(|e| self.unreachable(Failure::new(Call::Admin, &e)))?;
+        let metadata =
+            self.admin.inner().fetch_metadata(None, self.patience).map_err(|e| self.unreachable(Failure::new(Call::Admin, &e)))?;
         let partitions = metadata.topics().iter().map(|t| (t.name().to_string(), t.partitions().len())).filter(|(_, n)| *n > 0);
         Ok(Existing { partitions: partitions.collect(), brokers: metadata.brokers().len() })
     }
 
     /// The id of a topic: one that was deleted and made again has another. `None`: there is no such topic.
     pub fn id(&self, topic: &TopicName) -> Result<Option<String>, TopicError> {
-        ffi::topic_id(self.admin.inner(), &topic.0, PATIENCE).map_err(|failure| self.unreachable(failure))
+        ffi::topic_id(self.admin.inner(), &topic.0, self.patience).map_err(|failure| self.unreachable(failure))
     }
 
     /// Creates topics; one that exists by now is no error.

@@ -48,7 +48,7 @@ impl Watch {
         metrics: Arc<ReplicaMetrics>,
         doubts: Sender<Doubt>,
     ) -> Result<Watch, ReplicaError> {
-        let cluster = Topics::connect(&settings.kafka)?;
+        let cluster = Topics::connect(&settings.kafka)?.within(PATIENCE);
         let reader = Reader::connect(&settings.kafka, Isolation::Committed)?;
         Ok(Watch { settings, memberships, metrics, doubts, cluster, reader })
     }
@@ -59,8 +59,11 @@ impl Watch {
             heartbeat.beat();
             if let Some(copies) = self.memberships.current() {
                 self.look(&copies, heartbeat, shutdown);
+                let (partitions, topic_id) = (copies.len(), copies.topic_id.clone());
+                // Not held while it waits: who opens the copies again waits for this.
+                drop(copies);
                 if identity.is_past() {
-                    self.check_identity(&copies);
+                    self.check_identity(partitions, topic_id);
                     identity = Deadline::after(IDENTITY);
                 }
             }
@@ -103,10 +106,10 @@ impl Watch {
         Ok(reader.watermarks(&self.settings.topic, partition, PATIENCE)?.1)
     }
 
-    fn check_identity(&self, copies: &Copies) {
+    fn check_identity(&self, partitions: usize, topic_id: Option<String>) {
         match incarnation(&self.cluster, &self.settings) {
-            Ok(Some((partitions, topic_id))) if partitions != copies.len() || topic_id != copies.topic_id => {
-                tracing::warn!(topic = %self.settings.topic, partitions, "the topic was made anew, or has other partitions; opening it again");
+            Ok(Some(found)) if found != (partitions, topic_id) => {
+                tracing::warn!(topic = %self.settings.topic, partitions = found.0, "the topic was made anew, or has other partitions; opening it again");
                 self.doubt(Doubt::AnotherTopic);
             }
             Ok(_) => {}

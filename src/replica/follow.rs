@@ -63,7 +63,7 @@ impl Following {
     /// Waits for the topic and opens its copies. `None`: asked to stop.
     fn open(&self, heartbeat: &Heartbeat, shutdown: &Shutdown) -> Result<Option<Arc<Copies>>, ReplicaError> {
         let topic = &self.settings.topic;
-        let cluster = Topics::connect(&self.settings.kafka)?;
+        let cluster = Topics::connect(&self.settings.kafka)?.within(PATIENCE);
         let mut said = false;
         while !shutdown.is_requested() {
             heartbeat.beat();
