@@ -51,15 +51,14 @@ impl Plan {
         found.into_iter().collect()
     }
 
-    /// A stage is taken by those above it. While a customer is on the target, those below it take nobody; on another
-    /// ladder a lower stage with a `min_stay` may keep a customer from this one.
+    /// A stage is taken by those above it. A lower one has a say as long as somebody must stay there, and a stage of
+    /// another ladder that is looked at for its own sake needs all of its ladder.
     fn stages_before(&self, segment: usize, target: usize) -> &[usize] {
         let Some(stage) = self.segments[segment].stage else { return &[] };
         let stages = &self.ladders[stage.ladder].stages;
-        match self.segments[target].stage {
-            Some(own) if own.ladder == stage.ladder => &stages[..stage.rank],
-            _ => stages,
-        }
+        let own = self.segments[target].stage.is_some_and(|own| own.ladder == stage.ladder);
+        let held_below = stages[stage.rank..].iter().skip(1).any(|below| self.segments[*below].min_stay.is_some());
+        if own && !held_below { &stages[..stage.rank] } else { stages }
     }
 
     fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {

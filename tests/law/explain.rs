@@ -10,7 +10,7 @@ use segmentd::engine::{Loaded, Partition, why};
 use segmentd::event::Catalogue;
 use segmentd::id::CustomerId;
 use segmentd::plan::Plan;
-use segmentd::scenario::Page;
+use segmentd::scenario::{Page, parse};
 use segmentd::time::EventTime;
 
 use super::cases;
@@ -34,6 +34,17 @@ proptest! {
         let t = EventTime::from_millis(event.get(&page.events).at.millis() + later);
         check(&page, t)?;
     }
+}
+
+#[test]
+fn who_must_stay_below_enters_above_when_that_is_over() {
+    let text = "
+name: a stage above holds at midnight, and the one below keeps its customer until the noon after
+ladders: [{key: l, stages: [{key: above, when: 'count(orders previous day) > 0'}, {key: below, min_stay: 36h}]}]
+events: [{at: 2017-10-13T11:00:00Z, orders: {order_id: a}}]
+";
+    let page = parse("page", text, &Catalogue::segment_spec()).unwrap().remove(0);
+    check(&page, EventTime::parse("2017-10-13T12:00:00Z").unwrap()).unwrap();
 }
 
 fn check(page: &Page, t: EventTime) -> Result<(), TestCaseError> {
