@@ -132,12 +132,8 @@ impl Reload {
     }
 }
 
-fn paths(config: &Config) -> ruleset::Paths<'_> {
-    ruleset::Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() }
-}
-
 fn signature(config: &Config) -> Signature {
-    let ruleset::Paths { streams, segments, lists } = paths(config);
+    let ruleset::Paths { streams, segments, lists } = ruleset::Paths::of(config);
     Signature::of(streams.into_iter().chain(segments.iter().map(PathBuf::as_path)).chain(lists))
 }
 

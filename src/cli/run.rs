@@ -31,13 +31,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let config = match config::load(&args.config, std::env::vars()) {
-        Ok(config) => config,
-        Err(diagnostics) => {
-            report::complain(&diagnostics);
-            return Ok(Outcome::Refused);
-        }
-    };
+    let Some(config) = report::configuration(Some(&args.config)) else { return Ok(Outcome::Refused) };
     let origin = Origin::of(args.config.clone(), &config);
     let (ruleset, diagnostics) = ruleset::load_for(&config);
     report::complain(&diagnostics);

@@ -40,13 +40,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let config = match config::load(&args.config, std::env::vars()) {
-        Ok(config) => config,
-        Err(diagnostics) => {
-            report::complain(&diagnostics);
-            return Ok(Outcome::Refused);
-        }
-    };
+    let Some(config) = report::configuration(Some(&args.config)) else { return Ok(Outcome::Refused) };
     logging::start();
     let routes = http::ROUTES.into_iter().chain(lookup::ROUTES).collect();
     let metrics = Metrics::new(&Labels { routes, ..Labels::default() })?;

@@ -23,6 +23,13 @@ pub struct Paths<'a> {
     pub lists: Option<&'a Path>,
 }
 
+impl Paths<'_> {
+    /// As a configuration names them.
+    pub fn of(config: &Config) -> Paths<'_> {
+        Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() }
+    }
+}
+
 #[derive(Debug)]
 pub struct Ruleset {
     pub catalogue: Catalogue,
@@ -46,8 +53,7 @@ impl Ruleset {
 
 /// Loads and checks all that a configuration names, and holds both against each other.
 pub fn load_for(config: &Config) -> (Option<Ruleset>, Vec<Diagnostic>) {
-    let paths = Paths { streams: config.streams.as_deref(), segments: &config.segments, lists: config.lists.as_deref() };
-    let (ruleset, mut diagnostics) = load(paths, config.limits.id_bytes);
+    let (ruleset, mut diagnostics) = load(Paths::of(config), config.limits.id_bytes);
     let taken: Vec<Diagnostic> = ruleset.iter().flat_map(|ruleset| taken_topics(config, &ruleset.definitions)).collect();
     let sound = taken.is_empty();
     diagnostics.extend(taken);

@@ -7,8 +7,9 @@ use super::At;
 use crate::customer::Standing;
 use crate::event::Scalar;
 use crate::money::Number;
-use crate::plan::{Formula, Leaf, Measure};
-use crate::rule::ast::{CompareOp, Function};
+use crate::plan::Measure;
+use crate::plan::formula::{self, Formula, Leaf};
+use crate::rule::ast::Function;
 
 /// How much a value would have to change for its comparison to change.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,22 +34,12 @@ impl At<'_> {
             Scalar::Number(number) => Some(number),
             _ => None,
         };
-        let (value, low, high) = match &predicate.formula {
-            Formula::Compare { op, left, right } => {
-                let at = |included| number(right).map(|n| Some((n, included)));
-                let (low, high) = match op {
-                    CompareOp::Equal => (at(true)?, at(true)?),
-                    CompareOp::Less => (None, at(false)?),
-                    CompareOp::LessOrEqual => (None, at(true)?),
-                    CompareOp::Greater => (at(false)?, None),
-                    CompareOp::GreaterOrEqual => (at(true)?, None),
-                    CompareOp::NotEqual => return None,
-                };
-                (left, low, high)
-            }
-            Formula::Range { value, low, high } => (value, Some((number(&low.0)?, low.1)), Some((number(&high.0)?, high.1))),
-            _ => return None,
+        let (value, low, high) = predicate.formula.interval()?;
+        let known = |end: Option<formula::End<'_>>| match end {
+            Some((at, included)) => Some(Some((number(at)?, included))),
+            None => Some(None),
         };
+        let (low, high) = (known(low)?, known(high)?);
         let distance = nearest(&number(value)?, low, high)?;
         Some(if self.is_count(value) { distance.of_whole_numbers() } else { distance })
     }

@@ -6,10 +6,11 @@
 
 use std::cmp::Ordering;
 
-use super::{AggregatePlan, Formula, Leaf, Measure};
+use super::formula::{self, Formula, Leaf};
+use super::{AggregatePlan, Measure};
 use crate::aggregate::Accumulator;
 use crate::money::Number;
-use crate::rule::ast::{CompareOp, Function};
+use crate::rule::ast::Function;
 
 #[derive(Clone, Debug)]
 pub struct Band {
@@ -30,25 +31,8 @@ struct End {
 impl Band {
     /// `None`: the formula is of another form, or its aggregate is found by position and not by a running total.
     pub(super) fn of(formula: &Formula, aggregates: &[AggregatePlan]) -> Option<Band> {
-        let (aggregate, low, high) = match formula {
-            Formula::Compare { op, left, right } => {
-                let (aggregate, at) = (leaf(left)?, literal(right)?);
-                let end = |included| Some(End { at: at.clone(), included });
-                match op {
-                    CompareOp::Equal => (aggregate, end(true), end(true)),
-                    CompareOp::Less => (aggregate, None, end(false)),
-                    CompareOp::LessOrEqual => (aggregate, None, end(true)),
-                    CompareOp::Greater => (aggregate, end(false), None),
-                    CompareOp::GreaterOrEqual => (aggregate, end(true), None),
-                    CompareOp::NotEqual => return None,
-                }
-            }
-            Formula::Range { value, low, high } => {
-                let end = |(formula, included): &(Box<Formula>, bool)| Some(End { at: literal(formula)?.clone(), included: *included });
-                (leaf(value)?, Some(end(low)?), Some(end(high)?))
-            }
-            _ => return None,
-        };
+        let (value, low, high) = formula.interval()?;
+        let (aggregate, low, high) = (leaf(value)?, fixed(low)?, fixed(high)?);
         let Measure::Function(function) = aggregates[aggregate].measure else { return None };
         let is_total = !matches!(function, Function::First | Function::Latest | Function::DaysSince | Function::DaysSinceFirst);
         is_total.then_some(Band { aggregate, average: function == Function::Avg, low, high })
@@ -80,6 +64,12 @@ fn leaf(formula: &Formula) -> Option<usize> {
         Formula::Leaf(Leaf::Aggregate(index)) => Some(*index),
         _ => None,
     }
+}
+
+/// The end with its number; `None`: there is one, and it is no literal.
+fn fixed(end: Option<formula::End<'_>>) -> Option<Option<End>> {
+    let Some((at, included)) = end else { return Some(None) };
+    Some(Some(End { at: literal(at)?.clone(), included }))
 }
 
 fn literal(formula: &Formula) -> Option<&Number> {

@@ -3,8 +3,6 @@
 //! **Invariant:** evaluation is total. Null logic is that of semantics §3: null in arithmetic gives null, a comparison
 //! with null or between different types is false (`!=` too), division by zero is null.
 
-use std::cmp::Ordering;
-
 use crate::event::{Scalar, Value};
 use crate::money::Number;
 use crate::rule::ast::{ArithmeticOp, CompareOp};
@@ -62,6 +60,9 @@ pub enum Leaf {
     Sequence(usize),
 }
 
+/// An end of an interval, and whether it belongs to it.
+pub type End<'a> = (&'a Formula, bool);
+
 impl Formula {
     pub fn evaluate<'a>(&'a self, leaf: &impl Fn(Leaf) -> Scalar<'a>) -> Scalar<'a> {
         match self {
@@ -110,6 +111,26 @@ impl Formula {
             Formula::Literal(_) | Formula::Number(_) | Formula::Leaf(_) | Formula::Arithmetic { .. } | Formula::Negate(_) => {
                 self.holds(leaf)
             }
+        }
+    }
+
+    /// What a comparison looks at, and the ends between which it holds. `None`: of another form, or `!=`.
+    pub fn interval(&self) -> Option<(&Formula, Option<End<'_>>, Option<End<'_>>)> {
+        match self {
+            Formula::Compare { op, left, right } => {
+                let end = |included| Some((&**right, included));
+                let (low, high) = match op {
+                    CompareOp::Equal => (end(true), end(true)),
+                    CompareOp::Less => (None, end(false)),
+                    CompareOp::LessOrEqual => (None, end(true)),
+                    CompareOp::Greater => (end(false), None),
+                    CompareOp::GreaterOrEqual => (end(true), None),
+                    CompareOp::NotEqual => return None,
+                };
+                Some((left, low, high))
+            }
+            Formula::Range { value, low, high } => Some((value, Some((&*low.0, low.1)), Some((&*high.0, high.1)))),
+            _ => None,
         }
     }
 
@@ -170,21 +191,10 @@ fn arithmetic<'a>(op: ArithmeticOp, left: Scalar<'a>, right: Scalar<'a>) -> Scal
 
 fn compare(op: CompareOp, left: &Scalar<'_>, right: &Scalar<'_>) -> bool {
     match (left, right) {
-        (Scalar::Number(a), Scalar::Number(b)) => in_order(op, a.cmp(b)),
+        (Scalar::Number(a), Scalar::Number(b)) => op.accepts(a.cmp(b)),
         (Scalar::Text(a), Scalar::Text(b)) => same(op, a == b),
         (Scalar::Bool(a), Scalar::Bool(b)) => same(op, a == b),
         _ => false,
-    }
-}
-
-fn in_order(op: CompareOp, ordering: Ordering) -> bool {
-    match op {
-        CompareOp::Equal => ordering.is_eq(),
-        CompareOp::NotEqual => ordering.is_ne(),
-        CompareOp::Less => ordering.is_lt(),
-        CompareOp::LessOrEqual => ordering.is_le(),
-        CompareOp::Greater => ordering.is_gt(),
-        CompareOp::GreaterOrEqual => ordering.is_ge(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! **Invariant:** two trees are equal when they mean the same text; where it stood ([`Place`]) takes no part in
 //! equality or hashing, so that shared aggregates are found by comparing trees.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use rust_decimal::Decimal;
@@ -219,6 +220,20 @@ pub enum CompareOp {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl CompareOp {
+    /// Whether the comparison holds of a left side that stands so to the right one.
+    pub fn accepts(self, ordering: Ordering) -> bool {
+        match self {
+            CompareOp::Equal => ordering.is_eq(),
+            CompareOp::NotEqual => ordering.is_ne(),
+            CompareOp::Less => ordering.is_lt(),
+            CompareOp::LessOrEqual => ordering.is_le(),
+            CompareOp::Greater => ordering.is_gt(),
+            CompareOp::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

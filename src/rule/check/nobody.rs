@@ -108,14 +108,7 @@ fn compare(op: CompareOp, left: &Known<'_>, right: &Known<'_>) -> bool {
         (Known::Bool(a), Known::Bool(b)) => a.cmp(b),
         _ => return false,
     };
-    match op {
-        CompareOp::Equal => ordering.is_eq(),
-        CompareOp::NotEqual => ordering.is_ne(),
-        CompareOp::Less => ordering.is_lt(),
-        CompareOp::LessOrEqual => ordering.is_le(),
-        CompareOp::Greater => ordering.is_gt(),
-        CompareOp::GreaterOrEqual => ordering.is_ge(),
-    }
+    op.accepts(ordering)
 }
 
 /// A warning for each `distinct` whose memory has no end.
