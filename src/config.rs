@@ -23,8 +23,8 @@ use schemars::generate::SchemaSettings;
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
 use document::Node;
 pub use file::ConfigFile;
-pub use meaning::Config;
 use meaning::Meaning;
+pub use meaning::{Config, Http};
 
 /// The default of `limits.id_bytes`, for commands without a configuration.
 pub const ID_BYTES: usize = 512;

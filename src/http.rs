@@ -18,6 +18,8 @@ mod health;
 mod listener;
 pub mod lookup;
 mod problem;
+pub mod room;
+pub mod service;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ use health::Progress;
 use listener::{Bounded, Bounds};
 use lookup::Lookup;
 use problem::Problem;
+use room::Room;
 
 /// Every route of every process, as request metrics name them.
 pub const ROUTES: [&str; 5] = ["/livez", "/readyz", "/metrics", "/version", OTHER];
@@ -142,7 +145,7 @@ fn refused(listen: &str, source: io::Error) -> HttpError {
 
 fn router(site: Site) -> Router {
     let shown = Shown { metrics: site.metrics, status: site.status, progress: Arc::new(Progress::new(site.progress_limit)) };
-    let lookups = site.lookup.map(lookup::router).unwrap_or_default();
+    let lookups = site.lookup.map(|lookup| lookup::router(lookup.source, Room::new(lookup.limits))).unwrap_or_default();
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

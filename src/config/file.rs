@@ -122,8 +122,14 @@ pub struct LimitsFile {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpFile {
-    /// Address and port of health, metrics and version.
+    /// Address and port of the API, health, metrics and version.
     pub listen: String,
+    /// Answer about customers and segments also where `listen` is an address that other machines reach. Nothing is
+    /// authenticated; without it only health, metrics and version are served there.
+    pub beyond_loopback: bool,
+    /// How others reach the API of this process: `http://segmentd-0.segmentd:8080`. Whoever asks another process for a customer
+    /// of this one is told. Unset: nobody is.
+    pub advertise: Option<String>,
 }
 
 /// `segmentd serve`.
@@ -223,7 +229,7 @@ impl Default for LimitsFile {
 
 impl Default for HttpFile {
     fn default() -> HttpFile {
-        HttpFile { listen: "127.0.0.1:8080".into() }
+        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::kafka::settings::{OWNED, Settings};
 use crate::kafka::wire::DecodeLimits;
 use crate::replica;
 use crate::rule::diagnostic::{Diagnostic, Location};
+use crate::runtime::owners::Advertised;
 use crate::runtime::{self, ClockSettings, Commit, Start};
 
 /// What a configuration means.
@@ -33,7 +34,7 @@ pub struct Config {
     pub limits: DecodeLimits,
     /// Threads that compute.
     pub lanes: usize,
-    pub listen: SocketAddr,
+    pub http: Http,
     /// Where `segmentd serve` listens.
     pub serve: SocketAddr,
     /// `None`: only the built-in streams.
@@ -51,6 +52,16 @@ pub struct Kafka {
     pub create_topics: bool,
     pub group_instance_id: Option<String>,
     pub properties: BTreeMap<String, Secret>,
+}
+
+/// The interface of `segmentd run`.
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// Customers and segments are answered for.
+    pub api: bool,
+    /// How others reach it.
+    pub advertise: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +123,11 @@ impl Config {
         inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
     }
 
+    /// The topic that says which process owns which partition.
+    fn owners(&self) -> TopicName {
+        TopicName(format!("{}-owners", self.deployment).into())
+    }
+
     /// Everything that a read replica is told.
     pub fn replica_settings(&self) -> replica::Settings {
         replica::Settings {
@@ -146,6 +162,7 @@ impl Config {
             clock: self.clock,
             limits: self.limits,
             lanes: self.lanes,
+            advertised: self.http.advertise.clone().map(|address| Advertised { topic: self.owners(), address }),
         }
     }
 }
@@ -182,7 +199,7 @@ impl Meaning<'_> {
             clock: self.clock(file.clock),
             limits: self.limits(file.limits),
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
-            listen: self.listen("http.listen", &file.http.listen),
+            http: self.http(file.http),
             serve: self.serve(&file.serve),
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
             segments: file.segments.into_iter().map(PathBuf::from).collect(),
@@ -288,6 +305,19 @@ impl Meaning<'_> {
     fn limits(&mut self, file: super::file::LimitsFile) -> DecodeLimits {
         let record_bytes = self.size("limits.record_bytes", &file.record_bytes, 1 << 10, 64 << 20);
         DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
+    }
+
+    /// Metrics have always been served beyond the machine; what is known of customers is not, unless somebody says so.
+    fn http(&mut self, file: super::file::HttpFile) -> Http {
+        let listen = self.listen("http.listen", &file.listen);
+        let is_address = |text: &String| {
+            let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            text.len() <= 200 && host.is_some_and(|host| !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '@'))
+        };
+        if let Some(text) = file.advertise.as_ref().filter(|text| !is_address(text)) {
+            self.error("http.advertise", &format!("is `{text}`"), "write a URL without a path: http://segmentd-0.segmentd:8080");
+        }
+        Http { listen, api: listen.ip().is_loopback() || file.beyond_loopback, advertise: file.advertise }
     }
 
     /// Lookups tell what is known of a customer, to whoever asks.

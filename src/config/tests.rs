@@ -26,7 +26,7 @@ fn an_empty_file_has_the_defaults_of_the_contract() {
     assert_eq!(config.commit.max_events, 20_000);
     assert_eq!(config.clock.idle_delay.as_secs(), 2);
     assert_eq!(config.clock.max_future.as_secs(), 300);
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
 }
 
 #[test]
