@@ -9,7 +9,6 @@ mod broker;
 mod feed;
 mod screen;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,7 +16,7 @@ use clap::Parser;
 
 use super::service::Service;
 use super::{Outcome, logging};
-use crate::config::{self, Config, Http, ruleset};
+use crate::config::{self, Config, ruleset};
 use crate::runtime::{Settings, Shutdown, clock};
 use broker::Broker;
 use screen::Screen;
@@ -42,9 +41,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let broker = Broker::start().context("the broker inside the process cannot start")?;
     let settings = settings(&broker, &state)?;
     let ruleset = ruleset::load_text("demo.segments.yaml", SEGMENTS).context("the demo's own segments are wrong")?;
-    let http = Http { listen: SocketAddr::from(([127, 0, 0, 1], 0)), api: true, advertise: None };
     let mut screen = Screen::new(&ruleset.definitions);
-    let service = Service::new(settings.clone(), &ruleset, &http)?;
+    let service = Service::new(settings.clone(), &ruleset, "127.0.0.1:0")?;
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();

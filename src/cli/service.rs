@@ -13,9 +13,10 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::credentials::Credentials;
 use super::reload::{Origin, Reload};
+use crate::config::Config;
 use crate::config::ruleset::Ruleset;
-use crate::config::{Config, Http};
 use crate::http::lookup::{self, Lookup, Source};
 use crate::http::room::Limits;
 use crate::http::service::Partitions;
@@ -40,6 +41,7 @@ pub struct Service {
     definitions: Definitions,
     changes: Sender<Arc<Plan>>,
     reload: Option<Reload>,
+    credentials: Option<Credentials>,
     observed: Observed,
     server: Server,
     io: Runtime,
@@ -47,7 +49,7 @@ pub struct Service {
 
 impl Service {
     /// Listens already; reads nothing yet.
-    pub fn new(settings: Settings, ruleset: &Ruleset, http: &Http) -> anyhow::Result<Service> {
+    pub fn new(settings: Settings, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
         let observed = Observed {
             metrics: Metrics::new(&labels(&settings, ruleset))?,
             status: Status::new(),
@@ -66,14 +68,14 @@ impl Service {
             metrics: observed.metrics.clone(),
             status: observed.status.clone(),
             progress_limit: PROGRESS_LIMIT,
-            lookup: http.api.then_some(lookup),
+            lookup: Some(lookup),
         };
-        let server = io.block_on(Server::bind(&http.listen.to_string(), site)).context("the HTTP server cannot start")?;
+        let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
         let (changes, changed) = unbounded();
         let options = TaskOptions::within(settings.state_memory);
         let definitions = Definitions { plan: Arc::new(ruleset.plan()), changes: changed, options };
-        Ok(Service { settings, definitions, changes, reload: None, observed, server, io })
+        Ok(Service { settings, definitions, changes, reload: None, credentials: None, observed, server, io })
     }
 
     /// Follows the files that `config` names.
@@ -83,6 +85,14 @@ impl Service {
         self
     }
 
+    /// Answers only whom the files let that `config` names, and follows them.
+    pub fn protected(mut self, config: &Config) -> anyhow::Result<Service> {
+        let credentials = Credentials::read(config, &self.observed.metrics)?;
+        self.server = credentials.protect(self.server);
+        self.credentials = Some(credentials);
+        Ok(self)
+    }
+
     /// Where metrics and health are.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
@@ -90,7 +100,7 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, changes: _, reload, observed, server, io } = self;
+        let Service { settings, definitions, changes: _, reload, credentials, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(tell_systemd(observed.status.clone()));
@@ -100,6 +110,7 @@ impl Service {
             // It ends when the runtime does, and with it the sender of hang-ups.
             std::thread::Builder::new().name("reload".into()).spawn(move || reload.follow(&hangups)).map_err(RunError::NoThread)?;
         }
+        credentials.map(|credentials| io.spawn(credentials.follow()));
         let http = io.spawn(server.run(stopped));
         let result = runtime::run(settings, definitions, observed, shutdown);
         // Nobody may be left to hear it; then there is nothing to stop.

@@ -16,7 +16,7 @@ mod query;
 mod source;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -70,15 +70,6 @@ pub fn router(source: Source, room: Room) -> Router {
         .route(OPENAPI, get(openapi))
         .layer(middleware::map_response(not_stored))
         .with_state(shared)
-}
-
-/// The route of a path that is one of ours, as metrics name it.
-pub fn route_of(path: &str) -> Option<&'static str> {
-    let of_customer = path.strip_prefix("/api/v1/customers/").and_then(|rest| rest.strip_suffix("/segments"));
-    match of_customer {
-        Some(id) if !id.contains('/') => Some(CUSTOMER),
-        _ => ROUTES.into_iter().find(|route| *route == path),
-    }
 }
 
 async fn openapi() -> impl IntoResponse {
