@@ -35,6 +35,6 @@ pub fn look(plan: &Arc<Plan>, store: &Store, customer: &CustomerId) -> Result<Op
     Ok(Some(partition))
 }
 
-fn unreadable(store: &Store, error: &Unreadable) -> StoreError {
+pub(super) fn unreadable(store: &Store, error: &Unreadable) -> StoreError {
     StoreError::Corrupt { path: store.path().to_owned(), reason: format!("its manifest cannot be read: {error}") }
 }
