@@ -7,12 +7,12 @@ use crate::customer::codec::{self, FormatError, Stored};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Values};
 
 /// Reads customers one by one, and counts them in `resident`.
 pub fn loader<'a>(
     plan: &'a Plan,
-    store: &'a Store,
+    store: &'a impl Values,
     backfill: Option<&'a Backfill>,
     resident: &'a mut usize,
 ) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
@@ -27,7 +27,7 @@ pub fn loader<'a>(
 }
 
 /// The customer whose head this is, with the blocks that belong to it.
-pub fn read(plan: &Plan, store: &Store, customer: &CustomerId, head: &[u8]) -> Result<Stored, StoreError> {
+pub fn read(plan: &Plan, store: &impl Values, customer: &CustomerId, head: &[u8]) -> Result<Stored, StoreError> {
     let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
     codec::read(plan, customer, head, part).map_err(|error| error.at(store))
 }
@@ -44,7 +44,7 @@ impl From<FormatError> for ReadError {
 }
 
 impl ReadError {
-    fn at(self, store: &Store) -> StoreError {
+    fn at(self, store: &impl Values) -> StoreError {
         let path = store.path().to_owned();
         match self {
             ReadError::Store(error) => error,
