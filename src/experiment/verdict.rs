@@ -182,7 +182,15 @@ mod tests {
         insta::assert_snapshot!(verdict(arm(0, 0, 0), arm(0, 0, 0)), @"Nobody has been exposed: no entry has counted since the experiment was defined.");
         insta::assert_snapshot!(verdict(arm(1, 3, 1), arm(0, 0, 0)), @"There is nothing to compare: nobody was exposed in the control arm.");
         let open = Figures { open: 7, recounted: 2, ..arm(0, 10, 0) };
-        insta::assert_snapshot!(verdict(open, arm(0, 12, 0)), @"");
-        insta::assert_snapshot!(verdict(arm(10, 10, 1), arm(10, 10, 1)), @"");
+        insta::assert_snapshot!(verdict(open, arm(0, 12, 0)), @r"
+        Inconclusive for conversion to orders: 0.0% in treatment, 0.0% in control; the interval of the difference, -24.2 to 27.8 points, contains 0. With 10 and 12 customers a difference below 47.9 points could not have been seen.
+        Unknown for orders.total for each exposed customer: there are too few customers, or no two values that differ.
+        7 of 22 customers are still within 30d of their entry: judge when that is over.
+        The goal was changed while it ran: of 2 customers only what is still kept was counted for this one.
+        ");
+        insta::assert_snapshot!(verdict(arm(10, 10, 1), arm(10, 10, 1)), @r"
+        Inconclusive for conversion to orders: 100.0% in treatment, 100.0% in control; the interval of the difference, -27.8 to 27.8 points, contains 0. With 10 and 10 customers no rise could have been seen.
+        Unknown for orders.total for each exposed customer: there are too few customers, or no two values that differ.
+        ");
     }
 }

@@ -85,7 +85,29 @@ fn report(arguments: &[&str]) -> std::process::Output {
 fn both_arms_are_counted_from_their_entries_on() {
     let output = report(&["buyer"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    insta::assert_snapshot!(stdout(&output), @"");
+    insta::assert_snapshot!(stdout(&output), @r"
+    buyer: orders within 30d of the entry, 50% held out, as of 2026-02-01T09:00:00.000Z
+
+                         treatment    control
+     exposed                     2          2
+       still open        1 (50.0%)  1 (50.0%)
+       first sessions    1 (50.0%)  1 (50.0%)
+       then orders       1 (50.0%)  1 (50.0%)
+     converted           1 (50.0%)  1 (50.0%)
+     orders                      1          2
+     orders.total            12.01      50.25
+       for each exposed       6.00      25.12
+
+                             difference          95% interval  could have been seen
+     converted               0.0 points  -57.3 to 57.3 points               no rise
+     value for each exposed      -19.12     -277.77 to 239.53                292.29
+
+    50.0% of the exposed are in control, 50% are due: too few to tell
+
+    Inconclusive for conversion to orders: 50.0% in treatment, 50.0% in control; the interval of the difference, -57.3 to 57.3 points, contains 0. With 2 and 2 customers no rise could have been seen.
+    Inconclusive for orders.total for each exposed customer: 6.00 in treatment, 25.12 in control; the interval of the difference, -277.77 to 239.53, contains 0. With 2 and 2 customers a difference below 292.29 could not have been seen.
+    2 of 4 customers are still within 30d of their entry: judge when that is over.
+    ");
 }
 
 #[test]
