@@ -24,6 +24,7 @@ pub use total::advance;
 use crate::aggregate::Accumulator;
 use crate::event::Value;
 use crate::plan::{AggregatePlan, Plan};
+use crate::rank::Cuts;
 use crate::time::EventTime;
 
 /// What is known of a customer, and what follows from it.
@@ -64,6 +65,8 @@ pub struct Standing {
     pub told: Vec<Told>,
     /// To experiments, also those that the plan does not have.
     pub exposures: Vec<Exposure>,
+    /// By which the truths are found.
+    pub cuts: Cuts,
 }
 
 /// What was told of a customer's memberships in one segment, as far as its policy needs to know.
@@ -145,6 +148,7 @@ impl Standing {
             next_flip: EventTime::MIN,
             told: Vec::new(),
             exposures: Vec::new(),
+            cuts: Cuts::default(),
         }
     }
 

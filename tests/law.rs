@@ -24,5 +24,6 @@ mod law {
     mod sequence;
     mod shrink;
     mod survey;
+    mod top;
     mod value;
 }

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::Outcome;
-use super::around::Around;
-use super::explain::advance;
+use super::around::{Around, Epoch};
+use super::explain::{advance, end_epochs};
 use super::input::each_event;
-use super::replay::{instant, nobody, progress};
+use super::replay::{instant, progress};
 use super::report::{self as complaints, Format};
 use crate::customer::measure;
-use crate::engine::Partition;
+use crate::engine::{Epochs, Partition, nobody};
 use crate::experiment::{Arms, Report};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
@@ -59,6 +59,8 @@ pub struct Args {
     at: Option<EventTime>,
     #[command(flatten)]
     around: Around,
+    #[command(flatten)]
+    epoch: Epoch,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// State folder of a service that is stopped, instead of files
@@ -111,9 +113,11 @@ fn report(plan: &Plan, position: usize, as_of: EventTime, mut sums: Vec<Arms>) -
 /// The clock at the end, and the sums of each experiment.
 fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(EventTime, Vec<Arms>)> {
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
+    let mut epochs = Epochs::new(args.epoch.length());
     let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
     let bar = progress(&args.files);
     let rejected = each_event(&args.files, &mut decoder, &bar, |event| {
+        end_epochs(&mut epochs, &mut partition, args.at.map_or(event.time, |at| at.min(event.time)));
         if args.at.is_some_and(|at| event.time > at) {
             return ControlFlow::Break(());
         }
@@ -126,6 +130,7 @@ fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(EventTime, Vec<Arm
         eprintln!("{rejected} records were rejected; `segmentd replay` says why");
     }
     let end = args.at.unwrap_or(partition.clock());
+    end_epochs(&mut epochs, &mut partition, end);
     advance(&mut partition, end, true);
     Ok((end, sums(plan, &partition)))
 }

@@ -40,6 +40,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         former: Vec::new(),
         told: Vec::new(),
         exposures: Vec::new(),
+        cuts: standing.cuts.clone(),
         next_flip: EventTime::MAX,
     };
     part.next_flip = next_flip(&outlook.plan, &part);

@@ -26,7 +26,7 @@ use super::cases;
 use super::engine::{CASES, config};
 use super::events::Shape;
 use super::history::{History, Row};
-use super::naive::{self, Ends, rules_of};
+use super::naive::{self, Cuts, Ends, rules_of};
 use super::publication::Goal;
 use super::restart::{Stored, read, revived, settle};
 use super::rules;
@@ -132,7 +132,7 @@ fn pages(shape: Shape, count: usize) -> Vec<Page> {
 
 fn counted(page: &Page, catalogue: &Catalogue) -> Found {
     let rules = rules_of(page);
-    let (_, customers) = naive::run(&rules, page, catalogue, Ends::Ignored);
+    let (_, customers) = naive::run(&Cuts::default(), &rules, page, catalogue, Ends::Ignored);
     let end = page.until.unwrap().max(page.events.iter().map(|event| event.at).max().unwrap_or(EventTime::MIN)).millis();
     let mut found = Found::new();
     for rule in &rules {
