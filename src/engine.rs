@@ -11,6 +11,7 @@
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
 //! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
+mod erase;
 mod expiry;
 mod former;
 mod ladder;
@@ -44,6 +45,8 @@ pub enum Input<'a> {
     Definitions,
     /// The same, where only the lists that they name are others.
     Lists,
+    /// Nothing of the customer is to be left.
+    Erasure,
 }
 
 /// A membership that began or ended, before it is told to anybody.
@@ -81,6 +84,12 @@ impl Outcome {
         self.changes.is_empty() && self.expiries.is_empty()
     }
 
+    /// Gives everything the numbers under which it is published.
+    fn number(&mut self, state: &CustomerState) {
+        self.changes.iter_mut().for_each(|change| change.sequence = state.published(change.sequence));
+        self.expiries.iter_mut().for_each(|expiry| expiry.sequence = state.published(expiry.sequence));
+    }
+
     fn clear_touched(&mut self) {
         self.touched.grown.clear();
         self.touched.changed.clear();
@@ -98,6 +107,7 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
         Input::Time | Input::Definitions | Input::Lists => Applied::Accepted { matched: true },
+        Input::Erasure => return erase::erase(plan, customer, state, now, out),
     };
     if applied == Applied::Duplicate {
         return applied;
@@ -108,6 +118,7 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     explain(&at, &mut state.standing, &mut out.changes);
     publish::publish(&at, &mut state.standing, &input, &mut out.changes);
     expiry::announce(&at, &mut state.standing, &input, out);
+    out.number(state);
     applied
 }
 

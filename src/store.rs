@@ -36,14 +36,14 @@ use rocksdb::{ColumnFamily, DB};
 
 pub use batch::Batch;
 pub use error::StoreError;
-pub use folder::StateDir;
+pub use folder::{StateDir, secret};
 pub use keys::Timer;
 pub use open::discard;
 pub use shared::Shared;
 pub use stats::{SharedStats, StoreStats};
 
 /// The format that this version writes, and the newest that it reads (docs/stored-format.md).
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// A value where RocksDB holds it, without a copy; dereferences to its bytes.
 pub type Pinned<'a> = rocksdb::DBPinnableSlice<'a>;

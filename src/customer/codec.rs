@@ -12,6 +12,7 @@
 //! **Invariant:** a value begins with its format's version. Writing touches the head and what changed, never all rows.
 
 mod bytes;
+mod erased;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -28,11 +29,12 @@ use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
 use bytes::{Reader, Writer};
+pub use erased::{SECRET, Secret, read_erased, write_erased};
 use rows::Columns;
 
 /// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
-/// have a number of arrival.
-pub const VERSION: u8 = 2;
+/// have a number of arrival. Since 3 a head may end with sections.
+pub const VERSION: u8 = 3;
 
 /// Retired ids that stand together.
 const IDS_PER_BLOCK: usize = 64;
@@ -41,6 +43,10 @@ const IDS_PER_BLOCK: usize = 64;
 const HEAD: u8 = b'h';
 const BLOCK: u8 = b'b';
 const IDS: u8 = b'i';
+const ERASED: u8 = b'e';
+
+/// A head's section that says when the customer was erased before.
+const SECTION_ERASED: u8 = 1;
 
 /// A stored value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +98,15 @@ fn part_key(kind: u8, customer: &CustomerId, stream: u64, number: u32) -> Vec<u8
     key.extend_from_slice(&stream.to_be_bytes());
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+/// What the keys of a customer's blocks begin with, whatever stream they are of; nobody else's do.
+pub fn parts_of(customer: &CustomerId) -> [Vec<u8>; 2] {
+    [BLOCK, IDS].map(|kind| {
+        let mut prefix = part_key(kind, customer, 0, 0);
+        prefix.truncate(prefix.len() - 12);
+        prefix
+    })
 }
 
 /// Writes what changed since the state was last written, and the head. `put(key, None)` deletes.
@@ -176,6 +191,9 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     let histories = || state.facts.histories.iter().enumerate().filter(|(_, h)| !h.is_empty());
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
+    if let Some(erased) = &state.erased {
+        w.section(SECTION_ERASED, |w| erased::put(w, erased));
+    }
     w.done()
 }
 
@@ -279,6 +297,11 @@ pub fn read<E: From<FormatError>>(
         let history = read_history(&mut r, plan, stream, |kind, number| part(&part_key(kind, customer, name, number)))?;
         if let Some(stream) = stream {
             state.facts.histories[stream] = history;
+        }
+    }
+    while let Some((name, mut section)) = r.section()? {
+        if name == SECTION_ERASED {
+            state.erased = Some(erased::take(&mut section)?);
         }
     }
     for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {

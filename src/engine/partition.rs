@@ -7,6 +7,8 @@
 //! **Invariant:** every loaded customer whose `next_flip` is not [`EventTime::MAX`] has a timer armed at or before it. A
 //! timer that fires early does nothing but arm the next one.
 
+mod erasure;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -52,6 +54,10 @@ pub struct Partition {
     /// Each with the number of transitions before it.
     announcements: Vec<(usize, Announcement)>,
     changed: Vec<Slot>,
+    /// Erased since the last [`Partition::settled`].
+    erased: Vec<Slot>,
+    /// Places of customers who were forgotten.
+    vacant: Vec<Slot>,
 }
 
 /// A customer of this partition. Its state is in memory while it is of use.
@@ -85,6 +91,8 @@ impl Partition {
             transitions: Vec::new(),
             announcements: Vec::new(),
             changed: Vec::new(),
+            erased: Vec::new(),
+            vacant: Vec::new(),
         }
     }
 
@@ -123,10 +131,16 @@ impl Partition {
         let late = event.time < self.clock;
         while self.fire_next(event.time, decided_at, load)? {}
         self.clock = self.clock.max(event.time);
-        let cause = if late { Cause::LateEvent } else { self.cause_of(event) };
+        let cause = self.cause_of(event, late);
         let slot = self.slot(&event.customer);
-        self.ensure(slot, decided_at, load)?;
         let occasion = Occasion { cause, event: Some(event), position, decided_at: decided_at.unwrap_or(self.clock) };
+        if self.plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
+            return Ok(Accepted { applied: self.erase(slot, &occasion, load)?, late });
+        }
+        self.ensure(slot, decided_at, load)?;
+        if self.is_erased(slot, event.time) {
+            return Ok(Accepted { applied: Applied::Erased, late });
+        }
         let applied = self.step(slot, Input::Event(event), self.clock, &occasion);
         Ok(Accepted { applied, late })
     }
@@ -206,6 +220,7 @@ impl Partition {
         for slot in std::mem::take(&mut self.changed) {
             self.residents[slot.at()].changed = false;
         }
+        self.erased.clear();
         self.transitions.clear();
         self.announcements.clear();
     }
@@ -226,15 +241,8 @@ impl Partition {
         decided_at: Option<EventTime>,
         load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
-        if self.residents[slot.at()].state.is_some() {
-            return Ok(());
-        }
-        let loaded = load(&self.residents[slot.at()].customer)?;
-        let redecide = loaded.as_ref().and_then(|loaded| loaded.redecide);
-        let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
-        let now = EventTime::from_millis(self.clock.millis().saturating_sub(1)).max(state.standing.at);
-        self.residents[slot.at()].state = Some(Box::new(state));
-        if let Some(cause) = redecide {
+        if let Some((cause, at)) = self.load(slot, load)? {
+            let now = EventTime::from_millis(self.clock.millis().saturating_sub(1)).max(at);
             let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
             // Who moves from a stage that is gone to another one leaves first, as in every move.
             self.retire(slot, now, &occasion);
@@ -244,19 +252,37 @@ impl Partition {
         Ok(())
     }
 
+    /// Has a customer in memory as it stands; why it has to be decided anew, if it was read and has to be, and the instant
+    /// of its last evaluation.
+    fn load<E>(
+        &mut self,
+        slot: Slot,
+        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+    ) -> Result<Option<(Cause, EventTime)>, E> {
+        if self.residents[slot.at()].state.is_some() {
+            return Ok(None);
+        }
+        let loaded = load(&self.residents[slot.at()].customer)?;
+        let redecide = loaded.as_ref().and_then(|loaded| Some((loaded.redecide?, loaded.state.standing.at)));
+        let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
+        self.residents[slot.at()].state = Some(Box::new(state));
+        Ok(redecide)
+    }
+
     /// Ends the customer's memberships in segments that are not defined any more.
     fn retire(&mut self, slot: Slot, now: EventTime, occasion: &Occasion<'_>) {
         let resident = &mut self.residents[slot.at()];
         let Some(state) = resident.state.as_deref_mut() else { return };
         for departure in retire(&mut state.standing, &self.names, now) {
             let decided_at = occasion.decided_at;
+            let sequence = state.published(departure.membership.sequence);
             self.transitions.push(Transition {
                 customer: resident.customer.clone(),
                 segment: departure.name.key,
                 direction: Direction::Exited,
                 at: now,
                 decided_at,
-                sequence: departure.membership.sequence,
+                sequence,
                 entry: departure.membership.entry(),
                 cause: occasion.cause,
                 trigger: None,
@@ -277,8 +303,17 @@ impl Partition {
         if let Some(slot) = self.index.get(customer) {
             return *slot;
         }
-        let slot = Slot(self.residents.len() as u32);
-        self.residents.push(Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false });
+        let resident = Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false };
+        let slot = match self.vacant.pop() {
+            Some(slot) => {
+                self.residents[slot.at()] = resident;
+                slot
+            }
+            None => {
+                self.residents.push(resident);
+                Slot((self.residents.len() - 1) as u32)
+            }
+        };
         self.index.insert(customer.clone(), slot);
         slot
     }
@@ -325,8 +360,10 @@ impl Partition {
         None
     }
 
-    fn cause_of(&self, event: &Event) -> Cause {
+    fn cause_of(&self, event: &Event, late: bool) -> Cause {
         match self.plan.role(usize::from(event.stream.0)) {
+            StreamRole::Erasures => Cause::Delete,
+            _ if late => Cause::LateEvent,
             StreamRole::Refunds => Cause::Refund,
             StreamRole::Cancellations => Cause::Cancellation,
             StreamRole::Traits => Cause::Trait,

@@ -5,6 +5,8 @@
 //! **Invariant:** no state but the accepted inputs, the clock and the memberships (which `exit_when` and
 //! `segment("x" last W)` need, since they depend on the path).
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
@@ -22,6 +24,7 @@ use super::eval::{Memberships, View};
 use super::history::History;
 use super::publication::{self, Publication};
 use super::survey::Survey;
+pub use places::places;
 
 const DAY: i64 = 86_400_000;
 
@@ -103,11 +106,15 @@ struct Customer {
     next_announcement: Option<i64>,
     /// Everything up to and including this instant has been decided.
     decided_to: i64,
+    /// How often somebody of this id was erased before.
+    lives: u64,
 }
 
 struct Partition {
     clock: i64,
     customers: BTreeMap<CustomerId, Customer>,
+    /// When last, and how often somebody was known then.
+    erased: BTreeMap<CustomerId, (i64, u64)>,
 }
 
 /// Whether to find out, for every entry, when it ends by itself: that means to let time run on each time.
@@ -123,7 +130,7 @@ pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: End
     let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
     let mut out = Vec::new();
     for event in &page.events {
-        let partition = partitions.entry(event.partition.0).or_insert(Partition { clock: i64::MIN, customers: BTreeMap::new() });
+        let partition = partitions.entry(event.partition.0).or_insert_with(Partition::new);
         partition.take(event, &world, &mut out);
     }
     for partition in partitions.values_mut() {
@@ -147,6 +154,10 @@ fn in_order(rules: &[Rule]) -> Vec<Rule> {
 }
 
 impl Partition {
+    fn new() -> Partition {
+        Partition { clock: i64::MIN, customers: BTreeMap::new(), erased: BTreeMap::new() }
+    }
+
     fn take(&mut self, event: &PageEvent, world: &World, out: &mut Vec<Outcome>) {
         let at = event.at.millis();
         let late = at < self.clock;
@@ -154,12 +165,33 @@ impl Partition {
             self.advance(at, world, out);
             self.clock = at;
         }
-        let customer = self.customers.entry(event.customer.clone()).or_insert_with(|| Customer::new(&event.customer, world, self.clock));
         let stream = world.catalogue.stream(event.stream);
+        if stream.role == StreamRole::Erasures {
+            return self.erase(&event.customer, world, out);
+        }
+        let (erased_at, lives) = self.erased.get(&event.customer).copied().unwrap_or((i64::MIN, 0));
+        if at <= erased_at {
+            return;
+        }
+        let begin = || Customer { lives, ..Customer::new(&event.customer, world, self.clock) };
+        let customer = self.customers.entry(event.customer.clone()).or_insert_with(begin);
         let accepted = customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention);
         if accepted || !world.survey.remembered.contains(stream.name.as_str()) {
             let cause = if late { Cause::LateEvent } else { cause_of(stream.role) };
             customer.decide(self.clock, cause, world, out);
+        }
+    }
+
+    /// All that is kept is the instant.
+    fn erase(&mut self, id: &CustomerId, world: &World, out: &mut Vec<Outcome>) {
+        let erased = self.erased.entry(id.clone()).or_default();
+        erased.0 = self.clock;
+        let Some(mut customer) = self.customers.remove(id) else { return };
+        erased.1 += 1;
+        for rule in &world.rules {
+            if customer.memberships.get(&rule.key).is_some_and(|m| m.member) {
+                customer.turn(rule, self.clock, Cause::Delete, None, out);
+            }
         }
     }
 
@@ -178,6 +210,7 @@ fn cause_of(role: StreamRole) -> Cause {
         StreamRole::Refunds => Cause::Refund,
         StreamRole::Cancellations => Cause::Cancellation,
         StreamRole::Traits => Cause::Trait,
+        StreamRole::Erasures => Cause::Delete,
         StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
     }
 }
@@ -195,6 +228,7 @@ impl Customer {
             announced: BTreeMap::new(),
             next_announcement: None,
             decided_to: clock,
+            lives: 0,
         }
     }
 
@@ -277,7 +311,7 @@ impl Customer {
                 segment: key.into(),
                 happening: Happening::Expiring,
                 at: EventTime::from_millis(now),
-                sequence,
+                sequence: self.numbered(sequence),
                 entry,
                 cause,
                 valid_until: Some(end),
@@ -307,7 +341,7 @@ impl Customer {
             segment: rule.key.as_str().into(),
             happening: if is { Happening::Entered } else { Happening::Exited },
             at: EventTime::from_millis(now),
-            sequence,
+            sequence: self.numbered(sequence),
             entry,
             cause,
             valid_until: None,
@@ -315,6 +349,11 @@ impl Customer {
             published: is && self.lets_through(rule, now) && arm != Some(Arm::Control),
             arm,
         });
+    }
+
+    /// Semantics §6, "Erasure": each life has a thousand million numbers of its own.
+    fn numbered(&self, sequence: u64) -> u64 {
+        self.lives * 1_000_000_000 + sequence
     }
 
     fn must_stay(&self, rule: &Rule, now: i64) -> bool {
@@ -372,66 +411,6 @@ impl Customer {
         while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
             if !future.memberships[segment].member {
-                return Some(EventTime::from_millis(due));
-            }
-        }
-        None
-    }
-}
-
-/// Where a customer stands in a segment at an instant.
-pub struct Place {
-    pub partition: i32,
-    pub customer: CustomerId,
-    pub segment: String,
-    pub member: bool,
-    /// The truth of each part of the rules that is not `and`, `or` or `not`, each once, in the order of the text.
-    pub met: Vec<bool>,
-    /// When the membership changes if nothing more happens.
-    pub changes_at: Option<EventTime>,
-}
-
-/// Every customer in every segment at `t`, as it was known then: from the events before the first that is later.
-pub fn places(rules: &[Rule], page: &Page, catalogue: &Catalogue, t: EventTime) -> Vec<Place> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends: Ends::Ignored, announces: false };
-    let mut partitions: BTreeMap<i32, (Partition, bool)> = BTreeMap::new();
-    for event in &page.events {
-        let (partition, over) =
-            partitions.entry(event.partition.0).or_insert((Partition { clock: i64::MIN, customers: BTreeMap::new() }, false));
-        *over |= event.at > t;
-        if !*over {
-            partition.take(event, &world, &mut Vec::new());
-        }
-    }
-    let mut found = Vec::new();
-    for (number, (mut partition, _)) in partitions {
-        partition.advance(t.millis() + 1, &world, &mut Vec::new());
-        for customer in partition.customers.values() {
-            found.extend(world.rules.iter().map(|rule| customer.place(number, rule, t.millis(), &world)));
-        }
-    }
-    found
-}
-
-impl Customer {
-    fn place(&self, partition: i32, rule: &Rule, now: i64, world: &World) -> Place {
-        let member = self.memberships.get(&rule.key).is_some_and(|m| m.member);
-        let parts = super::survey::predicates(rule);
-        Place {
-            partition,
-            customer: self.id.clone(),
-            segment: rule.key.clone(),
-            member,
-            met: parts.iter().map(|part| self.view(rule, now, world).holds(part)).collect(),
-            changes_at: self.change_of(&rule.key, member, world),
-        }
-    }
-
-    fn change_of(&self, segment: &str, member: bool, world: &World) -> Option<EventTime> {
-        let (mut future, mut ignored) = (self.clone(), Vec::new());
-        while let Some(due) = future.next_due(world).filter(|due| *due < self.decided_to + world.survey.horizon) {
-            future.decide(due, Cause::Time, world, &mut ignored);
-            if future.memberships.get(segment).is_some_and(|m| m.member) != member {
                 return Some(EventTime::from_millis(due));
             }
         }

@@ -58,6 +58,15 @@ impl Writer {
         time.into_iter().for_each(|time| self.time(time));
     }
 
+    /// A part that a reader who does not know its name passes over.
+    pub(super) fn section(&mut self, name: u8, write: impl FnOnce(&mut Writer)) {
+        let mut content = Writer(Vec::new());
+        write(&mut content);
+        self.byte(name);
+        self.count(content.0.len());
+        self.0.extend_from_slice(&content.0);
+    }
+
     pub(super) fn value(&mut self, value: &Value) {
         match value {
             Value::Null => self.byte(0),
@@ -173,6 +182,15 @@ impl<'a> Reader<'a> {
     /// The format in which the value was written.
     pub(super) fn version(&self) -> u8 {
         self.version
+    }
+
+    /// The next section and its name; `None`: the value ends here.
+    pub(super) fn section(&mut self) -> Read<Option<(u8, Reader<'a>)>> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (name, length) = (self.byte()?, self.count()?);
+        Ok(Some((name, Reader { version: self.version, rest: self.take(length)? })))
     }
 
     pub(super) fn byte(&mut self) -> Read<u8> {

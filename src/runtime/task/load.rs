@@ -3,6 +3,7 @@
 //! **Invariant:** what is read is never changed here; whether it has to be decided anew is only said.
 
 use super::backfill::{Backfill, redecide};
+use super::erasures::{Erasures, nobody};
 use crate::customer::codec::{self, FormatError};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
@@ -14,13 +15,17 @@ pub fn loader<'a>(
     plan: &'a Plan,
     store: &'a Store,
     backfill: Option<&'a Backfill>,
+    erasures: &'a Erasures,
     resident: &'a mut usize,
 ) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
     move |customer| {
         *resident += 1;
-        let Some(head) = store.get(&codec::head_key(customer))? else { return Ok(None) };
+        let Some(head) = store.get(&codec::head_key(customer))? else {
+            let erased = erasures.find(store, customer)?;
+            return Ok(erased.map(|erased| Loaded { state: nobody(plan, erased), redecide: None }));
+        };
         let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
-        let stored = codec::read(plan, customer, &head, part).map_err(|error| error.at(store))?;
+        let stored = codec::read(plan, customer, &head, part).map_err(|error: ReadError| error.at(store))?;
         let mut state = stored.state;
         rebuild(plan, customer, &state.facts, &mut state.standing);
         Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
@@ -40,11 +45,18 @@ impl From<FormatError> for ReadError {
 
 impl ReadError {
     fn at(self, store: &Store) -> StoreError {
-        let path = store.path().to_owned();
         match self {
             ReadError::Store(error) => error,
-            ReadError::Format(FormatError::Newer(found)) => StoreError::Newer { path, found, known: codec::VERSION },
-            ReadError::Format(error @ FormatError::Damaged) => StoreError::Corrupt { path, reason: error.to_string() },
+            ReadError::Format(error) => at(store, error),
         }
+    }
+}
+
+/// A value in this store that cannot be read.
+pub fn at(store: &Store, error: FormatError) -> StoreError {
+    let path = store.path().to_owned();
+    match error {
+        FormatError::Newer(found) => StoreError::Newer { path, found, known: codec::VERSION },
+        FormatError::Damaged => StoreError::Corrupt { path, reason: error.to_string() },
     }
 }

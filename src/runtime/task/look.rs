@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::backfill::{Backfill, decided_by};
+use super::erasures::Erasures;
 use super::load::loader;
 use super::register::Register;
 use crate::customer::codec;
@@ -29,8 +30,8 @@ pub fn look(plan: &Arc<Plan>, store: &Store, customer: &CustomerId) -> Result<Op
         partition.arm_stored(customer, due);
     }
     let (backfill, mut resident) = (Backfill::since(&manifest.decided, &decided_by(plan)), 0);
-    let slot = partition.slot(customer);
-    partition.ensure(slot, None, &mut loader(plan, store, backfill.as_ref(), &mut resident))?;
+    let (slot, erasures) = (partition.slot(customer), Erasures::read(store)?);
+    partition.ensure(slot, None, &mut loader(plan, store, backfill.as_ref(), &erasures, &mut resident))?;
     partition.settled();
     Ok(Some(partition))
 }
