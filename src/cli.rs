@@ -8,6 +8,7 @@ mod around;
 mod check;
 mod completions;
 mod demo;
+mod erase;
 mod explain;
 mod fmt;
 mod import;
@@ -66,6 +67,7 @@ enum Command {
     Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
+    Erase(erase::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -106,6 +108,7 @@ impl Command {
             Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
+            Command::Erase(args) => erase::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

@@ -20,6 +20,7 @@
 pub mod changelog;
 pub mod clock;
 pub mod crash;
+pub mod erasure;
 mod footprint;
 mod lane;
 mod mail;

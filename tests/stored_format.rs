@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use segmentd::customer::Erased;
 use segmentd::customer::codec::{self, FormatError, Stored};
 use segmentd::engine::Partition;
 use segmentd::event::Catalogue;
@@ -21,6 +22,13 @@ const VERSION_1: &str = "\
     00000000000001a067ab85fe169eb20280e4ff8fef660a1f4e961eb632c6e6000a0103002880bab703083f84d8441c0b5a57\
     03003c63104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb000000000000000001809eb793ef\
     660026e2bd76a1b6a9a7";
+
+/// The same, as version 2 wrote it.
+const VERSION_2: &str = "\
+    0280435d7e9b01000084b6262ebf6bd73380d8ee96ef6601b65d2cf0150030db01809eb793ef66000003fb7449fac9cd8ca8\
+    0000000000000001a067ab85fe169eb20280e4ff8fef660a1f4e961eb632c6e6000a0103002880bab703083f84d8441c0b5a\
+    5703003c63104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb000000000000000001809eb793\
+    ef660026e2bd76a1b6a9a7";
 
 fn page() -> Page {
     let text = "
@@ -67,13 +75,28 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_head_of_version_1_is_read_and_written_as_version_2() {
+fn a_head_of_an_older_version_is_read_and_written_as_one_of_now() {
     let (page, plan) = (page(), page().plan(&Arc::new(Catalogue::segment_spec())).unwrap());
-    let mut stored = read(&plan, &bytes(VERSION_1)).unwrap();
-    let armed = codec::armed_of(b"hc", &bytes(VERSION_1)).unwrap();
-    assert_eq!(stored.state.standing.memberships[0].entry(), 1);
-    assert!(stored.state.facts.histories.iter().flat_map(|history| history.rows()).all(|row| row.arrival == 0));
-    assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, armed), head(&plan, &page));
+    for older in [VERSION_1, VERSION_2] {
+        let mut stored = read(&plan, &bytes(older)).unwrap();
+        let armed = codec::armed_of(b"hc", &bytes(older)).unwrap();
+        assert_eq!((stored.state.standing.memberships[0].entry(), stored.state.erased), (1, None));
+        assert!(stored.state.facts.histories.iter().flat_map(|history| history.rows()).all(|row| row.arrival == 0));
+        assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, armed), head(&plan, &page));
+    }
+}
+
+/// Sections stand at the end, each with its length: one that a later version adds does not make this one stumble.
+#[test]
+fn a_section_that_is_not_known_is_passed_over() {
+    let plan = page().plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let mut with_sections = head(&plan, &page());
+    with_sections.extend([200, 3, 1, 2, 3]);
+    with_sections.extend([1, 2, 0x14, 7]);
+    let erased = Erased { at: EventTime::from_millis(10), lives: 7 };
+    assert_eq!(read(&plan, &with_sections).unwrap().state.erased, Some(erased));
+    with_sections.pop();
+    assert_eq!(read(&plan, &with_sections).err(), Some(FormatError::Damaged));
 }
 
 #[test]

@@ -233,6 +233,11 @@ impl Task {
         !self.partition.changed().is_empty()
     }
 
+    /// How many customers the open batch erases.
+    pub fn erased(&self) -> usize {
+        self.partition.erased().len()
+    }
+
     pub fn timers_pending(&self) -> usize {
         self.partition.timers_pending()
     }
