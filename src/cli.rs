@@ -7,6 +7,7 @@
 mod around;
 mod check;
 mod completions;
+mod credentials;
 mod demo;
 mod erase;
 mod explain;
@@ -24,6 +25,7 @@ mod schema;
 mod serve;
 mod service;
 mod test;
+mod token;
 mod topics;
 
 use std::io;
@@ -68,6 +70,7 @@ enum Command {
     Load(load::Args),
     Topics(topics::Args),
     Erase(erase::Args),
+    Token(token::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -109,6 +112,7 @@ impl Command {
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Erase(args) => erase::run(&args),
+            Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::credentials::Credentials;
 use super::reload::{Origin, Reload};
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
@@ -32,6 +33,7 @@ pub struct Service {
     definitions: Definitions,
     changes: Sender<Arc<Plan>>,
     reload: Option<Reload>,
+    credentials: Option<Credentials>,
     observed: Observed,
     server: Server,
     io: Runtime,
@@ -49,7 +51,7 @@ impl Service {
         let (changes, changed) = unbounded();
         let options = TaskOptions::within(settings.state_memory);
         let definitions = Definitions { plan: Arc::new(ruleset.plan()), changes: changed, options };
-        Ok(Service { settings, definitions, changes, reload: None, observed, server, io })
+        Ok(Service { settings, definitions, changes, reload: None, credentials: None, observed, server, io })
     }
 
     /// Follows the files that `config` names.
@@ -59,6 +61,14 @@ impl Service {
         self
     }
 
+    /// Answers only whom the files let that `config` names, and follows them.
+    pub fn protected(mut self, config: &Config) -> anyhow::Result<Service> {
+        let credentials = Credentials::read(config, &self.observed.metrics)?;
+        self.server = credentials.protect(self.server);
+        self.credentials = Some(credentials);
+        Ok(self)
+    }
+
     /// Where metrics and health are.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
@@ -66,7 +76,7 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, changes: _, reload, observed, server, io } = self;
+        let Service { settings, definitions, changes: _, reload, credentials, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(tell_systemd(observed.status.clone()));
@@ -76,6 +86,7 @@ impl Service {
             // It ends when the runtime does, and with it the sender of hang-ups.
             std::thread::Builder::new().name("reload".into()).spawn(move || reload.follow(&hangups)).map_err(RunError::NoThread)?;
         }
+        credentials.map(|credentials| io.spawn(credentials.follow()));
         let http = io.spawn(server.run(stopped));
         let result = runtime::run(settings, definitions, observed, shutdown);
         // Nobody may be left to hear it; then there is nothing to stop.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access::{Access, Identity};
 use super::amount;
 use super::document::Node;
 use super::file::ConfigFile;
@@ -36,6 +37,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where `segmentd serve` listens.
     pub serve: SocketAddr,
+    pub access: Access,
     /// `None`: only the built-in streams.
     pub streams: Option<PathBuf>,
     pub segments: Vec<PathBuf>,
@@ -172,6 +174,7 @@ pub struct Meaning<'a> {
 impl Meaning<'_> {
     /// What `file` means; where a value makes no sense, a placeholder beside the diagnostic.
     pub fn config(&mut self, file: ConfigFile) -> Config {
+        let access = self.access(file.access);
         let config = Config {
             deployment: self.name("deployment", file.deployment),
             kafka: self.kafka(file.kafka),
@@ -182,8 +185,9 @@ impl Meaning<'_> {
             clock: self.clock(file.clock),
             limits: self.limits(file.limits),
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
-            listen: self.listen("http.listen", &file.http.listen),
-            serve: self.serve(&file.serve),
+            listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
+            serve: self.listen("serve", &file.serve.listen, file.serve.beyond_loopback || access.is_closed()),
+            access,
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
             segments: file.segments.into_iter().map(PathBuf::from).collect(),
             lists: self.optional_path("lists", file.lists, ConfigFile::LISTS),
@@ -290,21 +294,41 @@ impl Meaning<'_> {
         DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
     }
 
-    /// Lookups tell what is known of a customer, to whoever asks.
-    fn serve(&mut self, file: &super::file::ServeFile) -> SocketAddr {
-        let listen = self.listen("serve.listen", &file.listen);
-        if !listen.ip().is_loopback() && !file.beyond_loopback {
-            let help = "put a proxy with TLS and authentication in front of 127.0.0.1; or, where the network itself is closed, say serve.beyond_loopback: true";
-            self.error("serve.listen", &format!("is `{listen}`, which other machines reach, and lookups are not authenticated"), help);
+    fn access(&mut self, file: super::file::AccessFile) -> Access {
+        let identity = match (file.certificate, file.key) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate: certificate.into(), key: key.into() }),
+            (None, None) => None,
+            _ => {
+                self.error("access", "names only one of `certificate` and `key`", "TLS needs both");
+                None
+            }
+        };
+        let access = Access { tokens: file.tokens.map(PathBuf::from), identity };
+        self.diagnostics.extend(access.read_tokens().err().unwrap_or_default());
+        if let Err(error) = access.read_certificate() {
+            self.error(
+                "access.certificate",
+                &format!("with `access.key`: {error}"),
+                "both are PEM; the server's own certificate comes first",
+            );
         }
-        listen
+        access
     }
 
-    fn listen(&mut self, setting: &str, text: &str) -> SocketAddr {
-        text.parse().unwrap_or_else(|_| {
-            self.error(setting, &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        })
+    /// What is served tells what is known of customers, to whoever asks.
+    fn listen(&mut self, section: &str, text: &str, may_be_reached: bool) -> SocketAddr {
+        let setting = format!("{section}.listen");
+        let Ok(listen) = text.parse::<SocketAddr>() else {
+            self.error(&setting, &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
+            return SocketAddr::from(([127, 0, 0, 1], 0));
+        };
+        if !listen.ip().is_loopback() && !may_be_reached {
+            let help = format!(
+                "set access.tokens, access.certificate and access.key (docs/access.md); or, where the network itself is closed, say {section}.beyond_loopback: true"
+            );
+            self.error(&setting, &format!("is `{listen}`, which other machines reach, without tokens and TLS"), &help);
+        }
+        listen
     }
 
     /// A path that was not written may be absent from the disk.

@@ -15,7 +15,7 @@ mod answer;
 mod query;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,15 +90,6 @@ pub fn router(lookup: Lookup) -> Router {
         .route(OPENAPI, get(openapi))
         .layer(middleware::map_response(not_stored))
         .with_state(shared)
-}
-
-/// The route of a path that is one of ours, as metrics name it.
-pub fn route_of(path: &str) -> Option<&'static str> {
-    let of_customer = path.strip_prefix("/api/v1/customers/").and_then(|rest| rest.strip_suffix("/segments"));
-    match of_customer {
-        Some(id) if !id.contains('/') => Some(CUSTOMER),
-        _ => ROUTES.into_iter().find(|route| *route == path),
-    }
 }
 
 /// Refuses what there is no room for, and gives up on what takes too long.

@@ -12,6 +12,11 @@ use crate::time::EventTime;
 
 const ANN: &str = r#"{"customer":"ann","segments":{"loyal":{"since":"2026-01-01T00:00:00.000Z","entry":2,"sequence":3,"valid_until":"2026-01-31T00:00:00.000Z","version":"v1"}},"updated_at":"2026-01-01T00:00:00.000Z"}"#;
 
+/// Lookups from copies that nobody has read yet.
+pub fn nothing() -> Lookup {
+    Lookup { memberships: Arc::default(), limits: Limits::new(512) }
+}
+
 struct Replica {
     server: Running,
     copies: Arc<Copies>,
