@@ -19,6 +19,8 @@ mod health;
 mod listener;
 pub mod lookup;
 mod problem;
+pub mod room;
+pub mod service;
 pub mod tls;
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ use health::Progress;
 use listener::{Bounded, Bounds};
 use lookup::Lookup;
 use problem::Problem;
+use room::Room;
 use tls::Identity;
 
 /// Every route of every process, as request metrics name them.
@@ -159,7 +162,7 @@ fn refused(listen: &str, source: io::Error) -> HttpError {
 }
 
 fn router(shown: Shown, lookup: Option<Lookup>) -> Router {
-    let lookups = lookup.map(lookup::router).unwrap_or_default();
+    let lookups = lookup.map(|lookup| lookup::router(lookup.source, Room::new(lookup.limits))).unwrap_or_default();
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

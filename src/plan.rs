@@ -14,6 +14,7 @@ pub mod formula;
 mod kept;
 mod list;
 mod monotone;
+mod ranking;
 mod restrict;
 pub mod sequence;
 mod subject;
@@ -27,6 +28,7 @@ pub use compile::compile;
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use list::List;
+pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
@@ -63,6 +65,9 @@ pub struct Plan {
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Segments whose ends are announced; none in a part to look ahead in.
     pub expiring: Vec<usize>,
+    /// Values by which customers are ranked; none in such a part either.
+    pub rankings: Vec<RankingPlan>,
+    pub cuts: Vec<CutPlan>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -146,6 +151,8 @@ pub struct Predicate {
     pub monotone: bool,
     /// It looks at a `days_since`, which changes without any event.
     pub counts_days: bool,
+    /// It compares with a cut: every change of its value matters, since it moves the customer's rank.
+    pub ranks: bool,
     pub aggregates: Vec<usize>,
     /// The windows of its aggregates, each once.
     pub windows: Vec<usize>,

@@ -15,7 +15,8 @@ use super::credentials::Credentials;
 use super::service::{request_at_signal, tell_systemd};
 use super::{Outcome, logging, report};
 use crate::config::{self, Config};
-use crate::http::lookup::{self, Limits, Lookup};
+use crate::http::lookup::{self, Lookup, Source};
+use crate::http::room::Limits;
 use crate::http::{self, PROGRESS_LIMIT, Server, Site};
 use crate::metrics::{Labels, Metrics};
 use crate::replica::{self, Memberships};
@@ -56,7 +57,7 @@ fn serve(config: &Config, metrics: &Metrics) -> anyhow::Result<Outcome> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let lookup = Lookup { memberships: memberships.clone(), limits: Limits::new(config.limits.id_bytes) };
+    let lookup = Lookup { source: Source::Replica(memberships.clone()), limits: Limits::new(config.limits.id_bytes) };
     let site = Site { metrics: metrics.clone(), status: status.clone(), progress_limit: PROGRESS_LIMIT, lookup: Some(lookup) };
     let credentials = Credentials::read(config, metrics)?;
     let server = io.block_on(Server::bind(&config.serve.to_string(), site)).context("the HTTP server cannot start")?;

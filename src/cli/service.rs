@@ -17,16 +17,24 @@ use super::credentials::Credentials;
 use super::reload::{Origin, Reload};
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
+use crate::http::lookup::{self, Lookup, Source};
+use crate::http::room::Limits;
+use crate::http::service::Partitions;
 use crate::http::{PROGRESS_LIMIT, ROUTES, Server, Site};
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
 use crate::plan::Plan;
+use crate::runtime::committed::Committed;
+use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
 use crate::runtime::task::TaskOptions;
 use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
 
 /// The states of a task's life that metrics show.
 const TASK_STATES: [&str; 2] = ["restoring", "running"];
+
+/// How many answers read the disk at once; the others wait for their turn.
+const READERS: usize = 8;
 
 pub struct Service {
     settings: Settings,
@@ -42,10 +50,26 @@ pub struct Service {
 impl Service {
     /// Listens already; reads nothing yet.
     pub fn new(settings: Settings, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
-        let observed = Observed { metrics: Metrics::new(&labels(&settings, ruleset))?, status: Status::new() };
-        let io = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("http").enable_all().build()?;
-        let site =
-            Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT, lookup: None };
+        let observed = Observed {
+            metrics: Metrics::new(&labels(&settings, ruleset))?,
+            status: Status::new(),
+            committed: Committed::default(),
+            owners: Owners::default(),
+        };
+        let io = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(READERS)
+            .thread_name("http")
+            .enable_all()
+            .build()?;
+        let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
+        let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
+        let site = Site {
+            metrics: observed.metrics.clone(),
+            status: observed.status.clone(),
+            progress_limit: PROGRESS_LIMIT,
+            lookup: Some(lookup),
+        };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
         let (changes, changed) = unbounded();
@@ -108,7 +132,7 @@ fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
         segments: ruleset.definitions.segments.iter().map(|segment| segment.key.clone()).collect(),
         reject_reasons: RejectCode::ALL.map(RejectCode::as_str).to_vec(),
         task_states: TASK_STATES.to_vec(),
-        routes: ROUTES.to_vec(),
+        routes: ROUTES.into_iter().chain(lookup::ROUTES).collect(),
     }
 }
 

@@ -123,10 +123,13 @@ pub struct LimitsFile {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpFile {
-    /// Address and port of health, metrics and version.
+    /// Address and port of the API, health, metrics and version.
     pub listen: String,
     /// Let `listen` be an address that other machines reach, without tokens and TLS: on a network that is closed.
     pub beyond_loopback: bool,
+    /// How others reach the API of this process: `http://segmentd-0.segmentd:8080`. Whoever asks another process for a customer
+    /// of this one is told. Unset: nobody is.
+    pub advertise: Option<String>,
 }
 
 /// `segmentd serve`.
@@ -239,7 +242,7 @@ impl Default for LimitsFile {
 
 impl Default for HttpFile {
     fn default() -> HttpFile {
-        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false }
+        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None }
     }
 }
 

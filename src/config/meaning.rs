@@ -19,6 +19,7 @@ use crate::kafka::settings::{OWNED, Settings};
 use crate::kafka::wire::DecodeLimits;
 use crate::replica;
 use crate::rule::diagnostic::{Diagnostic, Location};
+use crate::runtime::owners::Advertised;
 use crate::runtime::{self, ClockSettings, Commit, Start};
 
 /// What a configuration means.
@@ -34,7 +35,10 @@ pub struct Config {
     pub limits: DecodeLimits,
     /// Threads that compute.
     pub lanes: usize,
+    /// Where `segmentd run` listens.
     pub listen: SocketAddr,
+    /// How others reach it.
+    pub advertise: Option<String>,
     /// Where `segmentd serve` listens.
     pub serve: SocketAddr,
     pub access: Access,
@@ -114,6 +118,11 @@ impl Config {
         inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
     }
 
+    /// The topic that says which process owns which partition.
+    fn owners(&self) -> TopicName {
+        TopicName(format!("{}-owners", self.deployment).into())
+    }
+
     /// Everything that a read replica is told.
     pub fn replica_settings(&self) -> replica::Settings {
         replica::Settings {
@@ -148,6 +157,7 @@ impl Config {
             clock: self.clock,
             limits: self.limits,
             lanes: self.lanes,
+            advertised: self.advertise.clone().map(|address| Advertised { topic: self.owners(), address }),
         }
     }
 }
@@ -186,6 +196,7 @@ impl Meaning<'_> {
             limits: self.limits(file.limits),
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
             listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
+            advertise: self.advertise(file.http.advertise),
             serve: self.listen("serve", &file.serve.listen, file.serve.beyond_loopback || access.is_closed()),
             access,
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
@@ -292,6 +303,17 @@ impl Meaning<'_> {
     fn limits(&mut self, file: super::file::LimitsFile) -> DecodeLimits {
         let record_bytes = self.size("limits.record_bytes", &file.record_bytes, 1 << 10, 64 << 20);
         DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
+    }
+
+    fn advertise(&mut self, address: Option<String>) -> Option<String> {
+        let is_address = |text: &str| {
+            let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            text.len() <= 200 && host.is_some_and(|host| !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '@'))
+        };
+        if let Some(text) = address.as_deref().filter(|text| !is_address(text)) {
+            self.error("http.advertise", &format!("is `{text}`"), "write a URL without a path: http://segmentd-0.segmentd:8080");
+        }
+        address
     }
 
     fn access(&mut self, file: super::file::AccessFile) -> Access {

@@ -8,9 +8,10 @@
 //! timer that fires early does nothing but arm the next one.
 
 mod erasure;
+mod ranks;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::former::{SegmentNames, retire};
@@ -22,12 +23,13 @@ use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
 use crate::transition::{Announcement, Cause, Direction, Move, Output, Transition, Trigger};
+use ranks::Ranks;
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
 
-/// A customer read back.
+/// A customer read back. Its truths were found by the partition's cuts.
 pub struct Loaded {
     pub state: CustomerState,
     /// Why everything has to be looked at again: it was decided by other definitions, or with other lists.
@@ -55,9 +57,10 @@ pub struct Partition {
     announcements: Vec<(usize, Announcement)>,
     changed: Vec<Slot>,
     /// Erased since the last [`Partition::settled`].
-    erased: Vec<Slot>,
+    erased: BTreeSet<Slot>,
     /// Places of customers who were forgotten.
     vacant: Vec<Slot>,
+    ranks: Ranks,
 }
 
 /// A customer of this partition. Its state is in memory while it is of use.
@@ -81,6 +84,7 @@ struct Occasion<'a> {
 impl Partition {
     pub fn new(plan: Arc<Plan>, clock: EventTime) -> Partition {
         Partition {
+            ranks: Ranks::new(&plan),
             plan,
             clock,
             index: HashMap::default(),
@@ -91,7 +95,7 @@ impl Partition {
             transitions: Vec::new(),
             announcements: Vec::new(),
             changed: Vec::new(),
-            erased: Vec::new(),
+            erased: BTreeSet::new(),
             vacant: Vec::new(),
         }
     }
@@ -110,6 +114,7 @@ impl Partition {
     /// new plan would not need fires early, and changes nothing.
     pub fn redefine(&mut self, plan: Arc<Plan>) -> Arc<Plan> {
         self.residents.iter_mut().for_each(|resident| resident.state = None);
+        self.ranks = std::mem::take(&mut self.ranks).under(&self.plan, &plan);
         std::mem::replace(&mut self.plan, plan)
     }
 
@@ -165,6 +170,11 @@ impl Partition {
     /// Moves the clock to `to`, once everything due before it has fired.
     pub fn set_clock(&mut self, to: EventTime) {
         self.clock = self.clock.max(to);
+    }
+
+    /// When the earliest timer is due; [`EventTime::MAX`]: there is none.
+    pub fn next_due(&mut self) -> EventTime {
+        self.next_timer().map_or(EventTime::MAX, |(due, _)| due)
     }
 
     /// How many customers have a timer.
@@ -223,6 +233,7 @@ impl Partition {
         self.erased.clear();
         self.transitions.clear();
         self.announcements.clear();
+        self.ranks.moved.clear();
     }
 
     /// Arms a customer's timer as it was stored; its state stays where it is until it is of use.
@@ -241,24 +252,30 @@ impl Partition {
         decided_at: Option<EventTime>,
         load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
-        if let Some((cause, at)) = self.load(slot, load)? {
-            let now = EventTime::from_millis(self.clock.millis().saturating_sub(1)).max(at);
+        let Some(redecide) = self.load(slot, load)? else {
+            self.recut_resident(slot, false, decided_at);
+            return Ok(());
+        };
+        if let Some((cause, at)) = redecide {
+            let now = just_before(self.clock).max(at);
             let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
             // Who moves from a stage that is gone to another one leaves first, as in every move.
             self.retire(slot, now, &occasion);
             let input = if cause == Cause::List { Input::Lists } else { Input::Definitions };
             self.step(slot, input, now, &occasion);
+        } else {
+            self.recut_resident(slot, true, decided_at);
         }
         Ok(())
     }
 
-    /// Has a customer in memory as it stands; why it has to be decided anew, if it was read and has to be, and the instant
-    /// of its last evaluation.
+    /// Has a customer in memory as it stands. `None`: it was there; else why it has to be decided anew, if it has to be, and
+    /// when it was decided last.
     fn load<E>(
         &mut self,
         slot: Slot,
         load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
-    ) -> Result<Option<(Cause, EventTime)>, E> {
+    ) -> Result<Option<Option<(Cause, EventTime)>>, E> {
         if self.residents[slot.at()].state.is_some() {
             return Ok(None);
         }
@@ -266,7 +283,7 @@ impl Partition {
         let redecide = loaded.as_ref().and_then(|loaded| Some((loaded.redecide?, loaded.state.standing.at)));
         let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
         self.residents[slot.at()].state = Some(Box::new(state));
-        Ok(redecide)
+        Ok(Some(redecide))
     }
 
     /// Ends the customer's memberships in segments that are not defined any more.
@@ -304,16 +321,7 @@ impl Partition {
             return *slot;
         }
         let resident = Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false };
-        let slot = match self.vacant.pop() {
-            Some(slot) => {
-                self.residents[slot.at()] = resident;
-                slot
-            }
-            None => {
-                self.residents.push(resident);
-                Slot((self.residents.len() - 1) as u32)
-            }
-        };
+        let slot = self.place(resident);
         self.index.insert(customer.clone(), slot);
         slot
     }
@@ -323,8 +331,11 @@ impl Partition {
         let Some(state) = resident.state.as_deref_mut() else { return Applied::Duplicate };
         let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
         let next_flip = state.standing.next_flip;
+        let ranks_moved = !self.plan.rankings.is_empty() && self.rank(slot);
+        let resident = &mut self.residents[slot.at()];
         // A timer that fired early changed nothing that is stored: after a restart it fires again.
-        let idle = applied == Applied::Duplicate || matches!(input, Input::Time) && self.outcome.is_empty();
+        let by_itself = matches!(input, Input::Time | Input::Cuts);
+        let idle = applied == Applied::Duplicate || by_itself && self.outcome.is_empty() && !ranks_moved;
         if !idle && !resident.changed {
             resident.changed = true;
             self.changed.push(slot);
@@ -370,6 +381,11 @@ impl Partition {
             StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
         }
     }
+}
+
+/// What is due at `t` itself is still to come.
+fn just_before(t: EventTime) -> EventTime {
+    EventTime::from_millis(t.millis().saturating_sub(1))
 }
 
 impl Slot {

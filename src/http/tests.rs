@@ -50,6 +50,16 @@ pub struct Received {
     pub body: String,
 }
 
+impl Received {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
 impl Running {
     /// The status code, the content type and the body of `GET path`.
     fn get(&self, path: &str) -> (u16, String, String) {

@@ -42,6 +42,8 @@ pub enum Purpose {
     Changelog,
     /// Records on their way to the partition of their customer.
     Repartition,
+    /// Which process owns which partition: a hint, the last one of each.
+    Owners,
 }
 
 /// Why the topics do not fit. Each message says what to do.
@@ -158,7 +160,7 @@ pub fn missing(existing: &Existing, wanted: &[Wanted], partitions: usize) -> Res
 
 impl Purpose {
     fn is_bound_to_tasks(self) -> bool {
-        matches!(self, Purpose::Changelog | Purpose::Repartition)
+        matches!(self, Purpose::Changelog | Purpose::Repartition | Purpose::Owners)
     }
 
     /// Topic settings by which a topic of this kind is created.
@@ -175,6 +177,7 @@ impl Purpose {
                 ("max.compaction.lag.ms", "604800000"),
                 ("delete.retention.ms", "604800000"),
             ],
+            Purpose::Owners => &[("cleanup.policy", "compact")],
             Purpose::Repartition => &[("cleanup.policy", "delete"), ("retention.ms", "604800000")],
         }
     }

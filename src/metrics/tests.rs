@@ -114,7 +114,13 @@ fn every_metric_is_explained_and_what_is_drawn_or_alerted_on_exists() {
     let text = metrics.encode().unwrap();
     let declared = names_in(&text);
     assert_eq!(names_in(include_str!("../../docs/operations.md")), declared);
-    for page in [include_str!("../../deploy/grafana/dashboards/segmentd.json"), include_str!("../../deploy/prometheus/alerts.yml")] {
+    for page in [
+        include_str!("../../deploy/grafana/dashboards/segmentd.json"),
+        include_str!("../../deploy/grafana/dashboards/lookups.json"),
+        include_str!("../../deploy/prometheus/alerts.yml"),
+        include_str!("../../deploy/prometheus/alerts.test.yml"),
+        include_str!("../../docs/runbook.md"),
+    ] {
         let unknown: Vec<_> = names_in(page).difference(&declared).copied().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::changelog::Decided;
 use crate::customer::codec;
 use crate::customer::{Applied, CustomerState};
-use crate::engine::{Accepted, Partition, Slot, valid_until};
+use crate::engine::{Accepted, Partition, SegmentNames, Slot, valid_until};
 use crate::event::Event;
 use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, Offset, SegmentKey, SourcePosition};
@@ -31,7 +31,7 @@ use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use erasures::Erasures;
 use load::loader;
-pub use look::look;
+pub use look::{look, membership};
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.
@@ -70,7 +70,7 @@ pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
 pub struct Task {
     partition: Partition,
-    store: Store,
+    store: Arc<Store>,
     options: TaskOptions,
     /// The open batch as changelog records, once it was asked for.
     encoded: Vec<Change>,
@@ -87,12 +87,19 @@ pub struct Task {
 impl Task {
     /// Opens a task over a restored store. `clock` and `then` are the last manifest's; without one, [`EventTime::MIN`]
     /// and the default.
-    pub fn new(plan: Arc<Plan>, options: TaskOptions, store: Store, clock: EventTime, then: &Decided) -> Result<Task, StoreError> {
+    pub fn new(
+        plan: Arc<Plan>,
+        options: TaskOptions,
+        store: impl Into<Arc<Store>>,
+        clock: EventTime,
+        then: &Decided,
+    ) -> Result<Task, StoreError> {
+        let store = store.into();
         let decided = backfill::decided_by(&plan);
         let backfill = Backfill::since(then, &decided);
-        let mut register = Register::read(&store)?;
+        let mut register = Register::read(&*store)?;
         register.note(&plan, clock);
-        let erasures = Erasures::read(&store)?;
+        let erasures = Erasures::read(&*store)?;
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
@@ -113,7 +120,7 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
         drop(load);
         if plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
@@ -138,7 +145,7 @@ impl Task {
         let state = self.partition.find(customer).and_then(|slot| self.partition.resident(slot).state.as_deref());
         let erased = match state {
             Some(state) => state.erased,
-            None => self.erasures.find(&self.store, customer)?,
+            None => self.erasures.find(&*self.store, customer)?,
         };
         Ok(erased.is_some_and(|erased| time <= erased.at))
     }
@@ -149,7 +156,7 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -190,7 +197,7 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -242,7 +249,7 @@ impl Task {
         self.partition.timers_pending()
     }
 
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
@@ -255,7 +262,7 @@ impl Task {
         for slot in slots {
             let resident = self.partition.resident(slot);
             if let Some(state) = &resident.state {
-                each(&resident.customer, membership_record(&plan, &resident.customer, state).as_deref());
+                each(&resident.customer, membership_record(&plan, self.register.names(), &resident.customer, state).as_deref());
             }
         }
     }
@@ -280,7 +287,7 @@ impl Task {
             }
         }
         self.erasures.saved();
-        let erased = self.partition.erased().to_vec();
+        let erased = self.partition.erased().clone();
         self.partition.settled();
         self.forget(erased);
         self.release();
@@ -288,7 +295,7 @@ impl Task {
     }
 
     /// Forgets what is not committed, and gives the store back.
-    pub fn into_store(self) -> Store {
+    pub fn into_store(self) -> Arc<Store> {
         self.store
     }
 
@@ -352,19 +359,25 @@ impl Task {
     }
 }
 
-fn membership_record(plan: &Plan, customer: &CustomerId, state: &CustomerState) -> Option<Vec<u8>> {
+/// `names`: of segments that are not in the plan; who is in one is told of it until the exit is decided.
+fn membership_record(plan: &Plan, names: &SegmentNames, customer: &CustomerId, state: &CustomerState) -> Option<Vec<u8>> {
     let memberships = plan.segments.iter().enumerate().filter_map(|(index, segment)| {
         let membership = state.standing.memberships[index];
         Some(MembershipFields {
             segment: &segment.key,
             since: membership.since()?,
             entry: membership.entry(),
-            sequence: membership.sequence,
+            sequence: state.published(membership.sequence),
             valid_until: valid_until(plan, customer, state, index),
             version: &segment.version,
         })
     });
-    membership_value(customer, memberships, state.standing.at)
+    let former = state.standing.former.iter().filter_map(|former| {
+        let (name, membership) = (names.get(&former.segment)?, &former.membership);
+        let (since, entry, sequence) = (membership.since()?, membership.entry(), state.published(membership.sequence));
+        Some(MembershipFields { segment: &name.key, since, entry, sequence, valid_until: None, version: &name.version })
+    });
+    membership_value(customer, memberships.chain(former), state.standing.at)
 }
 
 fn each_timer(store: &Store, mut each: impl FnMut(EventTime, &CustomerId)) -> Result<(), StoreError> {

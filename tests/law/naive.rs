@@ -3,8 +3,9 @@
 //! shares the rule tree, the decoded values and the form of a page.
 //!
 //! **Invariant:** no state but the accepted inputs, the clock and the memberships (which `exit_when` and
-//! `segment("x" last W)` need, since they depend on the path).
+//! `segment("x" last W)` need, since they depend on the path). The cuts of `top` are inputs.
 
+mod epochs;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use super::eval::{Memberships, View};
 use super::history::History;
 use super::publication::{self, Publication};
 use super::survey::Survey;
+pub use epochs::Cuts;
 pub use places::places;
 
 const DAY: i64 = 86_400_000;
@@ -85,6 +87,7 @@ pub struct World<'a> {
     rules: Vec<Rule>,
     survey: Survey,
     page: &'a Page,
+    cuts: &'a Cuts,
     ends: Ends,
     /// Whether ends are announced.
     announces: bool,
@@ -108,10 +111,13 @@ struct Customer {
     decided_to: i64,
     /// How often somebody of this id was erased before.
     lives: u64,
+    /// So many changes of cuts have come into force.
+    recuts: usize,
 }
 
 struct Partition {
     clock: i64,
+    recuts: usize,
     customers: BTreeMap<CustomerId, Customer>,
     /// When last, and how often somebody was known then.
     erased: BTreeMap<CustomerId, (i64, u64)>,
@@ -124,14 +130,22 @@ pub enum Ends {
     Ignored,
 }
 
-/// The transitions of a page, each partition's in order.
+/// The transitions of a page that ranks nobody, each partition's in order.
 pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends, announces: true };
-    let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
-    let mut out = Vec::new();
+    transitions_by(&Cuts::default(), rules, page, catalogue, ends)
+}
+
+/// The same with the cuts that came into force on the way.
+pub fn transitions_by(cuts: &Cuts, rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, cuts, ends, announces: true };
+    let mut partitions: BTreeMap<i32, Partition> = page.events.iter().map(|event| (event.partition.0, Partition::NEW)).collect();
+    let (mut out, mut epoch) = (Vec::new(), None);
     for event in &page.events {
-        let partition = partitions.entry(event.partition.0).or_insert_with(Partition::new);
-        partition.take(event, &world, &mut out);
+        cuts.pass(&mut epoch, event.at.millis(), &mut partitions, &world, &mut out);
+        partitions.get_mut(&event.partition.0).unwrap().take(event, &world, &mut out);
+    }
+    if let Some(until) = page.until {
+        cuts.pass(&mut epoch, until.millis(), &mut partitions, &world, &mut out);
     }
     for partition in partitions.values_mut() {
         let end = page.until.map_or(partition.clock, |until| until.millis().max(partition.clock));
@@ -154,9 +168,7 @@ fn in_order(rules: &[Rule]) -> Vec<Rule> {
 }
 
 impl Partition {
-    fn new() -> Partition {
-        Partition { clock: i64::MIN, customers: BTreeMap::new(), erased: BTreeMap::new() }
-    }
+    const NEW: Partition = Partition { clock: i64::MIN, recuts: 0, customers: BTreeMap::new(), erased: BTreeMap::new() };
 
     fn take(&mut self, event: &PageEvent, world: &World, out: &mut Vec<Outcome>) {
         let at = event.at.millis();
@@ -173,7 +185,7 @@ impl Partition {
         if at <= erased_at {
             return;
         }
-        let begin = || Customer { lives, ..Customer::new(&event.customer, world, self.clock) };
+        let begin = || Customer { lives, recuts: self.recuts, ..Customer::new(&event.customer, world, self.clock) };
         let customer = self.customers.entry(event.customer.clone()).or_insert_with(begin);
         let accepted = customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention);
         if accepted || !world.survey.remembered.contains(stream.name.as_str()) {
@@ -229,6 +241,7 @@ impl Customer {
             next_announcement: None,
             decided_to: clock,
             lives: 0,
+            recuts: 0,
         }
     }
 
@@ -381,6 +394,7 @@ impl Customer {
             history: &self.history,
             memberships: &self.memberships,
             lists: &self.lists,
+            cuts: world.cuts.in_force(self.recuts),
             now,
         }
     }

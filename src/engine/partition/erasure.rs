@@ -3,7 +3,9 @@
 //! **Invariant:** from its erasure on a customer has no timer; and between two batches nothing here names somebody of whom
 //! nothing is known, if the caller forgets those whom it erased.
 
-use super::{Loaded, Occasion, Partition, Slot};
+use std::collections::BTreeSet;
+
+use super::{Loaded, Occasion, Partition, Resident, Slot};
 use crate::customer::{Applied, CustomerState};
 use crate::engine::Input;
 use crate::id::CustomerId;
@@ -18,13 +20,11 @@ impl Partition {
         occasion: &Occasion<'_>,
         load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
     ) -> Result<Applied, E> {
-        let _others = self.load(slot, load)?;
+        self.load(slot, load)?;
         self.retire(slot, self.clock, occasion);
         let applied = self.step(slot, Input::Erasure, self.clock, occasion);
         self.residents[slot.at()].armed = EventTime::MAX;
-        if !self.erased.contains(&slot) {
-            self.erased.push(slot);
-        }
+        self.erased.insert(slot);
         Ok(applied)
     }
 
@@ -34,9 +34,19 @@ impl Partition {
         state.and_then(|state| state.erased).is_some_and(|erased| time <= erased.at)
     }
 
-    /// Customers who were erased since the last [`Partition::settled`], each once; some may have begun anew.
-    pub fn erased(&self) -> &[Slot] {
+    /// Customers who were erased since the last [`Partition::settled`], some of whom may have begun anew.
+    pub fn erased(&self) -> &BTreeSet<Slot> {
         &self.erased
+    }
+
+    /// Gives somebody new a place, one that was given up if there is any.
+    pub(super) fn place(&mut self, resident: Resident) -> Slot {
+        if let Some(slot) = self.vacant.pop() {
+            self.residents[slot.at()] = resident;
+            return slot;
+        }
+        self.residents.push(resident);
+        Slot((self.residents.len() - 1) as u32)
     }
 
     /// Gives up the place of a customer of whom nothing is known, its id with it; `false`: something is known, or is not

@@ -14,11 +14,12 @@ use crate::customer::codec::{self, Secret};
 use crate::customer::{CustomerState, Erased};
 use crate::id::CustomerId;
 use crate::plan::Plan;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store, StoreError, Values};
 
 /// Keys that one read of the store brings.
 const SCAN: usize = 1_000;
 
+#[derive(Default)]
 pub struct Erasures {
     /// None before the first erasure.
     secret: Option<Secret>,
@@ -29,14 +30,14 @@ pub struct Erasures {
 
 impl Erasures {
     /// As the store has them.
-    pub fn read(store: &Store) -> Result<Erasures, StoreError> {
+    pub fn read(store: &impl Values) -> Result<Erasures, StoreError> {
         let value = store.get(codec::SECRET)?;
         let secret = value.map(|value| Secret::of_value(&value)).transpose().map_err(|error| at(store, error))?;
         Ok(Erasures { secret, saved: true, gone: BTreeSet::new() })
     }
 
     /// What is left of a customer who is not in the store; `None`: no such id was ever erased.
-    pub fn find(&self, store: &Store, customer: &CustomerId) -> Result<Option<Erased>, StoreError> {
+    pub fn find(&self, store: &impl Values, customer: &CustomerId) -> Result<Option<Erased>, StoreError> {
         let Some(secret) = &self.secret else { return Ok(None) };
         let value = store.get(&secret.key_of(customer))?;
         value.map(|value| codec::read_erased(&value)).transpose().map_err(|error| at(store, error))

@@ -8,12 +8,12 @@ use crate::customer::codec::{self, FormatError};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Values};
 
 /// Reads customers one by one, and counts them in `resident`.
 pub fn loader<'a>(
     plan: &'a Plan,
-    store: &'a Store,
+    store: &'a impl Values,
     backfill: Option<&'a Backfill>,
     erasures: &'a Erasures,
     resident: &'a mut usize,
@@ -44,7 +44,7 @@ impl From<FormatError> for ReadError {
 }
 
 impl ReadError {
-    fn at(self, store: &Store) -> StoreError {
+    fn at(self, store: &impl Values) -> StoreError {
         match self {
             ReadError::Store(error) => error,
             ReadError::Format(error) => at(store, error),
@@ -53,7 +53,7 @@ impl ReadError {
 }
 
 /// A value in this store that cannot be read.
-pub fn at(store: &Store, error: FormatError) -> StoreError {
+pub fn at(store: &impl Values, error: FormatError) -> StoreError {
     let path = store.path().to_owned();
     match error {
         FormatError::Newer(found) => StoreError::Newer { path, found, known: codec::VERSION },

@@ -1,6 +1,6 @@
-//! Where everybody stands at one instant, the slow way.
+//! Where customers stand at an instant, the slow way: what an explanation says is held against it.
 //!
-//! **Invariant:** knows what had come by then, and nothing of what came later.
+//! **Invariant:** knows what was accepted before the first record that is later than the instant, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use segmentd::scenario::Page;
 use segmentd::time::EventTime;
 use segmentd::transition::Cause;
 
-use super::{Customer, Ends, Partition, Rule, Survey, World, in_order};
+use super::{Customer, Cuts, Ends, Partition, Rule, Survey, World, in_order};
 
 /// Where a customer stands in a segment at an instant.
 pub struct Place {
@@ -26,10 +26,11 @@ pub struct Place {
 
 /// Every customer in every segment at `t`, as it was known then: from the events before the first that is later.
 pub fn places(rules: &[Rule], page: &Page, catalogue: &Catalogue, t: EventTime) -> Vec<Place> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends: Ends::Ignored, announces: false };
+    let (cuts, survey) = (&Cuts::default(), Survey::of(rules));
+    let world = World { catalogue, survey, rules: in_order(rules), page, cuts, ends: Ends::Ignored, announces: false };
     let mut partitions: BTreeMap<i32, (Partition, bool)> = BTreeMap::new();
     for event in &page.events {
-        let (partition, over) = partitions.entry(event.partition.0).or_insert((Partition::new(), false));
+        let (partition, over) = partitions.entry(event.partition.0).or_insert((Partition::NEW, false));
         *over |= event.at > t;
         if !*over {
             partition.take(event, &world, &mut Vec::new());
