@@ -12,12 +12,14 @@ mod blocks;
 pub mod codec;
 mod cursor;
 mod erased;
+mod exposure;
 mod history;
 mod total;
 
 pub use apply::{Applied, Touched, apply};
 pub use cursor::Cursor;
 pub use erased::Erased;
+pub use exposure::{Exposure, measure};
 pub use history::{History, Row};
 pub use total::advance;
 
@@ -65,6 +67,8 @@ pub struct Standing {
     pub next_flip: EventTime,
     /// Ascending by segment; only where a policy had something to remember.
     pub told: Vec<Told>,
+    /// To experiments, also those that the plan does not have.
+    pub exposures: Vec<Exposure>,
     /// By which the truths are found.
     pub cuts: Cuts,
 }
@@ -157,6 +161,7 @@ impl Standing {
             former: Vec::new(),
             next_flip: EventTime::MIN,
             told: Vec::new(),
+            exposures: Vec::new(),
             cuts: Cuts::default(),
         }
     }

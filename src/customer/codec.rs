@@ -14,6 +14,7 @@
 mod bytes;
 mod erased;
 mod rows;
+mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,7 @@ pub use erased::{SECRET, Secret, read_erased, write_erased};
 use rows::Columns;
 
 /// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
-/// have a number of arrival. Since 3 a head may end with sections.
+/// have a number of arrival. Since 3 a head may end with sections ([`sections`]).
 pub const VERSION: u8 = 3;
 
 /// Retired ids that stand together.
@@ -44,9 +45,6 @@ const HEAD: u8 = b'h';
 const BLOCK: u8 = b'b';
 const IDS: u8 = b'i';
 const ERASED: u8 = b'e';
-
-/// A head's section that says when the customer was erased before.
-const SECTION_ERASED: u8 = 1;
 
 /// A stored value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -199,9 +197,7 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     let histories = || state.facts.histories.iter().enumerate().filter(|(_, h)| !h.is_empty());
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
-    if let Some(erased) = &state.erased {
-        w.section(SECTION_ERASED, |w| erased::put(w, erased));
-    }
+    sections::write(&mut w, state);
     w.done()
 }
 
@@ -307,11 +303,7 @@ pub fn read<E: From<FormatError>>(
             state.facts.histories[stream] = history;
         }
     }
-    while let Some((name, mut section)) = r.section()? {
-        if name == SECTION_ERASED {
-            state.erased = Some(erased::take(&mut section)?);
-        }
-    }
+    sections::read(&mut r, plan, &mut state)?;
     for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
         *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
     }

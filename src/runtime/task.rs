@@ -11,6 +11,7 @@ mod backfill;
 mod erasures;
 mod load;
 mod look;
+mod measured;
 mod register;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use backfill::{Seen, decided_by};
 use erasures::Erasures;
 use load::loader;
 pub use look::{look, membership};
+pub use measured::{Slice, measured};
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.

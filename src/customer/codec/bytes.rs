@@ -25,6 +25,17 @@ impl Writer {
         Writer(bytes)
     }
 
+    /// Bytes that stand in another value: no version.
+    pub(super) fn part() -> Writer {
+        Writer(Vec::new())
+    }
+
+    /// A part with its length before it.
+    pub(super) fn sized(&mut self, part: Writer) {
+        self.count(part.0.len());
+        self.0.extend(part.0);
+    }
+
     pub(super) fn done(self) -> Vec<u8> {
         self.0
     }
@@ -56,15 +67,6 @@ impl Writer {
     pub(super) fn optional_time(&mut self, time: Option<EventTime>) {
         self.byte(u8::from(time.is_some()));
         time.into_iter().for_each(|time| self.time(time));
-    }
-
-    /// A part that a reader who does not know its name passes over.
-    pub(super) fn section(&mut self, name: u8, write: impl FnOnce(&mut Writer)) {
-        let mut content = Writer(Vec::new());
-        write(&mut content);
-        self.byte(name);
-        self.count(content.0.len());
-        self.0.extend_from_slice(&content.0);
     }
 
     pub(super) fn value(&mut self, value: &Value) {
@@ -184,13 +186,14 @@ impl<'a> Reader<'a> {
         self.version
     }
 
-    /// The next section and its name; `None`: the value ends here.
-    pub(super) fn section(&mut self) -> Read<Option<(u8, Reader<'a>)>> {
-        if self.rest.is_empty() {
-            return Ok(None);
-        }
-        let (name, length) = (self.byte()?, self.count()?);
-        Ok(Some((name, Reader { version: self.version, rest: self.take(length)? })))
+    /// What [`Writer::sized`] wrote.
+    pub(super) fn sized(&mut self) -> Read<Reader<'a>> {
+        let length = self.count()?;
+        Ok(Reader { version: self.version, rest: self.take(length)? })
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     pub(super) fn byte(&mut self) -> Read<u8> {

@@ -4,7 +4,7 @@
 
 use super::backfill::{Backfill, redecide};
 use super::erasures::{Erasures, nobody};
-use crate::customer::codec::{self, FormatError};
+use crate::customer::codec::{self, FormatError, Stored};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -24,12 +24,17 @@ pub fn loader<'a>(
             let erased = erasures.find(store, customer)?;
             return Ok(erased.map(|erased| Loaded { state: nobody(plan, erased), redecide: None }));
         };
-        let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
-        let stored = codec::read(plan, customer, &head, part).map_err(|error: ReadError| error.at(store))?;
+        let stored = read(plan, store, customer, &head)?;
         let mut state = stored.state;
         rebuild(plan, customer, &state.facts, &mut state.standing);
         Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
     }
+}
+
+/// The customer whose head this is, with the blocks that belong to it.
+pub fn read(plan: &Plan, store: &impl Values, customer: &CustomerId, head: &[u8]) -> Result<Stored, StoreError> {
+    let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
+    codec::read(plan, customer, head, part).map_err(|error| error.at(store))
 }
 
 enum ReadError {
