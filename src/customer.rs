@@ -15,7 +15,7 @@ mod history;
 mod total;
 
 pub use apply::{Applied, Touched, apply};
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Passage};
 pub use history::{History, Row};
 pub use total::advance;
 

@@ -8,6 +8,7 @@
 mod ahead;
 mod distance;
 mod evidence;
+mod linear;
 mod sequence;
 mod suffix;
 
@@ -22,7 +23,7 @@ pub use distance::Distance;
 /// How many changes are looked through for the flip. Beyond it the engine wakes at an instant where nothing flips, which
 /// costs less than looking further at every event (measured with `make bench`), and keeps the cost of an event
 /// independent of the length of the history.
-const LOOK_AHEAD: usize = 4;
+const LOOK_AHEAD: usize = 8;
 
 /// A customer at an instant, to evaluate predicates against.
 pub struct At<'a> {
@@ -65,9 +66,12 @@ impl At<'_> {
 
     #[inline]
     fn holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
-        if let Some(band) = &predicate.band {
-            return band.holds(&standing.totals[band.aggregate]);
-        }
+        let linear = || predicate.linear.as_ref().and_then(|linear| linear.sums(&standing.totals).map(|sums| linear.holds(&sums)));
+        let band = || predicate.band.as_ref().map(|band| band.holds(&standing.totals[band.aggregate]));
+        linear().or_else(band).unwrap_or_else(|| self.formula_holds(predicate, standing))
+    }
+
+    fn formula_holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
         predicate.formula.holds(&|leaf| self.leaf(leaf, standing, self.t))
     }
 
@@ -75,6 +79,9 @@ impl At<'_> {
         let passing = predicate.windows.iter().map(|window| standing.cursors[*window].quiet_until()).min();
         if passing.is_none_or(|next| next == EventTime::MAX) && !predicate.counts_days {
             return self.still_change(predicate, standing, self.t);
+        }
+        if let Some(flip) = predicate.linear.as_ref().and_then(|linear| self.linear_flip(predicate, linear, standing, holds)) {
+            return flip;
         }
         if predicate.monotone {
             return self.suffix_flip(predicate, standing.cursors[predicate.windows[0]].members(), holds);
@@ -97,7 +104,7 @@ impl At<'_> {
         ahead.t()
     }
 
-    /// The same as by [`Ahead`], for the form that most predicates have.
+    /// The same as by [`Ahead`], for an extreme or a number of values.
     fn band_flip(&self, band: &Band, standing: &Standing, holds: bool) -> EventTime {
         let aggregate = &self.plan.aggregates[band.aggregate];
         let over = &self.plan.windows[aggregate.through];

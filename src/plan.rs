@@ -12,6 +12,7 @@ mod band;
 mod compile;
 pub mod formula;
 mod kept;
+pub mod linear;
 mod list;
 mod monotone;
 mod restrict;
@@ -26,6 +27,7 @@ pub use band::Band;
 pub use compile::compile;
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
+pub use linear::Linear;
 pub use list::List;
 pub use sequence::{SequencePlan, Watch};
 
@@ -140,6 +142,8 @@ pub struct AggregatePlan {
 pub struct Predicate {
     pub formula: Formula,
     /// The formula once more, where it is of this form.
+    pub linear: Option<Linear>,
+    /// The same.
     pub band: Option<Band>,
     pub subject: Subject,
     /// Rows only leave its window, and while they do its truth changes at most once.

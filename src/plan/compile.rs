@@ -15,8 +15,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, SequencePlan, StreamPlan,
-    Subject, WindowPlan, monotone,
+    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate, SegmentPlan, SequencePlan,
+    StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -161,6 +161,7 @@ impl<'c> Compiler<'c> {
         let formula = self.formula(expr, None);
         let mut predicate = Predicate {
             subject: Subject::of(expr),
+            linear: None,
             band: None,
             monotone: false,
             counts_days: false,
@@ -180,6 +181,7 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.linear = Linear::of(&predicate.formula, &self.aggregates);
         predicate.band = Band::of(&predicate.formula, &self.aggregates);
         predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());
         predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);
