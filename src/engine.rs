@@ -80,11 +80,6 @@ impl Outcome {
     fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.expiries.is_empty()
     }
-
-    fn clear_touched(&mut self) {
-        self.touched.grown.clear();
-        self.touched.changed.clear();
-    }
 }
 
 /// Advances one customer by one input at instant `now`; the changes are left in `out`, in dependency order.
@@ -94,7 +89,7 @@ impl Outcome {
 pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input: Input<'_>, now: EventTime, out: &mut Outcome) -> Applied {
     out.changes.clear();
     out.expiries.clear();
-    out.clear_touched();
+    out.touched.clear();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
         Input::Time | Input::Definitions | Input::Lists => Applied::Accepted { matched: true },
@@ -127,6 +122,7 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
     settling.end_stays();
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
     out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
+    out.touched.growing.iter().for_each(|(predicate, at)| settling.wake(*predicate, *at));
     settling.decide_dirty();
     standing.at = at.t;
     standing.next_flip = next_flip(at.plan, standing);
@@ -157,6 +153,12 @@ impl Settling<'_> {
     fn evaluate_grown(&mut self, predicate: usize) {
         let truth = self.at.truth_of_grown(self.standing, predicate);
         self.set(predicate, truth);
+    }
+
+    /// What it looks at changes at that instant, whatever was found before.
+    fn wake(&mut self, predicate: usize, at: EventTime) {
+        let truth = &mut self.standing.predicates[predicate];
+        truth.flip = truth.flip.min(at);
     }
 
     fn set(&mut self, predicate: usize, truth: Truth) {
