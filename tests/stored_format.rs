@@ -67,7 +67,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_head_of_version_1_is_read_and_written_as_version_2() {
+fn a_head_of_version_1_is_read_and_written_as_of_today() {
     let (page, plan) = (page(), page().plan(&Arc::new(Catalogue::segment_spec())).unwrap());
     let mut stored = read(&plan, &bytes(VERSION_1)).unwrap();
     let armed = codec::armed_of(b"hc", &bytes(VERSION_1)).unwrap();
