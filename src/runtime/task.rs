@@ -235,11 +235,15 @@ impl Task {
     /// Writes the open batch to the store, now that its transaction is known to be committed.
     pub fn commit(&mut self, manifest: &[u8], changelog_next: Offset) -> Result<(), StoreError> {
         self.encode();
-        Task::materialise(&self.store, &self.encoded, Some(manifest), changelog_next)?;
+        let residents = self.partition.changed().iter().map(|slot| self.partition.resident(*slot));
+        let armed = residents.filter(|resident| resident.state.is_some()).map(|resident| resident.stored);
+        write(&self.store, &self.encoded, armed, Some(manifest), changelog_next)?;
         self.encoded.clear();
         self.register.saved();
         for slot in self.partition.changed().to_vec() {
-            if let Some(state) = self.partition.resident_mut(slot).state.as_deref_mut() {
+            let resident = self.partition.resident_mut(slot);
+            resident.stored = resident.armed;
+            if let Some(state) = resident.state.as_deref_mut() {
                 codec::written(state);
             }
         }
@@ -257,25 +261,8 @@ impl Task {
     pub fn materialise(store: &Store, changes: &[Change], manifest: Option<&[u8]>, changelog_next: Offset) -> Result<(), StoreError> {
         let keys: Vec<&[u8]> = changes.iter().map(|(key, _)| key.as_slice()).filter(|key| codec::is_head(key)).collect();
         let stored = store.multi_get(&keys)?;
-        let mut batch = StoreBatch::new();
-        for (key, before) in keys.iter().zip(&stored) {
-            if let Some(due) = before.as_ref().and_then(|value| codec::armed_of(key, value)) {
-                batch.remove_timer(due, &key[1..]);
-            }
-        }
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
-            }
-            if let Some(due) = value.as_ref().and_then(|value| codec::armed_of(key, value)) {
-                batch.set_timer(due, &key[1..]);
-            }
-        }
-        if let Some(manifest) = manifest {
-            batch.set_manifest(manifest);
-        }
-        store.write(batch, changelog_next)
+        let armed = keys.iter().zip(&stored).map(|(key, value)| armed(key, value.as_deref()));
+        write(store, changes, armed, manifest, changelog_next)
     }
 
     fn encode(&mut self) {
@@ -305,6 +292,36 @@ impl Task {
             }
         }
     }
+}
+
+/// Writes a batch with its timers. `armed_before`: those that are stored, of each head among the changes in turn.
+fn write(
+    store: &Store,
+    changes: &[Change],
+    mut armed_before: impl Iterator<Item = EventTime>,
+    manifest: Option<&[u8]>,
+    changelog_next: Offset,
+) -> Result<(), StoreError> {
+    let mut batch = StoreBatch::new();
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        }
+        if codec::is_head(key) {
+            let (before, after) = (armed_before.next().unwrap_or(EventTime::MAX), armed(key, value.as_deref()));
+            batch.move_timer(&key[1..], before, after);
+        }
+    }
+    if let Some(manifest) = manifest {
+        batch.set_manifest(manifest);
+    }
+    store.write(batch, changelog_next)
+}
+
+/// When the timer of a head fires; [`EventTime::MAX`]: it has none, or there is no head.
+fn armed(key: &[u8], head: Option<&[u8]>) -> EventTime {
+    head.and_then(|value| codec::armed_of(key, value)).unwrap_or(EventTime::MAX)
 }
 
 fn membership_record(plan: &Plan, customer: &CustomerId, state: &CustomerState) -> Option<Vec<u8>> {
