@@ -24,7 +24,7 @@ COPY --from=build /usr/local/bin/segmentd /usr/local/bin/segmentd
 COPY config /etc/segmentd/config
 USER segmentd
 WORKDIR /etc/segmentd
-ENV SEGMENTD_STATE__DIR=/var/lib/segmentd/state SEGMENTD_HTTP__LISTEN=0.0.0.0:8080
+ENV SEGMENTD_STATE__DIR=/var/lib/segmentd/state
 VOLUME /var/lib/segmentd/state
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD curl --fail --silent http://127.0.0.1:8080/livez

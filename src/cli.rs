@@ -7,6 +7,7 @@
 mod around;
 mod check;
 mod completions;
+mod credentials;
 mod demo;
 mod explain;
 mod fmt;
@@ -23,6 +24,7 @@ mod schema;
 mod serve;
 mod service;
 mod test;
+mod token;
 mod topics;
 
 use std::io;
@@ -66,6 +68,7 @@ enum Command {
     Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
+    Token(token::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -106,6 +109,7 @@ impl Command {
             Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
+            Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
         }

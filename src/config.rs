@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** a configuration is checked whole before anything is started; there is no half-understood one.
 
+pub mod access;
 mod amount;
 pub mod document;
 pub mod file;
@@ -83,7 +84,7 @@ pub enum Kind {
 
 /// Told by the keys of the file; a folder holds definitions.
 pub fn kind(path: &Path) -> Kind {
-    const KEYS: [&str; 10] = ["deployment", "kafka", "input", "output", "state", "commit", "clock", "limits", "http", "serve"];
+    const KEYS: [&str; 11] = ["access", "deployment", "kafka", "input", "output", "state", "commit", "clock", "limits", "http", "serve"];
     let Ok(text) = std::fs::read_to_string(path) else { return Kind::Definitions };
     let (document, _) = Node::parse(&Source::new("", text));
     let has = |key: &str| document.get(&[key]).is_some();

@@ -22,6 +22,7 @@ pub use total::advance;
 use crate::aggregate::Accumulator;
 use crate::event::Value;
 use crate::plan::{AggregatePlan, Plan};
+use crate::rank::Cuts;
 use crate::time::EventTime;
 
 /// What is known of a customer, and what follows from it.
@@ -60,6 +61,8 @@ pub struct Standing {
     pub next_flip: EventTime,
     /// Ascending by segment; only where a policy had something to remember.
     pub told: Vec<Told>,
+    /// By which the truths are found.
+    pub cuts: Cuts,
 }
 
 /// What was told of a customer's memberships in one segment, as far as its policy needs to know.
@@ -140,6 +143,7 @@ impl Standing {
             former: Vec::new(),
             next_flip: EventTime::MIN,
             told: Vec::new(),
+            cuts: Cuts::default(),
         }
     }
 

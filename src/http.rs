@@ -7,17 +7,21 @@
 //! | `/metrics` | Prometheus text exposition format |
 //! | `/version` | version and git revision |
 //!
-//! A read replica answers [lookups](lookup) beside these.
+//! A read replica answers [lookups](lookup) beside these. Who may ask what is for [one layer](access) to say.
 //!
 //! Every error is a problem document (RFC 9457). Everything from outside is bounded: connections, idle time, the time
 //! that a shutdown waits.
 //!
 //! **Invariant:** a request reads what the threads have published and never waits for them.
 
+pub mod access;
 mod health;
 mod listener;
 pub mod lookup;
 mod problem;
+pub mod room;
+pub mod service;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -39,10 +43,13 @@ use tokio::sync::watch;
 use crate::metrics::{Build, CONTENT_TYPE, Metrics};
 use crate::runtime::clock;
 use crate::runtime::status::Status;
+use access::Access;
 use health::Progress;
 use listener::{Bounded, Bounds};
 use lookup::Lookup;
 use problem::Problem;
+use room::Room;
+use tls::Identity;
 
 /// Every route of every process, as request metrics name them.
 pub const ROUTES: [&str; 5] = ["/livez", "/readyz", "/metrics", "/version", OTHER];
@@ -82,6 +89,8 @@ pub struct Server {
     listener: Bounded,
     address: SocketAddr,
     router: Router,
+    access: Access,
+    shown: Shown,
 }
 
 #[derive(Clone)]
@@ -101,7 +110,16 @@ impl Server {
     async fn bind_within(listen: &str, site: Site, bounds: Bounds) -> Result<Server, HttpError> {
         let bind = async { TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener))) };
         let (address, listener) = bind.await.map_err(|source| refused(listen, source))?;
-        Ok(Server { listener: Bounded::new(listener, bounds), address, router: router(site) })
+        let shown = Shown { metrics: site.metrics, status: site.status, progress: Arc::new(Progress::new(site.progress_limit)) };
+        let router = router(shown.clone(), site.lookup);
+        Ok(Server { listener: Bounded::new(listener, bounds), address, router, access: Access::open(), shown })
+    }
+
+    /// Answers only whom `access` lets, and speaks TLS if there is an identity.
+    pub fn protected(mut self, access: Access, identity: Option<Identity>) -> Server {
+        self.access = access;
+        identity.into_iter().for_each(|identity| self.listener.as_identity(identity));
+        self
     }
 
     /// Where it listens.
@@ -111,7 +129,10 @@ impl Server {
 
     /// Answers until `shutdown` turns true or its sender is gone, then lets open requests end, for a second at most.
     pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<(), HttpError> {
-        let serve = axum::serve(self.listener, self.router).with_graceful_shutdown(stopped(shutdown.clone()));
+        let guarded = self.router.layer(middleware::from_fn_with_state(self.access, access::guard));
+        // Outermost: who is turned away is counted too.
+        let observed = guarded.layer(middleware::from_fn_with_state(self.shown, observe));
+        let serve = axum::serve(self.listener, observed).with_graceful_shutdown(stopped(shutdown.clone()));
         tokio::select! {
             served = serve => Ok(served?),
             () = async { stopped(shutdown).await; tokio::time::sleep(GRACE).await } => Ok(()),
@@ -140,21 +161,18 @@ fn refused(listen: &str, source: io::Error) -> HttpError {
     HttpError::Bind { listen: listen.into(), hint, source }
 }
 
-fn router(site: Site) -> Router {
-    let shown = Shown { metrics: site.metrics, status: site.status, progress: Arc::new(Progress::new(site.progress_limit)) };
-    let lookups = site.lookup.map(lookup::router).unwrap_or_default();
+fn router(shown: Shown, lookup: Option<Lookup>) -> Router {
+    let lookups = lookup.map(|lookup| lookup::router(lookup.source, Room::new(lookup.limits))).unwrap_or_default();
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
-        .with_state(shown.clone())
+        .with_state(shown)
         .merge(lookups)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version, and of a replica /openapi.json")
         })
-        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "see the header Allow for what is") })
-        .layer(middleware::from_fn_with_state(shown, observe))
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {
@@ -170,8 +188,8 @@ async fn version() -> impl IntoResponse {
 
 /// Records how long a request took.
 async fn observe(State(shown): State<Shown>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let route = ROUTES.into_iter().find(|route| *route == path).or_else(|| lookup::route_of(path)).unwrap_or(OTHER);
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.and_then(|path| access::route_of(path.as_str())).unwrap_or(OTHER);
     let started = clock::now();
     let response = next.run(request).await;
     shown.metrics.requests.observe(route, response.status().as_u16(), started.elapsed().as_secs_f64());

@@ -14,6 +14,7 @@
 //!
 //! **Invariant:** no label ever holds a customer's id, nor any other text that a record brings.
 
+mod credentials;
 mod declare;
 mod events;
 mod reloads;
@@ -33,6 +34,7 @@ use prometheus::{Registry, TextEncoder};
 use smol_str::SmolStr;
 
 use crate::id::{SegmentKey, TopicName};
+pub use credentials::CredentialMetrics;
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
 pub use reloads::ReloadMetrics;
@@ -90,6 +92,7 @@ pub struct Metrics {
     pub tasks: Arc<TasksMetrics>,
     pub state: Arc<StateMetrics>,
     pub reloads: Arc<ReloadMetrics>,
+    pub credentials: Arc<CredentialMetrics>,
     pub requests: Arc<RequestMetrics>,
     pub replica: Arc<ReplicaMetrics>,
 }
@@ -111,6 +114,7 @@ impl Metrics {
             tasks: Arc::new(TasksMetrics::new(&declare, &labels.task_states)?),
             state: Arc::new(StateMetrics::new(&declare)?),
             reloads: Arc::new(ReloadMetrics::new(&declare)?),
+            credentials: Arc::new(CredentialMetrics::new(&declare)?),
             requests: Arc::new(RequestMetrics::new(&declare, &labels.routes)?),
             replica: Arc::new(ReplicaMetrics::new(&declare)?),
             registry,

@@ -15,6 +15,7 @@ mod kept;
 pub mod linear;
 mod list;
 mod monotone;
+mod ranking;
 mod restrict;
 pub mod sequence;
 mod subject;
@@ -29,6 +30,7 @@ pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use linear::Linear;
 pub use list::List;
+pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
@@ -65,6 +67,9 @@ pub struct Plan {
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Segments whose ends are announced; none in a part to look ahead in.
     pub expiring: Vec<usize>,
+    /// Values by which customers are ranked; none in such a part either.
+    pub rankings: Vec<RankingPlan>,
+    pub cuts: Vec<CutPlan>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -150,6 +155,8 @@ pub struct Predicate {
     pub monotone: bool,
     /// It looks at a `days_since`, which changes without any event.
     pub counts_days: bool,
+    /// It compares with a cut: every change of its value matters, since it moves the customer's rank.
+    pub ranks: bool,
     pub aggregates: Vec<usize>,
     /// The windows of its aggregates, each once.
     pub windows: Vec<usize>,

@@ -19,10 +19,12 @@
 
 pub mod changelog;
 pub mod clock;
+pub mod committed;
 pub mod crash;
 mod footprint;
 mod lane;
 mod mail;
+pub mod owners;
 mod ownership;
 mod poller;
 mod progress;
@@ -48,6 +50,8 @@ use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::StoreError;
 
+use committed::Committed;
+use owners::{Advertised, Owners};
 use status::Status;
 pub use supervisor::{Shutdown, run};
 pub use task::TaskOptions;
@@ -71,6 +75,8 @@ pub struct Settings {
     pub limits: DecodeLimits,
     /// Threads that compute; as many transactions are open at once.
     pub lanes: usize,
+    /// `None`: no other process is told where this one is.
+    pub advertised: Option<Advertised>,
 }
 
 /// Where a deployment that has never run begins to read.
@@ -142,11 +148,13 @@ pub struct Definitions {
     pub options: TaskOptions,
 }
 
-/// Where the threads say what they do: figures and signs of life.
+/// Where the threads say what they do: figures, signs of life, and what they have committed.
 #[derive(Clone)]
 pub struct Observed {
     pub metrics: Metrics,
     pub status: Status,
+    pub committed: Committed,
+    pub owners: Owners,
 }
 
 /// Why the service ended. Every message says what to do.
@@ -206,7 +214,8 @@ impl Settings {
             (&topics.changelog, Purpose::Changelog),
             (&topics.repartition, Purpose::Repartition),
         ];
-        wanted.into_iter().chain(own).map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).collect()
+        let owners = self.advertised.iter().map(|advertised| (&advertised.topic, Purpose::Owners));
+        wanted.into_iter().chain(own).chain(owners).map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).collect()
     }
 }
 

@@ -26,6 +26,7 @@ mod open;
 mod read;
 mod shared;
 mod stats;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use keys::Timer;
 pub use open::discard;
 pub use shared::Shared;
 pub use stats::{SharedStats, StoreStats};
+pub use view::{Values, View};
 
 /// The format that this version writes, and the newest that it reads (docs/stored-format.md).
 pub const FORMAT: u8 = 3;

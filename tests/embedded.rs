@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use segmentd::runtime::{self, RunError, Shutdown};
+use segmentd::runtime::{self, Observed, RunError, Shutdown};
+use support::api::Api;
 use support::client::{Read, Tail, Writer, read_all};
 use support::replica::Replica;
 use support::service::{ENTRIES, INPUT, TRANSITIONS, observed, settings};
@@ -22,6 +23,7 @@ struct Embedded {
     shutdown: Shutdown,
     service: JoinHandle<Result<(), RunError>>,
     state: TempDir,
+    observed: Observed,
 }
 
 impl Embedded {
@@ -39,8 +41,10 @@ impl Embedded {
         topics.for_each(|topic| cluster.create_topic(&topic, 2, 1).expect("topic"));
         let shutdown = Shutdown::default();
         let asked = shutdown.clone();
-        let service = std::thread::spawn(move || runtime::run(settings, definitions, observed(), &asked));
-        Embedded { cluster, shutdown, service, state }
+        let observed = observed();
+        let theirs = observed.clone();
+        let service = std::thread::spawn(move || runtime::run(settings, definitions, theirs, &asked));
+        Embedded { cluster, shutdown, service, state, observed }
     }
 
     /// An order of each of so many customers, `c-0` and so on.
@@ -124,4 +128,27 @@ fn a_membership_can_be_looked_up_once_it_is_told_and_a_restart_goes_on_from_its_
     assert_eq!(replica.figure("segmentd_replica_started_over_total"), 0.0);
     replica.stop();
     embedded.stop();
+}
+
+#[test]
+fn the_service_itself_answers_for_what_it_has_committed() {
+    let embedded = Embedded::start("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
+    let api = Api::of(&embedded.observed);
+    assert_eq!(api.get("/api/v1/customers/c-0/segments").0, 503, "before it has its partitions nobody is called no member");
+    api.await_that("answering", |api| api.holds("c-0", "buyer") == Some(false));
+    embedded.order(20);
+    let transitions = embedded.records(TRANSITIONS, 20);
+    for record in &transitions {
+        let customer = String::from_utf8(record.key.clone().unwrap()).unwrap();
+        let took = api.await_that("told", |api| api.holds(&customer, "buyer") == Some(true));
+        assert!(took < Duration::from_millis(100), "{customer} was told {took:?} after its transition could be read");
+    }
+    let told = api.customer("c-7").unwrap();
+    assert_eq!((&told["segments"]["buyer"]["entry"], &told["updated_at"]), (&1.into(), &"2026-01-01T00:00:00.000Z".into()));
+    assert_eq!((&told["task_clock"], &told["lag_records"]), (&"2026-01-01T00:00:00.000Z".into(), &0.into()));
+    let replica = embedded.replica();
+    replica.await_that("the same", |replica| replica.customer("c-7").is_some_and(|copy| copy["segments"] == told["segments"]));
+    replica.stop();
+    embedded.stop();
+    assert_eq!(api.get("/api/v1/customers/c-7/segments").0, 503, "a service that stops answers nothing");
 }

@@ -288,6 +288,48 @@ fn replica(scene: &Scene) -> Replica {
     Replica::start(kafka, &scene.states.path().join("replica"))
 }
 
+/// Two processes, each with partitions of its own; then one dies.
+#[test]
+fn a_customer_of_another_process_is_answered_with_where_it_is() {
+    let mut scene = Scene::new(4);
+    scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
+    let addresses = ["a", "b"].map(|_| format!("127.0.0.1:{}", support::kafka::free_port()));
+    let start = |name: &str, http: &str| {
+        let config = scene.configure_as(name, &format!("listen: \"{http}\", advertise: \"http://{http}\""));
+        scene.run(&config, name)
+    };
+    let (mut a, mut b) = (start("a", &addresses[0]), start("b", &addresses[1]));
+    scene.send_orders(1);
+    scene.await_transitions(CUSTOMERS, Duration::from_secs(60));
+    // Found by asking the one, and the other if it says so: as a client does that follows.
+    let held_by = |customer: usize, first: usize| {
+        let path = format!("/api/v1/customers/c-{customer}/segments");
+        let (code, body) = support::client::ask(&addresses[first], &path)?;
+        let told: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let owner = match code {
+            200 => return (told["segments"]["buyer"]["held"] == true).then_some(first),
+            421 => addresses.iter().position(|address| told["owner"] == format!("http://{address}"))?,
+            _ => return None,
+        };
+        let (code, body) = support::client::ask(&addresses[owner], &path)?;
+        (code == 200 && body.contains(r#""buyer":{"held":true"#)).then_some(owner)
+    };
+    let everybody = |first: usize| (0..CUSTOMERS).map(|customer| held_by(customer, first)).collect::<Option<Vec<_>>>();
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let both = |found: &Vec<usize>| found.contains(&0) && found.contains(&1);
+    while [0, 1].iter().any(|first| !everybody(*first).is_some_and(|found| both(&found))) {
+        assert!(std::time::Instant::now() < deadline, "not everybody is found\n{}", scene.logs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(everybody(0), everybody(1));
+    b.kill();
+    while everybody(0) != Some(vec![0; CUSTOMERS]) {
+        assert!(std::time::Instant::now() < deadline + Duration::from_secs(60), "the survivor does not answer for all\n{}", scene.logs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    a.terminate();
+}
+
 const MANY: &str = "{key: many, when: 'count(orders lifetime) >= 5'}";
 
 /// `segmentd run` itself, told by SIGHUP; events flow all the time.

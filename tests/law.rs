@@ -23,5 +23,6 @@ mod law {
     mod sequence;
     mod shrink;
     mod survey;
+    mod top;
     mod value;
 }

@@ -6,6 +6,7 @@
 mod command;
 
 mod tools {
+    mod access;
     mod explain;
     mod fmt;
     mod import;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::report::in_a_line;
 use crate::config::watch::Signature;
 use crate::config::{Config, ruleset};
 use crate::id::{SegmentKey, TopicName};
@@ -156,12 +157,6 @@ impl Difference {
             removed: before.keys().filter(|key| !after.contains_key(*key)).count(),
         }
     }
-}
-
-/// `loyal.yaml:4:31: there is no stream …`
-fn in_a_line(diagnostic: &Diagnostic) -> String {
-    let place = diagnostic.location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
-    format!("{place}{}", diagnostic.message)
 }
 
 #[cfg(test)]

@@ -42,6 +42,12 @@ pub fn print_json(diagnostics: &[Diagnostic]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `loyal.yaml:4:31: there is no stream …`
+pub fn in_a_line(diagnostic: &Diagnostic) -> String {
+    let place = diagnostic.location.as_ref().map(|location| format!("{location}: ")).unwrap_or_default();
+    format!("{place}{}", diagnostic.message)
+}
+
 /// `2 errors, 1 warning`
 pub fn summary(diagnostics: &[Diagnostic]) -> String {
     let errors = diagnostics.iter().filter(|d| d.is_error()).count();

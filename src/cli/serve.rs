@@ -11,10 +11,12 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::sync::watch;
 
+use super::credentials::Credentials;
 use super::service::{request_at_signal, tell_systemd};
 use super::{Outcome, logging, report};
 use crate::config::{self, Config};
-use crate::http::lookup::{self, Limits, Lookup};
+use crate::http::lookup::{self, Lookup, Source};
+use crate::http::room::Limits;
 use crate::http::{self, PROGRESS_LIMIT, Server, Site};
 use crate::metrics::{Labels, Metrics};
 use crate::replica::{self, Memberships};
@@ -33,7 +35,7 @@ Examples:
   SEGMENTD_STATE__DIR=/var/lib/replica-2 SEGMENTD_SERVE__LISTEN=127.0.0.1:8082 segmentd serve
 
 A read replica of the membership topic, in a folder of its own below state.dir. Any number of them may run, each with
-its own folder. It reads the sections deployment, kafka, output, state, limits and serve of the configuration.")]
+its own folder. It reads the sections deployment, kafka, output, state, limits, access and serve of the configuration.")]
 pub struct Args {
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     config: PathBuf,
@@ -55,12 +57,15 @@ fn serve(config: &Config, metrics: &Metrics) -> anyhow::Result<Outcome> {
         .thread_name("http")
         .enable_all()
         .build()?;
-    let lookup = Lookup { memberships: memberships.clone(), limits: Limits::new(config.limits.id_bytes) };
+    let lookup = Lookup { source: Source::Replica(memberships.clone()), limits: Limits::new(config.limits.id_bytes) };
     let site = Site { metrics: metrics.clone(), status: status.clone(), progress_limit: PROGRESS_LIMIT, lookup: Some(lookup) };
+    let credentials = Credentials::read(config, metrics)?;
     let server = io.block_on(Server::bind(&config.serve.to_string(), site)).context("the HTTP server cannot start")?;
+    let server = credentials.protect(server);
     tracing::info!(address = %server.address(), topic = %config.output.membership, "listening");
     let (stop_http, stopped) = watch::channel(false);
     io.spawn(request_at_signal(shutdown.clone()));
+    io.spawn(credentials.follow());
     io.spawn(tell_systemd(status.clone()));
     let http = io.spawn(server.run(stopped));
     let result = replica::run(config.replica_settings(), memberships, metrics, status, &shutdown);

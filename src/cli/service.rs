@@ -13,13 +13,19 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::credentials::Credentials;
 use super::reload::{Origin, Reload};
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
+use crate::http::lookup::{self, Lookup, Source};
+use crate::http::room::Limits;
+use crate::http::service::Partitions;
 use crate::http::{PROGRESS_LIMIT, ROUTES, Server, Site};
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
 use crate::plan::Plan;
+use crate::runtime::committed::Committed;
+use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
 use crate::runtime::task::TaskOptions;
 use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
@@ -27,11 +33,15 @@ use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
 /// The states of a task's life that metrics show.
 const TASK_STATES: [&str; 2] = ["restoring", "running"];
 
+/// How many answers read the disk at once; the others wait for their turn.
+const READERS: usize = 8;
+
 pub struct Service {
     settings: Settings,
     definitions: Definitions,
     changes: Sender<Arc<Plan>>,
     reload: Option<Reload>,
+    credentials: Option<Credentials>,
     observed: Observed,
     server: Server,
     io: Runtime,
@@ -40,16 +50,32 @@ pub struct Service {
 impl Service {
     /// Listens already; reads nothing yet.
     pub fn new(settings: Settings, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
-        let observed = Observed { metrics: Metrics::new(&labels(&settings, ruleset))?, status: Status::new() };
-        let io = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("http").enable_all().build()?;
-        let site =
-            Site { metrics: observed.metrics.clone(), status: observed.status.clone(), progress_limit: PROGRESS_LIMIT, lookup: None };
+        let observed = Observed {
+            metrics: Metrics::new(&labels(&settings, ruleset))?,
+            status: Status::new(),
+            committed: Committed::default(),
+            owners: Owners::default(),
+        };
+        let io = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(READERS)
+            .thread_name("http")
+            .enable_all()
+            .build()?;
+        let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
+        let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
+        let site = Site {
+            metrics: observed.metrics.clone(),
+            status: observed.status.clone(),
+            progress_limit: PROGRESS_LIMIT,
+            lookup: Some(lookup),
+        };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
         let (changes, changed) = unbounded();
         let options = TaskOptions::within(settings.state_memory);
         let definitions = Definitions { plan: Arc::new(ruleset.plan()), changes: changed, options };
-        Ok(Service { settings, definitions, changes, reload: None, observed, server, io })
+        Ok(Service { settings, definitions, changes, reload: None, credentials: None, observed, server, io })
     }
 
     /// Follows the files that `config` names.
@@ -59,6 +85,14 @@ impl Service {
         self
     }
 
+    /// Answers only whom the files let that `config` names, and follows them.
+    pub fn protected(mut self, config: &Config) -> anyhow::Result<Service> {
+        let credentials = Credentials::read(config, &self.observed.metrics)?;
+        self.server = credentials.protect(self.server);
+        self.credentials = Some(credentials);
+        Ok(self)
+    }
+
     /// Where metrics and health are.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
@@ -66,7 +100,7 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, changes: _, reload, observed, server, io } = self;
+        let Service { settings, definitions, changes: _, reload, credentials, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(tell_systemd(observed.status.clone()));
@@ -76,6 +110,7 @@ impl Service {
             // It ends when the runtime does, and with it the sender of hang-ups.
             std::thread::Builder::new().name("reload".into()).spawn(move || reload.follow(&hangups)).map_err(RunError::NoThread)?;
         }
+        credentials.map(|credentials| io.spawn(credentials.follow()));
         let http = io.spawn(server.run(stopped));
         let result = runtime::run(settings, definitions, observed, shutdown);
         // Nobody may be left to hear it; then there is nothing to stop.
@@ -97,7 +132,7 @@ fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
         segments: ruleset.definitions.segments.iter().map(|segment| segment.key.clone()).collect(),
         reject_reasons: RejectCode::ALL.map(RejectCode::as_str).to_vec(),
         task_states: TASK_STATES.to_vec(),
-        routes: ROUTES.to_vec(),
+        routes: ROUTES.into_iter().chain(lookup::ROUTES).collect(),
     }
 }
 

@@ -77,6 +77,7 @@ fn described(purpose: Purpose) -> &'static str {
         Purpose::DeadLetters => "records that could not be read",
         Purpose::Latest => "output, compacted",
         Purpose::Changelog => "state, compacted",
+        Purpose::Owners => "owners of partitions, compacted",
         Purpose::Repartition => "records on their way to another partition",
     }
 }

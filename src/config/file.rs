@@ -25,6 +25,7 @@ pub struct ConfigFile {
     pub limits: LimitsFile,
     pub http: HttpFile,
     pub serve: ServeFile,
+    pub access: AccessFile,
     /// Threads that compute, each with one open transaction; 0: as many as there are cores.
     #[schemars(range(max = 256))]
     pub lanes: u32,
@@ -122,8 +123,13 @@ pub struct LimitsFile {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpFile {
-    /// Address and port of health, metrics and version.
+    /// Address and port of the API, health, metrics and version.
     pub listen: String,
+    /// Let `listen` be an address that other machines reach, without tokens and TLS: on a network that is closed.
+    pub beyond_loopback: bool,
+    /// How others reach the API of this process: `http://segmentd-0.segmentd:8080`. Whoever asks another process for a customer
+    /// of this one is told. Unset: nobody is.
+    pub advertise: Option<String>,
 }
 
 /// `segmentd serve`.
@@ -132,8 +138,20 @@ pub struct HttpFile {
 pub struct ServeFile {
     /// Address and port of lookups, health, metrics and version.
     pub listen: String,
-    /// Let `listen` be an address that other machines reach. Lookups are not authenticated.
+    /// Let `listen` be an address that other machines reach, without tokens and TLS: on a network that is closed.
     pub beyond_loopback: bool,
+}
+
+/// Who may ask over HTTP, of `run` and of `serve`. The files are read again when they change, and at SIGHUP.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessFile {
+    /// A file of tokens by their hashes (`segmentd token new`). Without it whoever reaches the address may ask.
+    pub tokens: Option<String>,
+    /// PEM: the server's certificate, and those between it and a root. With `key`, all is TLS.
+    pub certificate: Option<String>,
+    /// PEM: the certificate's key.
+    pub key: Option<String>,
 }
 
 impl Default for ConfigFile {
@@ -149,6 +167,7 @@ impl Default for ConfigFile {
             limits: LimitsFile::default(),
             http: HttpFile::default(),
             serve: ServeFile::default(),
+            access: AccessFile::default(),
             lanes: 0,
             streams: ConfigFile::STREAMS.into(),
             segments: vec!["config/segments/".into()],
@@ -223,7 +242,7 @@ impl Default for LimitsFile {
 
 impl Default for HttpFile {
     fn default() -> HttpFile {
-        HttpFile { listen: "127.0.0.1:8080".into() }
+        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None }
     }
 }
 

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access::{Access, Identity};
 use super::amount;
 use super::document::Node;
 use super::file::ConfigFile;
@@ -18,6 +19,7 @@ use crate::kafka::settings::{OWNED, Settings};
 use crate::kafka::wire::DecodeLimits;
 use crate::replica;
 use crate::rule::diagnostic::{Diagnostic, Location};
+use crate::runtime::owners::Advertised;
 use crate::runtime::{self, ClockSettings, Commit, Start};
 
 /// What a configuration means.
@@ -33,9 +35,13 @@ pub struct Config {
     pub limits: DecodeLimits,
     /// Threads that compute.
     pub lanes: usize,
+    /// Where `segmentd run` listens.
     pub listen: SocketAddr,
+    /// How others reach it.
+    pub advertise: Option<String>,
     /// Where `segmentd serve` listens.
     pub serve: SocketAddr,
+    pub access: Access,
     /// `None`: only the built-in streams.
     pub streams: Option<PathBuf>,
     pub segments: Vec<PathBuf>,
@@ -112,6 +118,11 @@ impl Config {
         inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
     }
 
+    /// The topic that says which process owns which partition.
+    fn owners(&self) -> TopicName {
+        TopicName(format!("{}-owners", self.deployment).into())
+    }
+
     /// Everything that a read replica is told.
     pub fn replica_settings(&self) -> replica::Settings {
         replica::Settings {
@@ -146,6 +157,7 @@ impl Config {
             clock: self.clock,
             limits: self.limits,
             lanes: self.lanes,
+            advertised: self.advertise.clone().map(|address| Advertised { topic: self.owners(), address }),
         }
     }
 }
@@ -172,6 +184,7 @@ pub struct Meaning<'a> {
 impl Meaning<'_> {
     /// What `file` means; where a value makes no sense, a placeholder beside the diagnostic.
     pub fn config(&mut self, file: ConfigFile) -> Config {
+        let access = self.access(file.access);
         let config = Config {
             deployment: self.name("deployment", file.deployment),
             kafka: self.kafka(file.kafka),
@@ -182,8 +195,10 @@ impl Meaning<'_> {
             clock: self.clock(file.clock),
             limits: self.limits(file.limits),
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
-            listen: self.listen("http.listen", &file.http.listen),
-            serve: self.serve(&file.serve),
+            listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
+            advertise: self.advertise(file.http.advertise),
+            serve: self.listen("serve", &file.serve.listen, file.serve.beyond_loopback || access.is_closed()),
+            access,
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
             segments: file.segments.into_iter().map(PathBuf::from).collect(),
             lists: self.optional_path("lists", file.lists, ConfigFile::LISTS),
@@ -290,21 +305,52 @@ impl Meaning<'_> {
         DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
     }
 
-    /// Lookups tell what is known of a customer, to whoever asks.
-    fn serve(&mut self, file: &super::file::ServeFile) -> SocketAddr {
-        let listen = self.listen("serve.listen", &file.listen);
-        if !listen.ip().is_loopback() && !file.beyond_loopback {
-            let help = "put a proxy with TLS and authentication in front of 127.0.0.1; or, where the network itself is closed, say serve.beyond_loopback: true";
-            self.error("serve.listen", &format!("is `{listen}`, which other machines reach, and lookups are not authenticated"), help);
+    fn advertise(&mut self, address: Option<String>) -> Option<String> {
+        let is_address = |text: &str| {
+            let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            text.len() <= 200 && host.is_some_and(|host| !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '@'))
+        };
+        if let Some(text) = address.as_deref().filter(|text| !is_address(text)) {
+            self.error("http.advertise", &format!("is `{text}`"), "write a URL without a path: http://segmentd-0.segmentd:8080");
         }
-        listen
+        address
     }
 
-    fn listen(&mut self, setting: &str, text: &str) -> SocketAddr {
-        text.parse().unwrap_or_else(|_| {
-            self.error(setting, &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        })
+    fn access(&mut self, file: super::file::AccessFile) -> Access {
+        let identity = match (file.certificate, file.key) {
+            (Some(certificate), Some(key)) => Some(Identity { certificate: certificate.into(), key: key.into() }),
+            (None, None) => None,
+            _ => {
+                self.error("access", "names only one of `certificate` and `key`", "TLS needs both");
+                None
+            }
+        };
+        let access = Access { tokens: file.tokens.map(PathBuf::from), identity };
+        self.diagnostics.extend(access.read_tokens().err().unwrap_or_default());
+        if let Err(error) = access.read_certificate() {
+            self.error(
+                "access.certificate",
+                &format!("with `access.key`: {error}"),
+                "both are PEM; the server's own certificate comes first",
+            );
+        }
+        access
+    }
+
+    /// What is served tells what is known of customers, to whoever asks.
+    fn listen(&mut self, section: &str, text: &str, may_be_reached: bool) -> SocketAddr {
+        let setting = format!("{section}.listen");
+        let Ok(listen) = text.parse::<SocketAddr>() else {
+            self.error(&setting, &format!("is `{text}`"), "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080");
+            return SocketAddr::from(([127, 0, 0, 1], 0));
+        };
+        if !listen.ip().is_loopback() && !may_be_reached {
+            let help = format!(
+                "set access.tokens, access.certificate and access.key (docs/access.md); or, where the network itself is closed, say {section}.beyond_loopback: true"
+            );
+            self.error(&setting, &format!("is `{listen}`, which other machines reach, without tokens and TLS"), &help);
+        }
+        listen
     }
 
     /// A path that was not written may be absent from the disk.

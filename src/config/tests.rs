@@ -45,16 +45,41 @@ fn every_problem_is_reported_at_once_with_its_place() {
 }
 
 #[test]
-fn lookups_are_kept_to_this_machine_unless_somebody_says_otherwise() {
-    assert_eq!(load_text("", &[]).unwrap().serve.to_string(), "127.0.0.1:8081");
-    for listen in ["0.0.0.0:8081", "[::]:8081", "192.168.0.7:80"] {
-        let refused =
-            format!("segmentd.yaml:1:17: `serve.listen` is `{listen}`, which other machines reach, and lookups are not authenticated");
-        assert_eq!(problems(&format!("serve: {{listen: '{listen}'}}"), &[]), refused);
-        let config = load_text(&format!("serve: {{listen: '{listen}', beyond_loopback: true}}"), &[]).unwrap();
-        assert_eq!(config.serve.to_string(), listen);
+fn what_is_served_is_kept_to_this_machine_unless_somebody_says_otherwise() {
+    let config = load_text("", &[]).unwrap();
+    assert_eq!((config.listen.to_string().as_str(), config.serve.to_string().as_str()), ("127.0.0.1:8080", "127.0.0.1:8081"));
+    for section in ["http", "serve"] {
+        for listen in ["0.0.0.0:8081", "[::]:8081", "192.168.0.7:80"] {
+            let column = section.len() + 12;
+            let refused =
+                format!("segmentd.yaml:1:{column}: `{section}.listen` is `{listen}`, which other machines reach, without tokens and TLS");
+            assert_eq!(problems(&format!("{section}: {{listen: '{listen}'}}"), &[]), refused);
+            load_text(&format!("{section}: {{listen: '{listen}', beyond_loopback: true}}"), &[]).unwrap();
+        }
+        load_text(&format!("{section}: {{listen: '[::1]:1'}}"), &[]).unwrap();
     }
-    assert_eq!(load_text("serve: {listen: '[::1]:1'}", &[]).unwrap().serve.to_string(), "[::1]:1");
+}
+
+#[test]
+fn half_an_access_is_refused_with_all_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    std::fs::write(folder.path().join("tokens.yaml"), "tokens: []").unwrap();
+    // Tokens alone would travel in the clear.
+    let text = format!("access: {{tokens: {at}/tokens.yaml}}\nserve: {{listen: '0.0.0.0:1'}}\n");
+    assert!(problems(&text, &[]).contains("without tokens and TLS"));
+    let text = format!("access:\n  tokens: {at}/none.yaml\n  certificate: {at}/none.crt\n");
+    let found = problems(&text, &[]).replace(&at.to_string(), "AT");
+    insta::assert_snapshot!(found, @r"
+    segmentd.yaml:2:3: `access` names only one of `certificate` and `key`
+    AT/none.yaml: the tokens cannot be read: No such file or directory (os error 2)
+    ");
+    let text = format!("access: {{certificate: {at}/none.crt, key: {at}/none.key}}\n");
+    let found = problems(&text, &[]);
+    assert!(
+        found.contains("`access.certificate` with `access.key`: the certificate") && found.contains("none.crt cannot be used"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -79,6 +79,14 @@ pub fn fingerprint_of(head: &[u8]) -> Option<u64> {
     head.get(9..17)?.try_into().ok().map(u64::from_le_bytes)
 }
 
+/// Every membership of the customer whose head this is, by the hash of its segment's key, without reading the rest.
+pub fn memberships_of(head: &[u8]) -> Result<impl Iterator<Item = (u64, Membership)> + use<>, FormatError> {
+    let mut r = Reader::new(head)?;
+    let (_armed, _plan, _at) = (r.fixed()?, r.fixed()?, r.time()?);
+    let known: Vec<_> = (0..r.count()?).map(|_| read_membership(&mut r)).collect::<Result<_, _>>()?;
+    Ok(known.into_iter())
+}
+
 /// When the timer of the customer whose head this is fires; `None`: it has none, or this is no head.
 pub fn armed_of(key: &[u8], value: &[u8]) -> Option<EventTime> {
     let millis = value.get(1..9)?.try_into().ok().map(i64::from_le_bytes)?;
@@ -294,14 +302,18 @@ pub fn read<E: From<FormatError>>(
 
 fn read_memberships(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {
     for _ in 0..r.count()? {
-        let (segment, sequence, changed_at) = (r.fixed()?, r.varint()?, r.time()?);
-        let membership = Membership { sequence, changed_at };
+        let (segment, membership) = read_membership(r)?;
         match plan.segments.iter().position(|s| s.hash == segment) {
             Some(index) => standing.memberships[index] = membership,
             None => standing.former.push(Former { segment, membership }),
         }
     }
     Ok(())
+}
+
+fn read_membership(r: &mut Reader<'_>) -> Result<(u64, Membership), FormatError> {
+    let (segment, sequence, changed_at) = (r.fixed()?, r.varint()?, r.time()?);
+    Ok((segment, Membership { sequence, changed_at }))
 }
 
 fn read_told(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
+use super::tls::{Identity, Wire};
+
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub connections: usize,
@@ -35,6 +37,8 @@ pub struct Bounded {
     listener: TcpListener,
     permits: Arc<Semaphore>,
     idle: Duration,
+    /// `None`: without TLS.
+    identity: Option<Identity>,
 }
 
 /// An accepted connection; dropped, it makes room for another.
@@ -47,20 +51,25 @@ pub struct Connection {
 
 impl Bounded {
     pub fn new(listener: TcpListener, bounds: Bounds) -> Bounded {
-        Bounded { listener, permits: Arc::new(Semaphore::new(bounds.connections)), idle: bounds.idle }
+        Bounded { listener, permits: Arc::new(Semaphore::new(bounds.connections)), idle: bounds.idle, identity: None }
+    }
+
+    /// Speaks TLS from now on.
+    pub fn as_identity(&mut self, identity: Identity) {
+        self.identity = Some(identity);
     }
 }
 
 impl Listener for Bounded {
-    type Io = Connection;
+    type Io = Wire;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Wire, SocketAddr) {
         // The semaphore is never closed, so that there always is a permit in the end.
         let permit = self.permits.clone().acquire_owned().await.ok();
         let (stream, peer) = Listener::accept(&mut self.listener).await;
         let deadline = Box::pin(tokio::time::sleep(self.idle));
-        (Connection { stream, idle: self.idle, deadline, _permit: permit }, peer)
+        (Wire::over(Connection { stream, idle: self.idle, deadline, _permit: permit }, self.identity.as_ref()), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

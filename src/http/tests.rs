@@ -28,11 +28,16 @@ fn start_with(bounds: Bounds) -> Running {
 
 /// With lookups, where they are given.
 pub fn start_site(lookup: Option<Lookup>, bounds: Bounds) -> Running {
+    start_guarded(lookup, bounds, Access::open())
+}
+
+/// For those alone whom `access` lets.
+pub fn start_guarded(lookup: Option<Lookup>, bounds: Bounds, access: Access) -> Running {
     let metrics = Metrics::new(&Labels { routes: ROUTES.into(), ..Labels::default() }).unwrap();
     let status = Status::new();
     let site = Site { metrics, status: status.clone(), progress_limit: Duration::from_millis(50), lookup };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(Server::bind_within("127.0.0.1:0", site, bounds)).unwrap();
+    let server = runtime.block_on(Server::bind_within("127.0.0.1:0", site, bounds)).unwrap().protected(access, None);
     let (stop, stopped) = watch::channel(false);
     let address = server.address();
     let serving = runtime.spawn(server.run(stopped));
@@ -43,6 +48,16 @@ pub struct Received {
     pub code: u16,
     pub head: String,
     pub body: String,
+}
+
+impl Received {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
 }
 
 impl Running {

@@ -1,7 +1,7 @@
 //! Every librdkafka property that we set, each with its reason; and which of them a user may not touch.
 //!
-//! Three kinds of clients: the consumer of the group, readers (replay of a changelog, offsets, watermarks), and
-//! transactional producers. A user's properties are passed to all of them, after ours where they are defaults, and
+//! Four kinds of clients: the consumer of the group, readers (replay of a changelog, offsets, watermarks),
+//! transactional producers, and a producer of what nothing is decided by. A user's properties are passed to all of them, after ours where they are defaults, and
 //! refused where exactly-once or the vocabulary of our own configuration depends on ours.
 //!
 //! **Invariant:** no property that is in [`OWNED`] ever comes from a user.
@@ -155,6 +155,11 @@ impl Settings {
         )
     }
 
+    /// Of what nothing is decided by.
+    pub fn plain_producer(&self) -> ClientConfig {
+        self.client(&[("linger.ms", "1"), ("message.timeout.ms", "2000")], &[("enable.idempotence", "true"), ("acks", "all")])
+    }
+
     /// The mock broker answers an empty fetch only after the whole wait, for all partitions at once.
     fn fetch_wait(&self) -> &'static str {
         if self.embedded { "20" } else { "500" }
@@ -238,6 +243,7 @@ mod tests {
             settings(&[]).reader(Isolation::Committed),
             settings(&[]).follower(),
             settings(&[]).producer("shop-a-0"),
+            settings(&[]).plain_producer(),
         ] {
             assert!(config.create_native_config().is_ok());
         }

@@ -39,6 +39,8 @@ pub enum Purpose {
     Changelog,
     /// Records on their way to the partition of their customer.
     Repartition,
+    /// Which process owns which partition: a hint, the last one of each.
+    Owners,
 }
 
 /// Why the topics do not fit. Each message says what to do.
@@ -155,7 +157,7 @@ pub fn missing(existing: &Existing, wanted: &[Wanted], partitions: usize) -> Res
 
 impl Purpose {
     fn is_bound_to_tasks(self) -> bool {
-        matches!(self, Purpose::Changelog | Purpose::Repartition)
+        matches!(self, Purpose::Changelog | Purpose::Repartition | Purpose::Owners)
     }
 
     /// Topic settings by which a topic of this kind is created.
@@ -168,6 +170,7 @@ impl Purpose {
             Purpose::Changelog => {
                 &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000"), ("delete.retention.ms", "604800000")]
             }
+            Purpose::Owners => &[("cleanup.policy", "compact")],
             Purpose::Repartition => &[("cleanup.policy", "delete"), ("retention.ms", "604800000")],
         }
     }

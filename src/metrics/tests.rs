@@ -109,10 +109,18 @@ fn every_metric_is_explained_and_what_is_drawn_or_alerted_on_exists() {
     metrics.tasks.lag(&TopicName("shop.events".into()), Partition(0));
     metrics.replica.show(Partition(0), 0, Some(EventTime::from_millis(0)));
     metrics.transitions.complete_since(&"loyal".into(), EventTime::from_millis(1));
+    metrics.credentials.certificate_ends(EventTime::from_millis(1));
+    metrics.credentials.tokens_end([("till", EventTime::from_millis(1))]);
     let text = metrics.encode().unwrap();
     let declared = names_in(&text);
     assert_eq!(names_in(include_str!("../../docs/operations.md")), declared);
-    for page in [include_str!("../../deploy/grafana/dashboards/segmentd.json"), include_str!("../../deploy/prometheus/alerts.yml")] {
+    for page in [
+        include_str!("../../deploy/grafana/dashboards/segmentd.json"),
+        include_str!("../../deploy/grafana/dashboards/lookups.json"),
+        include_str!("../../deploy/prometheus/alerts.yml"),
+        include_str!("../../deploy/prometheus/alerts.test.yml"),
+        include_str!("../../docs/runbook.md"),
+    ] {
         let unknown: Vec<_> = names_in(page).difference(&declared).copied().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

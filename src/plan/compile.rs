@@ -12,11 +12,12 @@ mod sequence;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate, SegmentPlan, SequencePlan,
-    StreamPlan, Subject, WindowPlan, monotone,
+    AggregatePlan, Band, CutPlan, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate, RankingPlan,
+    SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -50,6 +51,8 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         sequences: Arc::new(compiler.sequences),
         watches: Vec::new(),
         aggregates: compiler.aggregates,
+        rankings: compiler.rankings,
+        cuts: compiler.cuts,
         predicates: compiler.predicates,
         segments,
         order: definitions.evaluation_order.clone(),
@@ -96,6 +99,8 @@ struct Compiler<'c> {
     list_index: HashMap<String, usize>,
     aggregates: Vec<AggregatePlan>,
     aggregate_index: HashMap<String, usize>,
+    rankings: Vec<RankingPlan>,
+    cuts: Vec<CutPlan>,
     sequences: Vec<SequencePlan>,
     predicates: Vec<Predicate>,
     predicate_index: HashMap<String, usize>,
@@ -114,6 +119,8 @@ impl<'c> Compiler<'c> {
             list_index: HashMap::new(),
             aggregates: Vec::new(),
             aggregate_index: HashMap::new(),
+            rankings: Vec::new(),
+            cuts: Vec::new(),
             sequences: Vec::new(),
             predicates: Vec::new(),
             predicate_index: HashMap::new(),
@@ -165,6 +172,7 @@ impl<'c> Compiler<'c> {
             band: None,
             monotone: false,
             counts_days: false,
+            ranks: false,
             aggregates: Vec::new(),
             windows: Vec::new(),
             traits: Vec::new(),
@@ -174,7 +182,12 @@ impl<'c> Compiler<'c> {
             formula: Formula::And(vec![]),
         };
         formula.each_leaf(&mut |leaf| match leaf {
-            Leaf::Aggregate(index) if !predicate.aggregates.contains(&index) => predicate.aggregates.push(index),
+            Leaf::Aggregate(index) | Leaf::Ranked(index) => {
+                predicate.ranks |= leaf == Leaf::Ranked(index);
+                if !predicate.aggregates.contains(&index) {
+                    predicate.aggregates.push(index);
+                }
+            }
             Leaf::Trait(index) if !predicate.traits.contains(&index) => predicate.traits.push(index),
             Leaf::Segment { segment, last } => predicate.segments.push((segment, last)),
             Leaf::Sequence(index) => predicate.sequences.push(index),
@@ -215,6 +228,7 @@ impl<'c> Compiler<'c> {
             ExprKind::Literal(value) => Formula::Literal(literal(value)),
             ExprKind::Field(name) => row_of.map_or(NULL, |stream| self.field_leaf(stream, &name.text)),
             ExprKind::Quantified { quantifier, over, condition } => self.quantified(*quantifier, over, condition),
+            ExprKind::Top { percent, by } => self.top(*percent, by).unwrap_or(NULL),
             _ => self.leaf(expr).map_or(NULL, Formula::Leaf),
         }
     }
@@ -295,6 +309,19 @@ impl<'c> Compiler<'c> {
         Some(self.aggregates.len() - 1)
     }
 
+    /// The value against the cut that is in force.
+    fn top(&mut self, percent: Decimal, by: &Aggregate) -> Option<Formula> {
+        let expr = Expr { kind: ExprKind::Aggregate(Box::new(by.clone())), place: Place::default() };
+        let aggregate = self.aggregate(Measure::Function(by.function), &by.over, &expr)?;
+        let AggregatePlan { key, text, .. } = &self.aggregates[aggregate];
+        let new = RankingPlan { aggregate, key: *key, text: text.clone() };
+        let ranking = place_of(&mut self.rankings, new, |a, b| a.key == b.key);
+        let text = format!("top {}% by {}", percent.normalize(), self.rankings[ranking].text);
+        let cut = place_of(&mut self.cuts, CutPlan { ranking, percent, text: text.into() }, |a, b| a.text == b.text);
+        let (left, right) = (Formula::Leaf(Leaf::Ranked(aggregate)), Formula::Leaf(Leaf::Cut(cut)));
+        Some(Formula::Compare { op: CompareOp::GreaterOrEqual, left: Box::new(left), right: Box::new(right) })
+    }
+
     fn condition(&mut self, stream: usize, filter: &Expr) -> usize {
         let key = (stream, filter.to_string());
         if let Some(index) = self.condition_index.get(&key) {
@@ -339,6 +366,15 @@ impl<'c> Compiler<'c> {
             };
         }
     }
+}
+
+/// Where something stands, put there if it is new.
+fn place_of<T>(all: &mut Vec<T>, one: T, same: impl Fn(&T, &T) -> bool) -> usize {
+    let known = all.iter().position(|other| same(other, &one));
+    known.unwrap_or_else(|| {
+        all.push(one);
+        all.len() - 1
+    })
 }
 
 const NULL: Formula = Formula::Literal(Value::Null);

@@ -158,14 +158,17 @@ impl Poller {
         self.looked = Some(clock::now());
         for (partition, share) in &mut self.shares {
             let Some(feed) = share.feed else { continue };
+            let mut lag = 0;
             for (topic, from, ended) in &mut share.inputs {
                 let Some(behind) = self.consumer.behind(topic, *partition, *from) else { continue };
                 self.observed.metrics.tasks.lag(topic, *partition).set(behind.max(0));
+                lag += u64::try_from(behind).unwrap_or(0);
                 if behind == 0 && !*ended {
                     *ended = true;
                     self.lanes[share.lane].tell(Notice::End { partition: *partition, feed, topic: topic.clone() });
                 }
             }
+            self.observed.committed.note_lag(*partition, lag);
         }
     }
 

@@ -42,17 +42,22 @@ impl Progress {
 
     /// A partition has come, or its task has moved on.
     pub fn moved(&self, partition: Partition, state: State) {
+        if state != State::Running {
+            self.observed.committed.restoring(partition);
+        }
         self.change(|states| states.insert(partition, state));
     }
 
     /// A partition has gone.
     pub fn gone(&self, partition: Partition) {
+        self.observed.committed.gone(partition);
         self.change(|states| states.remove(&partition));
         self.observed.metrics.tasks.forget(&self.inputs, partition);
     }
 
     /// The group has spoken; perhaps it gave us nothing, and then nothing is behind.
     pub fn rebalanced(&self) {
+        self.observed.committed.assigned();
         self.change(|_| None);
     }
 

@@ -29,6 +29,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::changelog::{Contents, Decided, Manifest, Unreadable};
 use super::clock::{self, Deadline};
+use super::committed::Committed;
 use super::crash::{CrashPoint, pass};
 use super::{Settings, Start};
 use crate::id::{Offset, Partition, TopicName};
@@ -59,6 +60,8 @@ pub struct Site {
     pub remaining: IntGauge,
     /// Set when the partition is revoked: nobody waits for the result any more.
     pub cancelled: Arc<AtomicBool>,
+    /// Whoever still reads the store of the share before.
+    pub committed: Committed,
 }
 
 /// Variants say what the lane does.
@@ -83,7 +86,7 @@ pub enum RestoreError {
 
 /// A task after steps 2 and 3.
 pub struct Replayed {
-    pub store: Store,
+    pub store: Arc<Store>,
     /// The offsets to claim with, one an input.
     pub offsets: Vec<(TopicName, Offset)>,
     replay: Replay,
@@ -91,7 +94,7 @@ pub struct Replayed {
 
 /// A task after step 7.
 pub struct Restored {
-    pub store: Store,
+    pub store: Arc<Store>,
     pub offsets: Vec<(TopicName, Offset)>,
     /// Of the last transaction; 0: there is none.
     pub number: u64,
@@ -102,10 +105,10 @@ pub struct Restored {
 }
 
 /// Steps 2 and 3.
-pub fn begin(site: &Site, store: Option<Store>) -> Result<Replayed, RestoreError> {
+pub fn begin(site: &Site, store: Option<Arc<Store>>) -> Result<Replayed, RestoreError> {
     let store = match store {
         Some(store) => store,
-        None => open(site)?,
+        None => Arc::new(open(site)?),
     };
     let mut replay = Replay::begin(site, &store)?;
     replay.read_to_end(site, &store)?;
@@ -151,6 +154,7 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
 fn open(site: &Site) -> Result<Store, RestoreError> {
     let path = site.settings.state_dir.join(site.partition.0.to_string());
     let origin = format!("{}/{}/{}", site.settings.kafka.deployment, site.settings.topics.changelog, site.partition.0);
+    site.committed.await_closed(site.partition);
     match Store::open(&site.stores, &path, &origin) {
         Ok(store) => Ok(store),
         Err(error @ StoreError::Corrupt { .. }) => {

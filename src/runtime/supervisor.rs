@@ -20,6 +20,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 use super::clock::Deadline;
 use super::lane::{Lane, Surroundings};
 use super::mail::{LaneEnd, Mail, Notice, Queued, Request};
+use super::owners::Keeper;
 use super::ownership::Published;
 use super::poller::Poller;
 use super::progress::Progress;
@@ -69,6 +70,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
     let folder = StateDir::lock(&settings.state_dir, None)?;
     settings.take_entry_topics(&definitions.plan);
     resolve_topics(&mut settings)?;
+    observed.committed.set_partitions(settings.topics.partitions);
     let own_ids: Arc<str> = format!("{}-{}-", settings.kafka.deployment, folder.instance()).into();
     fence_retired_lanes(&settings, &own_ids)?;
     let (requests, asked) = unbounded();
@@ -84,7 +86,10 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
         own_ids,
         instance: folder.instance().into(),
     };
-    let result = Service::start(around, asked, definitions)?.supervise(shutdown);
+    let over = Shutdown::default();
+    keep_owners(&around, &over)?;
+    let result = Service::start(around, asked, definitions).and_then(|service| service.supervise(shutdown));
+    over.request();
     // The folder stays locked until every thread that could write to it has ended, or the process does.
     drop(folder);
     result
@@ -219,6 +224,15 @@ fn spawn(
         let _ = report.send((who, result));
     };
     std::thread::Builder::new().name(name.into()).spawn(body).map(drop).map_err(RunError::NoThread)
+}
+
+/// Says where this process is, and reads where the others are, where an address was given.
+fn keep_owners(around: &Surroundings, over: &Shutdown) -> Result<(), RunError> {
+    let Some(advertised) = around.settings.advertised.clone() else { return Ok(()) };
+    let Observed { committed, owners, .. } = around.observed.clone();
+    let keeper = Keeper { settings: around.settings.clone(), advertised, owners, committed };
+    let over = over.clone();
+    std::thread::Builder::new().name("owners".into()).spawn(move || keeper.run(&over)).map(drop).map_err(RunError::NoThread)
 }
 
 /// Creates what is missing, checks what is there, and notes how many partitions everything has.

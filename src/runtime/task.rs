@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::changelog::Decided;
 use crate::customer::CustomerState;
 use crate::customer::codec;
-use crate::engine::{Accepted, Partition, Slot, valid_until};
+use crate::engine::{Accepted, Partition, SegmentNames, Slot, valid_until};
 use crate::event::Event;
 use crate::id::{CustomerId, Offset, SegmentKey, SourcePosition};
 use crate::kafka::wire::encode::{Membership as MembershipFields, membership_value};
@@ -28,7 +28,7 @@ use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use load::loader;
-pub use look::look;
+pub use look::{look, membership};
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.
@@ -67,7 +67,7 @@ pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
 pub struct Task {
     partition: Partition,
-    store: Store,
+    store: Arc<Store>,
     options: TaskOptions,
     /// The open batch as changelog records, once it was asked for.
     encoded: Vec<Change>,
@@ -83,10 +83,17 @@ pub struct Task {
 impl Task {
     /// Opens a task over a restored store. `clock` and `then` are the last manifest's; without one, [`EventTime::MIN`]
     /// and the default.
-    pub fn new(plan: Arc<Plan>, options: TaskOptions, store: Store, clock: EventTime, then: &Decided) -> Result<Task, StoreError> {
+    pub fn new(
+        plan: Arc<Plan>,
+        options: TaskOptions,
+        store: impl Into<Arc<Store>>,
+        clock: EventTime,
+        then: &Decided,
+    ) -> Result<Task, StoreError> {
+        let store = store.into();
         let decided = backfill::decided_by(&plan);
         let backfill = Backfill::since(then, &decided);
-        let mut register = Register::read(&store)?;
+        let mut register = Register::read(&*store)?;
         register.note(&plan, clock);
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
@@ -108,7 +115,7 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &mut self.resident);
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
         self.partition.accept(event, Some(position), Some(wall), &mut load)
     }
 
@@ -118,7 +125,7 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &mut self.resident);
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -159,7 +166,7 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &self.store, self.backfill.as_ref(), &mut self.resident);
+            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -206,7 +213,7 @@ impl Task {
         self.partition.timers_pending()
     }
 
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
@@ -219,7 +226,7 @@ impl Task {
         for slot in slots {
             let resident = self.partition.resident(slot);
             if let Some(state) = &resident.state {
-                each(&resident.customer, membership_record(&plan, &resident.customer, state).as_deref());
+                each(&resident.customer, membership_record(&plan, self.register.names(), &resident.customer, state).as_deref());
             }
         }
     }
@@ -253,7 +260,7 @@ impl Task {
     }
 
     /// Forgets what is not committed, and gives the store back.
-    pub fn into_store(self) -> Store {
+    pub fn into_store(self) -> Arc<Store> {
         self.store
     }
 
@@ -324,7 +331,8 @@ fn armed(key: &[u8], head: Option<&[u8]>) -> EventTime {
     head.and_then(|value| codec::armed_of(key, value)).unwrap_or(EventTime::MAX)
 }
 
-fn membership_record(plan: &Plan, customer: &CustomerId, state: &CustomerState) -> Option<Vec<u8>> {
+/// `names`: of segments that are not in the plan; who is in one is told of it until the exit is decided.
+fn membership_record(plan: &Plan, names: &SegmentNames, customer: &CustomerId, state: &CustomerState) -> Option<Vec<u8>> {
     let memberships = plan.segments.iter().enumerate().filter_map(|(index, segment)| {
         let membership = state.standing.memberships[index];
         Some(MembershipFields {
@@ -336,7 +344,12 @@ fn membership_record(plan: &Plan, customer: &CustomerId, state: &CustomerState) 
             version: &segment.version,
         })
     });
-    membership_value(customer, memberships, state.standing.at)
+    let former = state.standing.former.iter().filter_map(|former| {
+        let (name, membership) = (names.get(&former.segment)?, &former.membership);
+        let (since, entry, sequence) = (membership.since()?, membership.entry(), membership.sequence);
+        Some(MembershipFields { segment: &name.key, since, entry, sequence, valid_until: None, version: &name.version })
+    });
+    membership_value(customer, memberships.chain(former), state.standing.at)
 }
 
 fn each_timer(store: &Store, mut each: impl FnMut(EventTime, &CustomerId)) -> Result<(), StoreError> {

@@ -69,7 +69,7 @@ impl Store {
         self.collect(iterator, limit, |key, value| Ok((key.into(), value.into())))
     }
 
-    fn collect<T>(
+    pub(super) fn collect<T>(
         &self,
         mut iterator: DBRawIterator<'_>,
         limit: usize,

@@ -111,6 +111,26 @@ fn many_keys_are_answered_in_the_order_asked() {
 }
 
 #[test]
+fn a_view_stays_as_it_was_taken() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    let mut batch = Batch::new();
+    batch.put(b"a", b"1");
+    batch.set_manifest(b"m1");
+    store.write(batch, Offset(1)).unwrap();
+    let view = store.view();
+    let mut batch = Batch::new();
+    batch.put(b"a", b"2");
+    batch.put(b"b", b"2");
+    batch.set_manifest(b"m2");
+    store.write(batch, Offset(2)).unwrap();
+    let value = |values: &dyn Values, key: &[u8]| values.get(key).unwrap().map(|value| value.to_vec());
+    assert_eq!((value(&view, b"a"), value(&view, b"b"), view.manifest().unwrap()), (Some(b"1".into()), None, Some(b"m1".into())));
+    assert_eq!(view.scan_state(b"", None, 9).unwrap().len(), 1);
+    assert_eq!((value(&store, b"a"), store.view().scan_state(b"", Some(b"a"), 9).unwrap().len()), (Some(b"2".into()), 1));
+}
+
+#[test]
 fn a_scan_stays_within_its_prefix() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path());

@@ -51,12 +51,33 @@ pub fn sequences() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)>
     segments.prop_map(|segments| (segments, Vec::new()))
 }
 
+/// One to four segments most of whose rules rank.
+pub fn ranked() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+    let rule = |place: usize| {
+        let others = if place == 0 { predicate() } else { prop_oneof![predicate(), segment_reference(place)].boxed() };
+        logic(prop_oneof![4 => top(), 1 => others].boxed())
+    };
+    let segment = move |place: usize| {
+        let exit_when = prop::option::weighted(0.2, rule(place));
+        (zone(), rule(place), exit_when, options(false, 0.2, false)).prop_map(move |(timezone, when, exit_when, options)| {
+            let key = format!("s{place}").as_str().into();
+            PageSegment { key, timezone, when, exit_when, options }
+        })
+    };
+    (1..=4usize).prop_flat_map(move |count| (0..count).map(segment).collect::<Vec<_>>()).prop_map(|segments| (segments, Vec::new()))
+}
+
+fn top() -> Text {
+    (one_of(&["1", "34", "50", "66.7", "100"]), aggregate()).prop_map(|(percent, by)| format!("top {percent}% by {by}")).boxed()
+}
+
 const EMPTY: Page = Page {
     name: String::new(),
     lists: Vec::new(),
     segments: Vec::new(),
     ladders: Vec::new(),
     events: Vec::new(),
+    epoch: None,
     until: None,
     expect: Vec::new(),
 };

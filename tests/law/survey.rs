@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use segmentd::event::streams::StreamDefinition;
-use segmentd::rule::ast::{Expr, ExprKind, Function, Selection, Sequence, Step, Window};
+use segmentd::rule::ast::{Aggregate, Expr, ExprKind, Function, Selection, Sequence, Step, Window};
 use segmentd::time::{CalendarUnit, Span};
 
 use super::calendar::Calendar;
@@ -52,7 +53,7 @@ impl Survey {
 
     fn note(&mut self, expr: &Expr, zone: &TimeZone) {
         match &expr.kind {
-            ExprKind::Aggregate(aggregate) => {
+            ExprKind::Aggregate(aggregate) | ExprKind::Top { by: aggregate, .. } => {
                 self.days_since |= matches!(aggregate.function, Function::DaysSince | Function::DaysSinceFirst);
                 self.window(&aggregate.over, zone);
             }
@@ -141,6 +142,17 @@ fn longest(unit: CalendarUnit) -> i64 {
         CalendarUnit::Quarter => 93,
         CalendarUnit::Year => 367,
     }
+}
+
+/// What a rule ranks customers by: each `top`, with its share and its aggregate.
+pub fn tops(rule: &Rule) -> Vec<(Expr, Decimal, Aggregate)> {
+    let mut found = Vec::new();
+    each_of(rule, &mut |expr| {
+        if let ExprKind::Top { percent, by } = &expr.kind {
+            found.push((expr.clone(), *percent, (**by).clone()));
+        }
+    });
+    found
 }
 
 /// The segments that a rule refers to.

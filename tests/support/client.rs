@@ -29,7 +29,14 @@ impl Read {
     }
 }
 
-/// The body of what a path answers; nothing while nobody listens there.
+/// The code and the body that a path answers; `None`: nobody listens there, or it broke off.
+pub fn ask(http: &str, path: &str) -> Option<(u16, String)> {
+    let answer = get(http, path);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// What a path answers; nothing while nobody listens there.
 pub fn get(http: &str, path: &str) -> String {
     let mut answer = String::new();
     if let Ok(mut stream) = TcpStream::connect(http) {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod api;
 pub mod client;
 pub mod kafka;
 pub mod replica;

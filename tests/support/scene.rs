@@ -50,10 +50,15 @@ impl Scene {
 
     /// A configuration that names these segments, and is told of changes by signals alone.
     pub fn configure(&self, http: &str) -> PathBuf {
-        let path = self.states.path().join("segmentd.yaml");
+        self.configure_as("segmentd", &format!("listen: \"{http}\""))
+    }
+
+    /// The same under a name of its own, with these settings of `http`.
+    pub fn configure_as(&self, name: &str, http: &str) -> PathBuf {
+        let path = self.states.path().join(format!("{name}.yaml"));
         let (bootstrap, segments) = (self.broker.bootstrap(), self.states.path().join("segments.yaml"));
         let text = format!(
-            "kafka: {{bootstrap: \"{bootstrap}\"}}\nclock: {{follow_wall: false}}\nhttp: {{listen: \"{http}\"}}\nsegments: [{}]\nwatch: 0s\n",
+            "kafka: {{bootstrap: \"{bootstrap}\"}}\nclock: {{follow_wall: false}}\nhttp: {{{http}}}\nsegments: [{}]\nwatch: 0s\n",
             segments.display()
         );
         fs::write(&path, text).expect("configuration");

@@ -11,6 +11,8 @@ use segmentd::kafka::wire::DecodeLimits;
 use segmentd::metrics::{Labels, Metrics};
 use segmentd::plan::compile;
 use segmentd::rule::{Names, load};
+use segmentd::runtime::committed::Committed;
+use segmentd::runtime::owners::Owners;
 use segmentd::runtime::status::Status;
 use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, TaskOptions, Topic, Topics};
 
@@ -151,6 +153,7 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
         },
         limits: DecodeLimits::default(),
         lanes: number("SERVICE_LANES", 2),
+        advertised: None,
     }
 }
 
@@ -163,5 +166,10 @@ pub fn definitions_of(path: &Path) -> Definitions {
 }
 
 pub fn observed() -> Observed {
-    Observed { metrics: Metrics::new(&Labels::default()).expect("metrics"), status: Status::new() }
+    Observed {
+        metrics: Metrics::new(&Labels::default()).expect("metrics"),
+        status: Status::new(),
+        committed: Committed::default(),
+        owners: Owners::default(),
+    }
 }

@@ -67,7 +67,8 @@ fn line(reason: &Reason) -> String {
         return format!("{option}{}: {answer}", evidence.aggregate);
     }
     let value = evidence.value.as_deref().unwrap_or("null");
-    format!("{} is {value}, {} {threshold}: {answer}{by}", evidence.aggregate, evidence.op)
+    let about = if evidence.approximate { " (the cut among all customers, approximate)" } else { "" };
+    format!("{} is {value}, {} {threshold}{about}: {answer}{by}", evidence.aggregate, evidence.op)
 }
 
 fn option(list: PinOrBan) -> &'static str {
@@ -112,6 +113,9 @@ fn reason_json(reason: &Reason, needed: bool) -> Value {
     set("op", json!(evidence.op));
     set("threshold", json!(evidence.threshold));
     set("met", json!(evidence.met));
+    if evidence.approximate {
+        set("approximate", json!(true));
+    }
     if let Some(Distance { by, more, beyond }) = &reason.distance {
         set("distance", json!({"by": by.to_string(), "direction": if *more { "more" } else { "less" }, "beyond": beyond}));
     }

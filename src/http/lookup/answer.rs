@@ -3,15 +3,14 @@
 //! **Invariant:** what the record says is told as it stands. A membership whose `valid_until` has passed is still told
 //! as held, with its `valid_until`: whether its end has been decided is for the engine to say, and its word is on the way.
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::unreadable;
+use super::source::Standing;
 use crate::http::problem::Problem;
-use crate::replica::Standing;
+use crate::http::room::unreadable;
 
 /// One customer.
 #[derive(Serialize)]
@@ -22,6 +21,8 @@ pub struct Answer<'a> {
     updated_at: Value,
     as_of: String,
     lag_records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_clock: Option<String>,
 }
 
 /// Many customers, in the order in which they were asked for.
@@ -41,7 +42,8 @@ impl<'a> Answer<'a> {
             None => held,
             Some(asked) => asked.iter().map(|key| (key.clone(), held.get(key).cloned().unwrap_or_else(not_held))).collect(),
         };
-        Ok(Answer { customer, segments, updated_at, as_of: standing.as_of.to_string(), lag_records: standing.lag })
+        let (as_of, task_clock) = (standing.as_of.to_string(), standing.task_clock.map(|clock| clock.to_string()));
+        Ok(Answer { customer, segments, updated_at, as_of, lag_records: standing.lag, task_clock })
     }
 }
 
@@ -77,11 +79,4 @@ pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|candidate| candidate.trim() == "*" || opaque(candidate) == opaque(tag))
-}
-
-pub fn json(answer: &impl Serialize) -> Response {
-    match serde_json::to_vec(answer) {
-        Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
-        Err(_) => unreadable().into_response(),
-    }
 }

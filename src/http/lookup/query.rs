@@ -5,8 +5,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::refused;
 use crate::http::problem::Problem;
+use crate::http::room::refused;
 
 /// The segments that are asked for, in order; `None`: all that are held.
 pub fn segments(query: &str) -> Result<Option<Vec<String>>, Problem> {

@@ -1,5 +1,8 @@
 //! Lookups over a real socket, from copies without a broker behind them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -7,10 +10,15 @@ use super::*;
 use crate::http::listener::Bounds;
 use crate::http::tests::{Received, Running, start_site};
 use crate::id::{Offset, Partition};
-use crate::replica::Copies;
+use crate::replica::{Copies, Memberships};
 use crate::time::EventTime;
 
 const ANN: &str = r#"{"customer":"ann","segments":{"loyal":{"since":"2026-01-01T00:00:00.000Z","entry":2,"sequence":3,"valid_until":"2026-01-31T00:00:00.000Z","version":"v1"}},"updated_at":"2026-01-01T00:00:00.000Z"}"#;
+
+/// Lookups from copies that nobody has read yet.
+pub fn nothing() -> Lookup {
+    Lookup { source: Source::Replica(Arc::default()), limits: Limits::new(512) }
+}
 
 struct Replica {
     server: Running,
@@ -31,7 +39,7 @@ fn replica_within(limits: Limits) -> Replica {
     let copies = Arc::new(Copies::open(folder.path(), 8 << 20, "segment-membership", 1, None).unwrap());
     let memberships = Arc::new(Memberships::default());
     memberships.publish(copies.clone());
-    Replica { server: start_site(Some(Lookup { memberships, limits }), Bounds::LOOKUPS), copies, _folder: folder }
+    Replica { server: start_site(Some(Lookup { source: Source::Replica(memberships), limits }), Bounds::LOOKUPS), copies, _folder: folder }
 }
 
 impl Replica {
@@ -54,16 +62,6 @@ impl Replica {
         let received = self.get(&format!("/api/v1/customers/{id}/segments"), "");
         assert_eq!(received.code, 200, "{}", received.body);
         received.json()
-    }
-}
-
-impl Received {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 

@@ -39,7 +39,7 @@ impl Needs {
             ExprKind::Trait(name) => {
                 self.traits.insert(name.text.clone());
             }
-            ExprKind::Aggregate(aggregate) => self.selection(&aggregate.over, None, catalogue),
+            ExprKind::Aggregate(aggregate) | ExprKind::Top { by: aggregate, .. } => self.selection(&aggregate.over, None, catalogue),
             ExprKind::Quantified { over, condition, .. } => self.selection(over, Some(condition), catalogue),
             ExprKind::Returned { stream, .. } => {
                 self.stream(&stream.text, catalogue);

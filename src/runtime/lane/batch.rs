@@ -122,6 +122,9 @@ impl Lane {
                 continue;
             }
             self.full |= running.task.advance_clock(to, wall).map_err(RunError::Store)?;
+            if !running.open && !running.task.is_changed() {
+                running.showing.passed(running.task.clock());
+            }
             if running.task.is_changed() {
                 running.open = true;
                 self.opened.get_or_insert_with(clock::now);

@@ -42,6 +42,7 @@ impl Lane {
         for share in self.shares.values_mut() {
             if let Stage::Running(running) = &mut share.stage {
                 running.task.redefine(plan.clone());
+                running.showing.redefined(plan.clone());
                 running.scanning = None;
             }
         }

@@ -11,6 +11,7 @@ use super::batch::Letter;
 use super::definitions::Scan;
 use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
+use crate::runtime::committed::Showing;
 use crate::runtime::footprint::Footprint;
 use crate::runtime::mail::{Feed, Request};
 use crate::runtime::ownership::Token;
@@ -54,6 +55,8 @@ pub struct Running {
     /// Timestamps of the records that led to transitions of the open batch, milliseconds since 1970.
     pub caused: Vec<i64>,
     pub footprint: Footprint,
+    /// Readers beside the lane see what is committed for as long as this is here.
+    pub showing: Showing,
     /// The scan under way, as it was announced.
     pub scanning: Option<Scan>,
 }
@@ -117,7 +120,7 @@ impl Lane {
     }
 
     /// Steps 2 and 3, on a thread of their own.
-    fn start(&mut self, partition: Partition, store: Option<Store>) {
+    fn start(&mut self, partition: Partition, store: Option<Arc<Store>>) {
         let site = self.send_abroad(partition, Stage::Replaying);
         let outbox = self.outbox.clone();
         self.spawn(partition, move || {
@@ -150,6 +153,7 @@ impl Lane {
             own_ids: self.around.own_ids.clone(),
             partition,
             cancelled,
+            committed: self.around.observed.committed.clone(),
         }
     }
 
@@ -211,6 +215,7 @@ impl Lane {
         let _ = self.around.requests.send(Request::Feed { partition, token: share.token, feed, offsets: offsets.clone() });
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
+        let showing = self.around.observed.committed.show(partition, task.store(), self.plan.clone(), clock);
         let footprint = Footprint::new(self.around.observed.metrics.state.clone());
         share.stage = Stage::Running(Box::new(Running {
             task,
@@ -223,6 +228,7 @@ impl Lane {
             open: false,
             caused: Vec::new(),
             footprint,
+            showing,
             scanning: None,
         }));
         self.around.progress.moved(partition, State::Running);
@@ -257,6 +263,7 @@ impl Running {
     /// The open batch is in the changelog and in the store: nothing of it is open any more.
     pub fn committed(&mut self, changelog_next: Offset) {
         self.number += 1;
+        self.showing.stored(self.task.clock());
         self.changelog_next = changelog_next;
         self.letters.clear();
         self.caused.clear();

@@ -135,6 +135,7 @@ impl Lane {
         for partition in partitions {
             if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
                 sent.push(sender.send(*partition, running)?);
+                running.showing.committing();
                 add_at(&mut offsets, *partition, &running.offsets)?;
             }
         }

@@ -7,12 +7,12 @@ use crate::customer::codec::{self, FormatError};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Values};
 
 /// Reads customers one by one, and counts them in `resident`.
 pub fn loader<'a>(
     plan: &'a Plan,
-    store: &'a Store,
+    store: &'a impl Values,
     backfill: Option<&'a Backfill>,
     resident: &'a mut usize,
 ) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
@@ -39,7 +39,7 @@ impl From<FormatError> for ReadError {
 }
 
 impl ReadError {
-    fn at(self, store: &Store) -> StoreError {
+    fn at(self, store: &impl Values) -> StoreError {
         let path = store.path().to_owned();
         match self {
             ReadError::Store(error) => error,

@@ -1,25 +1,27 @@
-//! One customer as a stopped service left it, alone in a partition of its own.
+//! One customer as the store has it: alone in a partition of its own, or only with its memberships.
 //!
-//! **Invariant:** the store is only read. Where definitions or lists are others than those that decided the customer, it
-//! is decided anew, as the service would when it starts with them.
+//! **Invariant:** the store is only read. Where definitions or lists are others than those that decided the customer, [`look`]
+//! decides it anew, as the service would when it starts with them; [`membership`] tells what was committed, and nothing
+//! that is still to be decided.
 
 use std::sync::Arc;
 
 use super::backfill::{Backfill, decided_by};
 use super::load::loader;
+use super::membership_record;
 use super::register::Register;
 use crate::customer::codec;
-use crate::engine::Partition;
+use crate::engine::{Partition, SegmentNames};
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::runtime::changelog::{Manifest, Unreadable};
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Values};
 use crate::time::EventTime;
 
 /// The customer under `plan`, at the clock of the last transaction; `None`: the store does not know it.
 ///
 /// Errors: [`StoreError::Newer`], [`StoreError::Corrupt`], and what the disk reports.
-pub fn look(plan: &Arc<Plan>, store: &Store, customer: &CustomerId) -> Result<Option<Partition>, StoreError> {
+pub fn look(plan: &Arc<Plan>, store: &impl Values, customer: &CustomerId) -> Result<Option<Partition>, StoreError> {
     let key = codec::head_key(customer);
     let (Some(head), Some(manifest)) = (store.get(&key)?, store.manifest()?) else { return Ok(None) };
     let manifest = Manifest::decode(&manifest).map_err(|error| unreadable(store, &error))?;
@@ -35,6 +37,25 @@ pub fn look(plan: &Arc<Plan>, store: &Store, customer: &CustomerId) -> Result<Op
     Ok(Some(partition))
 }
 
-fn unreadable(store: &Store, error: &Unreadable) -> StoreError {
+/// The customer's record of the membership topic, as the last transaction left it; `None`: it holds no membership. `valid_until`
+/// and `version` are of `plan`, also where the customer is still to be decided by it.
+///
+/// Errors: as of [`look`].
+pub fn membership(plan: &Plan, store: &impl Values, customer: &CustomerId) -> Result<Option<Vec<u8>>, StoreError> {
+    let key = codec::head_key(customer);
+    let Some(head) = store.get(&key)? else { return Ok(None) };
+    // Most customers that are asked for hold nothing, and need not be decoded for it.
+    if codec::memberships_of(&head).is_ok_and(|mut known| known.all(|(_, membership)| !membership.is_member())) {
+        return Ok(None);
+    }
+    let mut resident = 0;
+    let Some(loaded) = loader(plan, store, None, &mut resident)(customer)? else { return Ok(None) };
+    // Names are read only where one is needed: it is a record of all segments that ever were.
+    let is_former = loaded.state.standing.former.iter().any(|former| former.membership.is_member());
+    let names = if is_former { Register::read(store)?.names().clone() } else { SegmentNames::default() };
+    Ok(membership_record(plan, &names, customer, &loaded.state))
+}
+
+fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
     StoreError::Corrupt { path: store.path().to_owned(), reason: format!("its manifest cannot be read: {error}") }
 }

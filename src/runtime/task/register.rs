@@ -13,7 +13,7 @@ use super::Change;
 use crate::engine::{SegmentName, SegmentNames};
 use crate::id::SegmentKey;
 use crate::plan::{Kept, Plan};
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Values};
 use crate::time::EventTime;
 
 /// The key of the record; no customer's key begins so (docs/stored-format.md).
@@ -42,7 +42,7 @@ pub struct Register {
 
 impl Register {
     /// As the store has it.
-    pub fn read(store: &Store) -> Result<Register, StoreError> {
+    pub fn read(store: &impl Values) -> Result<Register, StoreError> {
         let value = store.get(KEY)?;
         let stored: Stored = match value.as_deref() {
             None => Stored::default(),
@@ -100,6 +100,6 @@ impl Register {
     }
 }
 
-fn damaged(store: &Store) -> StoreError {
+fn damaged(store: &impl Values) -> StoreError {
     StoreError::Corrupt { path: store.path().to_owned(), reason: "the names of segments cannot be read".into() }
 }

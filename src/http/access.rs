@@ -1,0 +1,165 @@
+//! Who may ask what: one layer in front of every route.
+//!
+//! A request carries `Authorization: Bearer TOKEN`. The [table](routes) says which scope its route needs, the
+//! [tokens](tokens) which of them the caller has. Where no tokens are configured everything is answered: such a server
+//! listens on this machine alone, or on a network that somebody has called closed.
+//!
+//! Every read or erasure of a customer leaves a record with the tracing target `audit`: token, method, route, code.
+//!
+//! **Invariant:** a route that is not in the table, or a method of it, is never reached. No record holds an id, a query
+//! or a body.
+
+mod pace;
+mod routes;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use crate::runtime::clock;
+use crate::time::EventTime;
+use pace::Pace;
+pub use routes::{Need, Route, TABLE, route_of};
+pub use tokens::{Hash, Scope, Token, Tokens};
+
+/// The tokens in force; cheap to clone, and the same for all clones.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// `None`: everybody may ask everything.
+    tokens: Option<Arc<RwLock<Arc<Tokens>>>>,
+    pace: Arc<Pace>,
+}
+
+/// Why a request is turned away.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// No token, or another scheme than `Bearer`.
+    Anonymous,
+    Unknown,
+    Expired,
+    /// The token lacks this scope.
+    Scope(Scope),
+    /// Too many requests; one more is answered after so many seconds.
+    TooMany(u16),
+}
+
+/// Name of the token that a record shows; of a request that needs none, and of one that has no good one.
+const NOBODY: &str = "-";
+
+impl Access {
+    /// Everybody may ask everything.
+    pub fn open() -> Access {
+        Access::default()
+    }
+
+    pub fn by(tokens: Tokens) -> Access {
+        Access { tokens: Some(Arc::new(RwLock::new(Arc::new(tokens)))), pace: Arc::default() }
+    }
+
+    /// Puts other tokens in force, for requests from now on. Who may ask everything still may.
+    pub fn replace(&self, tokens: Tokens) {
+        if let Some(in_force) = &self.tokens {
+            self.pace.forget_others(&tokens);
+            *in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+        }
+    }
+
+    /// The name of the caller, or why it is turned away.
+    fn admit(&self, need: Need, headers: &HeaderMap, wall: EventTime, now: Instant) -> (String, Result<(), Refusal>) {
+        let nobody = |verdict| (NOBODY.to_owned(), verdict);
+        let (Some(in_force), Need::Scope(scope)) = (&self.tokens, need) else { return nobody(Ok(())) };
+        let tokens = in_force.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(presented) = bearer(headers) else { return nobody(Err(Refusal::Anonymous)) };
+        let Some(token) = tokens.find(presented) else { return nobody(Err(Refusal::Unknown)) };
+        let verdict = match () {
+            () if token.expires.is_some_and(|end| end <= wall) => Err(Refusal::Expired),
+            () if !token.scopes.contains(&scope) => Err(Refusal::Scope(scope)),
+            () => self.pace.admit(token, now).map_err(Refusal::TooMany),
+        };
+        (token.name.clone(), verdict)
+    }
+}
+
+/// The layer.
+pub async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
+    // No route: the answer tells only that, and needs no token.
+    let Some(path) = request.extensions().get::<MatchedPath>() else { return next.run(request).await };
+    let Some(route) = routes::find(path.as_str()) else {
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this route has no scope, so that nobody may ask it").into_response();
+    };
+    let Some((method, need)) = route.need(request.method()) else { return not_allowed(route) };
+    let (token, verdict) = access.admit(need, request.headers(), clock::wall(), clock::now());
+    let response = match verdict {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    if need.is_about_customers() {
+        tracing::info!(target: "audit", token, method, route = route.path, code = response.status().as_u16(), "customers");
+    }
+    response
+}
+
+/// Source: RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn not_allowed(route: &Route) -> Response {
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "see the header Allow for what is").into_response();
+    let allowed: Vec<&str> = route.methods.iter().map(|(method, _)| *method).collect();
+    response.headers_mut().extend(HeaderValue::from_str(&allowed.join(", ")).ok().map(|value| (header::ALLOW, value)));
+    response
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Anonymous | Refusal::Unknown | Refusal::Expired => StatusCode::UNAUTHORIZED,
+            Refusal::Scope(_) => StatusCode::FORBIDDEN,
+            Refusal::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Refusal::Anonymous => "this needs a token: Authorization: Bearer …".into(),
+            Refusal::Unknown => "the token is not known".into(),
+            Refusal::Expired => "the token has expired".into(),
+            Refusal::Scope(scope) => format!("the token lacks the scope {scope}"),
+            Refusal::TooMany(_) => "the token has used up its requests for this second".into(),
+        }
+    }
+
+    /// Source: RFC 6750 §3.
+    fn challenge(&self) -> Option<String> {
+        match self {
+            Refusal::Anonymous => Some(r#"Bearer realm="segmentd""#.into()),
+            Refusal::Unknown | Refusal::Expired => Some(r#"Bearer realm="segmentd", error="invalid_token""#.into()),
+            Refusal::Scope(scope) => Some(format!(r#"Bearer realm="segmentd", error="insufficient_scope", scope="{scope}""#)),
+            Refusal::TooMany(_) => None,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problem = Problem::new(self.status(), self.detail());
+        let mut response = match self {
+            Refusal::TooMany(seconds) => problem.retry_after(seconds).into_response(),
+            _ => problem.into_response(),
+        };
+        let challenge = self.challenge().and_then(|text| HeaderValue::from_str(&text).ok());
+        response.headers_mut().extend(challenge.map(|value| (header::WWW_AUTHENTICATE, value)));
+        response
+    }
+}

@@ -1,0 +1,62 @@
+//! Every route, with what each of its methods needs.
+//!
+//! **Invariant:** a route that is served stands here; the [layer](super::guard) turns everything else away, so that a
+//! route that was forgotten fails the first test that asks it.
+
+use axum::http::Method;
+
+use super::Scope;
+use crate::http::lookup;
+
+/// What a caller must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: health, and what stands in the documentation anyway.
+    Nothing,
+    Scope(Scope),
+}
+
+#[derive(Debug)]
+pub struct Route {
+    /// As the router has it, and as metrics name it.
+    pub path: &'static str,
+    pub methods: &'static [(&'static str, Need)],
+}
+
+const OPEN: &[(&str, Need)] = &[("GET", Need::Nothing)];
+const FIGURES: &[(&str, Need)] = &[("GET", Need::Scope(Scope::Metrics))];
+
+pub const TABLE: &[Route] = &[
+    Route { path: "/livez", methods: OPEN },
+    Route { path: "/readyz", methods: OPEN },
+    Route { path: "/metrics", methods: FIGURES },
+    Route { path: "/version", methods: FIGURES },
+    Route { path: lookup::OPENAPI, methods: OPEN },
+    Route { path: lookup::CUSTOMER, methods: &[("GET", Need::Scope(Scope::ReadCustomers))] },
+    Route { path: lookup::MANY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
+];
+
+/// The route with this path, written as the router has it.
+pub fn find(path: &str) -> Option<&'static Route> {
+    TABLE.iter().find(|route| route.path == path)
+}
+
+/// The path of the route, as metrics name it.
+pub fn route_of(matched: &str) -> Option<&'static str> {
+    find(matched).map(|route| route.path)
+}
+
+impl Route {
+    /// The method as the table writes it, and its need; `None`: it is not served. A `HEAD` is a `GET`.
+    pub fn need(&self, method: &Method) -> Option<(&'static str, Need)> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.methods.iter().find(|(served, _)| *served == method.as_str()).copied()
+    }
+}
+
+impl Need {
+    /// Does the answer tell of a customer, or take one away?
+    pub fn is_about_customers(self) -> bool {
+        matches!(self, Need::Scope(Scope::ReadCustomers | Scope::Erase))
+    }
+}

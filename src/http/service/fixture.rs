@@ -1,0 +1,117 @@
+//! A service's interface in a test: one task over a real store, fed by hand, and a server beside it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::Partitions;
+use crate::event::Catalogue;
+use crate::http::listener::Bounds;
+use crate::http::lookup::{Lookup, Source};
+use crate::http::room::Limits;
+use crate::http::tests::{Received, Running, start_site};
+use crate::id::{Offset, Partition, SourcePosition, TopicName};
+use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+use crate::plan::{Plan, compile};
+use crate::rule::{Names, load_text};
+use crate::runtime::changelog::{Decided, Manifest};
+use crate::runtime::committed::{Committed, Showing};
+use crate::runtime::owners::Owners;
+use crate::runtime::task::{Task, TaskOptions};
+use crate::store::{Shared, Store};
+use crate::time::EventTime;
+
+/// Partition 0 of one, in which everything happens.
+pub struct Scene {
+    pub server: Running,
+    pub committed: Committed,
+    pub owners: Owners,
+    pub plan: Arc<Plan>,
+    task: Task,
+    showing: Option<Showing>,
+    offset: i64,
+    _folder: TempDir,
+}
+
+/// An instant of January 2026.
+pub fn day(day: i64) -> EventTime {
+    EventTime::parse(&format!("2026-01-{day:02}T00:00:00Z")).unwrap()
+}
+
+pub fn plan_of(definitions: &str) -> Arc<Plan> {
+    let catalogue = Catalogue::segment_spec();
+    let loaded = load_text("test.yaml", definitions, Names { catalogue: &catalogue, lists: &[] }, &[]);
+    Arc::new(compile(&loaded.definitions.unwrap(), Arc::new(catalogue), Vec::new()))
+}
+
+impl Scene {
+    pub fn new(definitions: &str) -> Scene {
+        let (folder, plan, committed) = (TempDir::new().unwrap(), plan_of(definitions), Committed::default());
+        let store = Arc::new(Store::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
+        let task = Task::new(plan.clone(), TaskOptions::default(), store.clone(), EventTime::MIN, &Decided::default()).unwrap();
+        committed.set_partitions(1);
+        committed.assigned();
+        let showing = Some(committed.show(Partition(0), &store, plan.clone(), EventTime::MIN));
+        let owners = Owners::default();
+        let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
+        let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(512) };
+        let server = start_site(Some(lookup), Bounds::LOOKUPS);
+        Scene { server, committed, owners, plan, task, showing, offset: 0, _folder: folder }
+    }
+
+    /// An order in the open batch.
+    pub fn order(&mut self, customer: &str, at: EventTime, total: u32) {
+        self.offset += 1;
+        let payload = format!(
+            r#"{{"type":"track","event":"Order Completed","messageId":"m-{0}","userId":"{customer}","timestamp":"{at}","properties":{{"order_id":"o-{0}","total":{total}}}}}"#,
+            self.offset
+        );
+        let mut decoder = Decoder::new(&self.plan.catalogue, &self.plan.projection, DecodeLimits::default());
+        let raw = RawRecord { payload: Some(payload.as_bytes()), ..RawRecord::default() };
+        let Decoded::Event(event) = decoder.decode(&raw) else { panic!("{payload}") };
+        let position = SourcePosition { topic: TopicName("shop.events".into()), partition: Partition(0), offset: Offset(self.offset) };
+        self.advance(at);
+        self.task.accept(&event, &position, at).unwrap();
+    }
+
+    /// Time passes in the open batch.
+    pub fn advance(&mut self, to: EventTime) {
+        while self.task.advance_clock(to, to).unwrap() {}
+    }
+
+    /// The transaction of the open batch is under way.
+    pub fn committing(&self) {
+        self.showing.iter().for_each(Showing::committing);
+    }
+
+    /// The open batch is stored.
+    pub fn commit(&mut self) {
+        let manifest = Manifest { clock: self.task.clock().millis(), decided: self.task.decided(), ..Manifest::default() };
+        self.task.commit(&manifest.encode(), Offset(self.offset)).unwrap();
+        if let Some(showing) = &self.showing {
+            showing.stored(self.task.clock());
+        }
+    }
+
+    /// The partition goes away, or is being restored.
+    pub fn hide(&mut self) {
+        self.showing = None;
+    }
+
+    pub fn get(&self, path: &str) -> Received {
+        self.server.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Received {
+        let length = body.len();
+        self.server.send(&format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"))
+    }
+
+    /// The answer of a path that has one.
+    pub fn told(&self, path: &str) -> Value {
+        let received = self.get(path);
+        assert_eq!(received.code, 200, "{}", received.body);
+        received.json()
+    }
+}

@@ -1,0 +1,189 @@
+//! `segmentd serve` as others on the network meet it: TLS, tokens, their rotation, and what is written down of it.
+//!
+//! No broker is needed: who may ask is decided before anything is looked up.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::command::{code, segmentd, stderr, stdout};
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use openssl::x509::{X509, X509NameBuilder};
+use segmentd::runtime::clock::Deadline;
+use tempfile::TempDir;
+
+const CUSTOMER: &str = "/api/v1/customers/hush-hush/segments?segment=gold";
+
+/// A replica that other machines reach, with its files in a folder.
+struct Served {
+    folder: TempDir,
+    process: Child,
+    port: u16,
+}
+
+/// Writes a certificate that signs itself, and its key.
+fn certify(folder: &Path, serial: u32) {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "localhost").unwrap();
+    let name = name.build();
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_version(2).unwrap();
+    certificate.set_serial_number(&BigNum::from_u32(serial).unwrap().to_asn1_integer().unwrap()).unwrap();
+    certificate.set_subject_name(&name).unwrap();
+    certificate.set_issuer_name(&name).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(10).unwrap()).unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    fs::write(folder.join("tls.crt"), certificate.build().to_pem().unwrap()).unwrap();
+    fs::write(folder.join("tls.key"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+}
+
+/// `segmentd token new`, appended to the file; the token.
+fn token(folder: &Path, name: &str, scope: &str) -> String {
+    let file = folder.join("tokens.yaml");
+    let made = segmentd(&["token", "new", name, "--scope", scope, "--expires", "1d", "--to", file.to_str().unwrap()]);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    stdout(&made).trim().to_owned()
+}
+
+impl Served {
+    fn start(folder: TempDir) -> Served {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let at = folder.path().display();
+        let text = format!(
+            "kafka: {{bootstrap: '127.0.0.1:1'}}\nstate: {{dir: {at}/state}}\nserve: {{listen: '0.0.0.0:{port}'}}\nwatch: 20ms\n\
+             access: {{tokens: {at}/tokens.yaml, certificate: {at}/tls.crt, key: {at}/tls.key}}\n"
+        );
+        fs::write(folder.path().join("segmentd.yaml"), text).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_segmentd"));
+        command.arg("serve").arg("--config").arg(folder.path().join("segmentd.yaml"));
+        let process = command.env("SEGMENTD_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let served = Served { folder, process, port };
+        served.until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        served
+    }
+
+    fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let deadline = Deadline::after(Duration::from_secs(20));
+        while !done() {
+            assert!(!deadline.is_past(), "not within 20 s: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The code and the body, and the serial number of the certificate that was shown.
+    fn get(&self, path: &str, token: &str) -> (u16, String, u32) {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut stream = connector.build().connect("localhost", stream).unwrap();
+        let shown = stream.ssl().peer_certificate().unwrap().serial_number().to_bn().unwrap().to_dec_str().unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n").unwrap();
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        let response = String::from_utf8(response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned(), shown.parse().unwrap())
+    }
+
+    fn code(&self, path: &str, token: &str) -> u16 {
+        self.get(path, token).0
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn beyond_loopback_it_speaks_tls_to_those_with_a_token_and_writes_down_who_asked() {
+    let folder = TempDir::new().unwrap();
+    certify(folder.path(), 1);
+    let (till, prometheus) = (token(folder.path(), "till", "read:customers"), token(folder.path(), "prometheus", "metrics"));
+    let served = Served::start(folder);
+
+    assert_eq!(served.code("/livez", ""), 200);
+    assert_eq!(served.code("/metrics", &till), 403);
+    assert_eq!(served.code(CUSTOMER, "segmentd_guess"), 401);
+    assert_eq!(served.code(CUSTOMER, &till), 503, "let in; there is nothing to look in yet");
+    let (_, metrics, _) = served.get("/metrics", &prometheus);
+    for shown in ["segmentd_token_expiry_timestamp_seconds{token=\"till\"}", "segmentd_certificate_expiry_timestamp_seconds "] {
+        assert!(metrics.contains(shown), "{metrics}");
+    }
+
+    let mut plain = TcpStream::connect(("127.0.0.1", served.port)).unwrap();
+    plain.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/"), "nothing is answered without TLS");
+
+    let log = served.log();
+    let records: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &serde_json::Value| line["target"] == "audit").collect();
+    let told = |record: &serde_json::Value| format!("{} {} {} {}", record["token"], record["method"], record["route"], record["code"]);
+    let route = r#""GET" "/api/v1/customers/{id}/segments""#;
+    assert_eq!(records.iter().map(told).collect::<Vec<_>>(), [format!("\"-\" {route} 401"), format!("\"till\" {route} 503")]);
+    for secret in ["hush-hush", &till, &prometheus, "gold"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn tokens_and_certificate_are_taken_over_while_it_runs_and_wrong_ones_are_not() {
+    let folder = TempDir::new().unwrap();
+    certify(folder.path(), 1);
+    let old = token(folder.path(), "till", "metrics");
+    let served = Served::start(folder);
+    assert_eq!((served.code("/version", &old), served.get("/livez", "").2), (200, 1));
+
+    let folder = served.folder.path();
+    fs::write(folder.join("tokens.yaml"), "tokens: [{name: till, scopes: [metrics]}]\n").unwrap();
+    served.until("the wrong file is refused", || served.log().contains("are refused"));
+    assert_eq!(served.code("/version", &old), 200, "what was in force stays in force");
+
+    fs::remove_file(folder.join("tokens.yaml")).unwrap();
+    let new = token(folder, "till", "metrics");
+    certify(folder, 2);
+    served.until("the new token is in force", || served.code("/version", &new) == 200);
+    served.until("the new certificate is shown", || served.get("/livez", "").2 == 2);
+    assert_eq!(served.code("/version", &old), 401);
+}
+
+#[test]
+fn a_token_is_printed_once_and_its_file_is_never_made_wrong() {
+    let folder = TempDir::new().unwrap();
+    let made = segmentd(&["token", "new", "till", "--scope", "erase", "--scope", "write:lists", "--expires", "2027-01-01T00:00:00Z"]);
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    assert!(stdout(&made).starts_with("segmentd_") && stdout(&made).trim().len() == 73, "{}", stdout(&made));
+    let line = stderr(&made).lines().last().unwrap().to_owned();
+    assert!(line.starts_with("  - {name: till, sha256: "), "{line}");
+    assert!(line.ends_with(", scopes: [erase, write:lists], expires: 2027-01-01T00:00:00.000Z, per_second: 1000}"), "{line}");
+
+    token(folder.path(), "till", "metrics");
+    let file = folder.path().join("tokens.yaml");
+    let before = fs::read_to_string(&file).unwrap();
+    let twice = segmentd(&["token", "new", "till", "--scope", "metrics", "--to", file.to_str().unwrap()]);
+    assert!(code(&twice) == 1 && stdout(&twice).is_empty() && stderr(&twice).contains("is already another token"), "{}", stderr(&twice));
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    for wrong in [["token", "new", "a b", "--scope", "metrics"], ["token", "new", "ab", "--scope", "metric"]] {
+        assert_eq!(code(&segmentd(&wrong)), 1);
+    }
+}
