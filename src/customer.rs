@@ -14,7 +14,7 @@ mod cursor;
 mod history;
 mod total;
 
-pub use apply::{Applied, Touched, apply};
+pub use apply::{Added, Applied, Touched, apply};
 pub use cursor::{Cursor, Passage};
 pub use history::{History, Row};
 pub use total::advance;

@@ -27,7 +27,7 @@ pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 pub use why::{PinOrBan, Reason, Why, why};
 
-use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
+use crate::customer::{Added, Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
 use crate::event::Event;
 use crate::experiment::Arm;
@@ -131,7 +131,7 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
     settling.end_stays();
     out.recut.drain(..).for_each(|predicate| settling.evaluate_recut(predicate));
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
-    out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
+    out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate, out.touched.added));
     out.touched.growing.iter().for_each(|(predicate, at)| settling.wake(*predicate, *at));
     settling.decide_dirty();
     standing.at = at.t;
@@ -160,8 +160,8 @@ impl Settling<'_> {
     }
 
     /// The same after an event was added, and nothing else.
-    fn evaluate_grown(&mut self, predicate: usize) {
-        let truth = self.at.truth_of_grown(self.standing, predicate);
+    fn evaluate_grown(&mut self, predicate: usize, added: Option<Added>) {
+        let truth = self.at.truth_of_grown(self.standing, predicate, added);
         self.set(predicate, truth);
     }
 

@@ -12,7 +12,7 @@ mod linear;
 mod sequence;
 mod suffix;
 
-use crate::customer::{self, Facts, Standing, Truth};
+use crate::customer::{self, Added, Facts, Standing, Truth};
 use crate::event::Scalar;
 use crate::id::CustomerId;
 use crate::money::Number;
@@ -47,9 +47,13 @@ impl At<'_> {
     }
 
     /// The same after an event was added and nothing else changed. While a monotone predicate's truth stays, one more
-    /// event only puts its flip off: the old one is early, which is allowed, and costs nothing to find.
-    pub fn truth_of_grown(&self, standing: &mut Standing, index: usize) -> Truth {
+    /// event only puts its flip off: the old one is early, which is allowed, and costs nothing to find. So it is where the
+    /// event speaks for the truth as it was.
+    pub fn truth_of_grown(&self, standing: &mut Standing, index: usize, added: Option<Added>) -> Truth {
         let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
+        if before.flip > self.t && added.is_some_and(|added| self.confirms(predicate, added, before.holds)) {
+            return before;
+        }
         if predicate.monotone && before.flip > self.t {
             self.advance(predicate, standing);
             if self.holds(predicate, standing) == before.holds {

@@ -34,6 +34,16 @@ pub struct Touched {
     pub growing: Vec<(usize, EventTime)>,
     /// An event that an aggregate of theirs had seen changed or went, or a trait changed, or they are due.
     pub changed: Vec<usize>,
+    /// The row that came.
+    pub added: Option<Added>,
+}
+
+/// Where a row that came stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    pub stream: usize,
+    /// Counted from the newest: rows are dropped at the other end. The newest is 1.
+    pub from_newest: usize,
 }
 
 impl Touched {
@@ -45,6 +55,7 @@ impl Touched {
         self.grown.clear();
         self.growing.clear();
         self.changed.clear();
+        self.added = None;
     }
 }
 
@@ -170,6 +181,7 @@ impl Application<'_> {
         }
         history.rows.insert(at, row);
         history.blocks.inserted(at);
+        self.touched.added = Some(Added { stream, from_newest: history.rows.len() - at });
     }
 
     /// Changes the order that was named, or keeps the change until it comes. `false`: it is gone, or too old.

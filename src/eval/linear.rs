@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{At, LOOK_AHEAD};
 use crate::aggregate::each_value;
-use crate::customer::{Cursor, History, Passage, Row, Standing};
+use crate::customer::{Added, Cursor, History, Passage, Row, Standing};
 use crate::event::{Scalar, Value};
 use crate::money;
 use crate::plan::linear::{Linear, Share, Sums};
@@ -41,6 +41,27 @@ impl At<'_> {
             }
         }
         Some(t)
+    }
+
+    /// A row that came pushes no inequality towards the other truth. So that truth lasts at least as long as it was going
+    /// to, and when the row leaves all is as it would have been without it.
+    pub(super) fn confirms(&self, predicate: &Predicate, added: Added, holds: bool) -> bool {
+        let history = &self.facts.histories[added.stream];
+        let row = history.rows().len().checked_sub(added.from_newest).and_then(|at| history.rows().get(at));
+        let pushes = |(linear, row): (&Linear, &Row)| {
+            let mut pushed = linear.unmoved();
+            for window in predicate.windows.iter().filter(|window| self.is_inside(**window, added.stream, row)) {
+                self.weigh(linear, *window, row, history, Passage::Enters, &mut pushed)?;
+            }
+            Some(linear.is_confirmed(&pushed, holds))
+        };
+        predicate.linear.as_ref().zip(row).and_then(pushes) == Some(true)
+    }
+
+    /// The window holds a row of that stream now. One that enters later is waited for at its instant.
+    fn is_inside(&self, window: usize, stream: usize, row: &Row) -> bool {
+        let over = &self.plan.windows[window];
+        over.stream == stream && over.window.enters_at(row.time) <= self.t && self.t < over.window.leaves_at(row.time)
     }
 
     /// Lets the rows pass that enter or leave a window up to `t`.

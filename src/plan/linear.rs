@@ -12,6 +12,8 @@
 //! **Invariant:** the inequalities all hold iff the formula that they were made of does. Where a number is not a 64-bit
 //! count of millionths there is no answer (`None`), and the formula has to be asked.
 
+use std::cmp::Ordering;
+
 use num_integer::Integer;
 use smallvec::SmallVec;
 
@@ -120,9 +122,45 @@ impl Linear {
         self.bounds.iter().zip(sums).all(|(bound, sum)| bound.op.accepts(sum.cmp(&0)))
     }
 
+    /// A push of nothing.
+    pub fn unmoved(&self) -> Sums {
+        self.bounds.iter().map(|_| 0).collect()
+    }
+
+    /// Whether pushing every inequality so far leaves a truth as it is, wherever the sums stand: all hold and are pushed
+    /// further in, or the only one does not and is pushed further out.
+    pub fn is_confirmed(&self, pushed: &[i128], holds: bool) -> bool {
+        let mut directions = self.bounds.iter().zip(pushed).map(|(bound, push)| bound.direction(*push));
+        let other = if holds { Way::Out } else { Way::In };
+        (holds || self.bounds.len() == 1) && directions.all(|way| way != other && way != Way::Either)
+    }
+
     /// The same over the aggregates' positions in another plan.
     pub(super) fn with_aggregates(&self, change: &impl Fn(usize) -> usize) -> Linear {
         Linear { aggregates: self.aggregates.iter().map(|aggregate| change(*aggregate)).collect(), ..self.clone() }
+    }
+}
+
+/// Which way a push moves an inequality.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+    /// It is in or out, depending on where the sum stands.
+    Either,
+    Nowhere,
+}
+
+impl Bound {
+    fn direction(self, push: i128) -> Way {
+        match (self.op, push.cmp(&0)) {
+            (_, Ordering::Equal) => Way::Nowhere,
+            (CompareOp::Greater | CompareOp::GreaterOrEqual, Ordering::Greater) => Way::In,
+            (CompareOp::Less | CompareOp::LessOrEqual, Ordering::Less) => Way::In,
+            // Whoever is equal is pushed off; who is not may be pushed there.
+            (CompareOp::Equal | CompareOp::NotEqual, _) => Way::Either,
+            _ => Way::Out,
+        }
     }
 }
 
@@ -297,6 +335,28 @@ mod tests {
         let plan = plan("sum(orders.total last 30d) > 2");
         let total = Accumulator::Total { count: 1, sum: Number::ratio(1, 3) };
         assert!(plan.predicates[0].linear.as_ref().unwrap().sums(&[total]).is_none());
+    }
+
+    #[test]
+    fn a_row_confirms_what_it_pushes_further() {
+        let confirmed = |rule: &str, row: Share, holds| {
+            let plan = plan(rule);
+            let linear = plan.predicates[0].linear.clone().unwrap();
+            let mut pushed = linear.unmoved();
+            linear.add(0, row, &mut pushed);
+            linear.is_confirmed(&pushed, holds)
+        };
+        let row = |units: i64| Share { count: 1, sum: units * Number::MILLION };
+        assert!(confirmed("sum(orders.total last 30d) > 100", row(1), true));
+        assert!(!confirmed("sum(orders.total last 30d) > 100", row(-1), true));
+        assert!(!confirmed("sum(orders.total last 30d) > 100", row(1), false));
+        assert!(confirmed("sum(orders.total last 30d) < 100", row(1), false));
+        // Out at one end of the band may be in by way of the other.
+        assert!(confirmed("avg(orders.total last 30d) in [10, 20)", row(15), true));
+        assert!(!confirmed("avg(orders.total last 30d) in [10, 20)", row(25), true));
+        assert!(!confirmed("avg(orders.total last 30d) in [10, 20)", row(25), false));
+        assert!(!confirmed("sum(orders.total last 30d) == 100", row(1), false));
+        assert!(confirmed("sum(orders.total last 30d) == 100", row(0), true));
     }
 
     proptest! {
