@@ -56,6 +56,6 @@ pub fn membership(plan: &Plan, store: &impl Values, customer: &CustomerId) -> Re
     Ok(membership_record(plan, &names, customer, &loaded.state))
 }
 
-fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
+pub(super) fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
     StoreError::Corrupt { path: store.path().to_owned(), reason: format!("its manifest cannot be read: {error}") }
 }
