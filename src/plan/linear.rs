@@ -40,11 +40,12 @@ struct Bound {
     op: CompareOp,
 }
 
-/// How often an aggregate's count and its sum are taken.
+/// How often an aggregate's count, in millionths, and its sum are taken. Both fit 53 bits, so that no product of theirs
+/// with a share, and no sum over all rows that there could be, leaves 128.
 #[derive(Clone, Copy, Debug, Default)]
 struct Weight {
-    count: i32,
-    sum: i32,
+    count: i64,
+    sum: i64,
 }
 
 /// What an aggregate holds, or what one row adds to it: a number of values, and their sum in millionths.
@@ -167,7 +168,7 @@ impl Bound {
 impl Weight {
     #[inline]
     fn of(self, share: Share) -> i128 {
-        i128::from(self.count) * i128::from(Number::MILLION) * i128::from(share.count) + i128::from(self.sum) * i128::from(share.sum)
+        i128::from(self.count) * i128::from(share.count) + i128::from(self.sum) * i128::from(share.sum)
     }
 }
 
@@ -269,8 +270,11 @@ impl Combination {
         let mut weights = vec![Weight::default(); aggregates.len()];
         for (aggregate, part, times) in &scaled.terms {
             let weight = &mut weights[aggregates.binary_search(aggregate).ok()?];
-            let part = if *part == Part::Count { &mut weight.count } else { &mut weight.sum };
-            *part = part.checked_add(i32::try_from(whole(times)?).ok()?)?;
+            let times = i64::from(i32::try_from(whole(times)?).ok()?);
+            match part {
+                Part::Count => weight.count += times * Number::MILLION,
+                Part::Sum => weight.sum += times,
+            }
         }
         let constant = whole(&scaled.constant.times(&Number::integer(Number::MILLION)))?;
         Some((weights, Bound { constant: i128::from(constant), op }))
