@@ -8,18 +8,21 @@
 //! in the store as it stands, and its timer is armed.
 
 mod backfill;
+mod erasures;
 mod load;
 mod look;
 mod measured;
 mod register;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::changelog::Decided;
-use crate::customer::CustomerState;
 use crate::customer::codec;
+use crate::customer::{Applied, CustomerState};
 use crate::engine::{Accepted, Partition, SegmentNames, Slot, valid_until};
 use crate::event::Event;
+use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, Offset, SegmentKey, SourcePosition};
 use crate::kafka::wire::encode::{Membership as MembershipFields, membership_value};
 use crate::plan::Plan;
@@ -28,6 +31,7 @@ use crate::time::EventTime;
 use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
+use erasures::Erasures;
 use load::loader;
 pub use look::{look, membership};
 pub use measured::{Slice, measured};
@@ -78,6 +82,7 @@ pub struct Task {
     /// The scan for those that others have decided.
     backfill: Option<Backfill>,
     register: Register,
+    erasures: Erasures,
     resident: usize,
     sweep: usize,
 }
@@ -97,10 +102,11 @@ impl Task {
         let backfill = Backfill::since(then, &decided);
         let mut register = Register::read(&*store)?;
         register.note(&plan, clock);
+        let erasures = Erasures::read(&*store)?;
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
-        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, resident: 0, sweep: 0 })
+        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0 })
     }
 
     /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
@@ -117,8 +123,34 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
-        self.partition.accept(event, Some(position), Some(wall), &mut load)
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
+        drop(load);
+        if plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
+            self.erasures.note(&self.store, &event.customer)?;
+            self.backfill.iter_mut().for_each(|backfill| backfill.forget(&event.customer));
+        }
+        if accepted.applied == Applied::Erased {
+            self.forget(self.partition.find(&event.customer));
+        }
+        Ok(accepted)
+    }
+
+    /// Keeps no ids in memory of whom nothing is known.
+    fn forget(&mut self, slots: impl IntoIterator<Item = Slot>) {
+        for slot in slots {
+            self.resident = self.resident.saturating_sub(usize::from(self.partition.forget(slot)));
+        }
+    }
+
+    /// A record of this customer's, with this event time, is one of what was erased.
+    pub fn is_erased(&self, customer: &CustomerId, time: EventTime) -> Result<bool, StoreError> {
+        let state = self.partition.find(customer).and_then(|slot| self.partition.resident(slot).state.as_deref());
+        let erased = match state {
+            Some(state) => state.erased,
+            None => self.erasures.find(&*self.store, customer)?,
+        };
+        Ok(erased.is_some_and(|erased| time <= erased.at))
     }
 
     /// Fires a slice of the timers due strictly before `to`. `true`: more are due; commit what there is, call again.
@@ -127,7 +159,7 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -168,7 +200,7 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -211,6 +243,11 @@ impl Task {
         !self.partition.changed().is_empty()
     }
 
+    /// How many customers the open batch erases.
+    pub fn erased(&self) -> usize {
+        self.partition.erased().len()
+    }
+
     pub fn timers_pending(&self) -> usize {
         self.partition.timers_pending()
     }
@@ -244,19 +281,24 @@ impl Task {
     /// Writes the open batch to the store, now that its transaction is known to be committed.
     pub fn commit(&mut self, manifest: &[u8], changelog_next: Offset) -> Result<(), StoreError> {
         self.encode();
-        let residents = self.partition.changed().iter().map(|slot| self.partition.resident(*slot));
-        let armed = residents.filter(|resident| resident.state.is_some()).map(|resident| resident.stored);
+        let partition = &self.partition;
+        let stored = |customer: &CustomerId| partition.find(customer).map_or(EventTime::MAX, |slot| partition.resident(slot).stored);
+        let armed = |key: &[u8]| codec::customer_of(key).as_ref().map_or(EventTime::MAX, stored);
         write(&self.store, &self.encoded, armed, Some(manifest), changelog_next)?;
         self.encoded.clear();
         self.register.saved();
         for slot in self.partition.changed().to_vec() {
             let resident = self.partition.resident_mut(slot);
-            resident.stored = resident.armed;
-            if let Some(state) = resident.state.as_deref_mut() {
+            resident.stored = EventTime::MAX;
+            if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
+                resident.stored = resident.armed;
                 codec::written(state);
             }
         }
+        self.erasures.saved();
+        let erased = self.partition.erased().clone();
         self.partition.settled();
+        self.forget(erased);
         self.release();
         Ok(())
     }
@@ -270,8 +312,8 @@ impl Task {
     pub fn materialise(store: &Store, changes: &[Change], manifest: Option<&[u8]>, changelog_next: Offset) -> Result<(), StoreError> {
         let keys: Vec<&[u8]> = changes.iter().map(|(key, _)| key.as_slice()).filter(|key| codec::is_head(key)).collect();
         let stored = store.multi_get(&keys)?;
-        let armed = keys.iter().zip(&stored).map(|(key, value)| armed(key, value.as_deref()));
-        write(store, changes, armed, manifest, changelog_next)
+        let armed: HashMap<&[u8], EventTime> = keys.iter().zip(&stored).map(|(key, value)| (*key, armed(key, value.as_deref()))).collect();
+        write(store, changes, |key| armed.get(key).copied().unwrap_or(EventTime::MAX), manifest, changelog_next)
     }
 
     fn encode(&mut self) {
@@ -279,14 +321,20 @@ impl Task {
             return;
         }
         self.encoded.extend(self.register.change());
+        self.encoded.extend(self.erasures.change());
         let plan = self.partition.plan().clone();
         for slot in self.partition.changed().to_vec() {
             let resident = self.partition.resident_mut(slot);
             let armed = resident.armed;
-            if let Some(state) = resident.state.as_deref_mut() {
+            if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
                 codec::write(&plan, &resident.customer, state, armed, &mut |key, value| self.encoded.push((key, value)));
             }
         }
+        for slot in self.partition.erased() {
+            let resident = self.partition.resident(*slot);
+            self.encoded.extend(resident.state.as_deref().and_then(|state| self.erasures.record(&resident.customer, state)));
+        }
+        self.encoded.extend(self.erasures.tombstones(&self.encoded));
     }
 
     /// Lets go of states beyond the memory that the task may use; all of them are in the store.
@@ -303,11 +351,11 @@ impl Task {
     }
 }
 
-/// Writes a batch with its timers. `armed_before`: those that are stored, of each head among the changes in turn.
+/// Writes a batch with its timers. `armed_before`: when the timer of a head fires that is stored.
 fn write(
     store: &Store,
     changes: &[Change],
-    mut armed_before: impl Iterator<Item = EventTime>,
+    armed_before: impl Fn(&[u8]) -> EventTime,
     manifest: Option<&[u8]>,
     changelog_next: Offset,
 ) -> Result<(), StoreError> {
@@ -318,8 +366,7 @@ fn write(
             None => batch.delete(key),
         }
         if codec::is_head(key) {
-            let (before, after) = (armed_before.next().unwrap_or(EventTime::MAX), armed(key, value.as_deref()));
-            batch.move_timer(&key[1..], before, after);
+            batch.move_timer(&key[1..], armed_before(key), armed(key, value.as_deref()));
         }
     }
     if let Some(manifest) = manifest {
@@ -341,14 +388,14 @@ fn membership_record(plan: &Plan, names: &SegmentNames, customer: &CustomerId, s
             segment: &segment.key,
             since: membership.since()?,
             entry: membership.entry(),
-            sequence: membership.sequence,
+            sequence: state.published(membership.sequence),
             valid_until: valid_until(plan, customer, state, index),
             version: &segment.version,
         })
     });
     let former = state.standing.former.iter().filter_map(|former| {
         let (name, membership) = (names.get(&former.segment)?, &former.membership);
-        let (since, entry, sequence) = (membership.since()?, membership.entry(), membership.sequence);
+        let (since, entry, sequence) = (membership.since()?, membership.entry(), state.published(membership.sequence));
         Some(MembershipFields { segment: &name.key, since, entry, sequence, valid_until: None, version: &name.version })
     });
     membership_value(customer, memberships.chain(former), state.standing.at)
