@@ -124,6 +124,11 @@ impl Number {
         Decimal::try_from_i128_with_scale(i128::from(units) * i128::from(POWERS_OF_TEN[scale] / over), scale as u32).ok()
     }
 
+    /// About so much, for a figure that people look at; nothing is decided by it.
+    pub fn to_f64(&self) -> f64 {
+        self.big().to_f64().unwrap_or(f64::NAN)
+    }
+
     /// Numerator and denominator where they fit 64 bits.
     pub fn small(&self) -> Option<(i64, i64)> {
         match &self.0 {

@@ -41,6 +41,8 @@ pub enum Purpose {
     Repartition,
     /// Which process owns which partition: a hint, the last one of each.
     Owners,
+    /// Ranks, all in the first partition: the last value of each key.
+    Ranks,
 }
 
 /// Why the topics do not fit. Each message says what to do.
@@ -109,6 +111,7 @@ impl Topics {
         let topics: Vec<_> = missing
             .iter()
             .map(|wanted| {
+                let count = if wanted.purpose == Purpose::Ranks { 1 } else { count };
                 let topic = NewTopic::new(&wanted.topic.0, count, TopicReplication::Fixed(replication));
                 let topic = if replication == 3 { topic.set("min.insync.replicas", "2") } else { topic };
                 wanted.purpose.config().iter().fold(topic, |topic, (key, value)| topic.set(key, value))
@@ -165,7 +168,7 @@ impl Purpose {
         match self {
             Purpose::Log => &[("cleanup.policy", "delete")],
             Purpose::DeadLetters => &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608")],
-            Purpose::Latest => &[("cleanup.policy", "compact")],
+            Purpose::Latest | Purpose::Ranks => &[("cleanup.policy", "compact")],
             // An hour for a reader that is behind; a week before a tombstone may vanish.
             Purpose::Changelog => {
                 &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000"), ("delete.retention.ms", "604800000")]

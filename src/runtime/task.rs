@@ -10,6 +10,7 @@
 mod backfill;
 mod load;
 mod look;
+mod ranks;
 mod register;
 
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct Task {
     register: Register,
     resident: usize,
     sweep: usize,
+    /// The number of the last cuts that were found here for all partitions.
+    found: u64,
 }
 
 impl Task {
@@ -98,7 +101,9 @@ impl Task {
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
-        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, resident: 0, sweep: 0 })
+        ranks::restore(&mut partition, &store, then)?;
+        let found = then.cuts.as_ref().map_or(0, |cuts| cuts.found);
+        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, resident: 0, sweep: 0, found })
     }
 
     /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
@@ -115,7 +120,8 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+        let cuts = self.partition.cuts().clone();
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &mut self.resident);
         self.partition.accept(event, Some(position), Some(wall), &mut load)
     }
 
@@ -125,7 +131,8 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+        let cuts = self.partition.cuts().clone();
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -166,7 +173,8 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+            let cuts = self.partition.cuts().clone();
+            let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -187,7 +195,8 @@ impl Task {
 
     /// As the next manifest says it.
     pub fn decided(&self) -> Decided {
-        Decided { scanned_to: self.backfill.as_ref().map(Backfill::scanned_to), ..self.decided.clone() }
+        let scanned_to = self.backfill.as_ref().map(Backfill::scanned_to);
+        Decided { scanned_to, cuts: self.cuts_in_force(), ..self.decided.clone() }
     }
 
     pub fn clock(&self) -> EventTime {
@@ -298,6 +307,7 @@ impl Task {
                 codec::write(&plan, &resident.customer, state, armed, &mut |key, value| self.encoded.push((key, value)));
             }
         }
+        self.encoded.extend(self.rank_changes());
     }
 
     /// Lets go of states beyond the memory that the task may use; all of them are in the store.

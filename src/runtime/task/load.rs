@@ -7,11 +7,13 @@ use crate::customer::codec::{self, FormatError};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
+use crate::rank::Cuts;
 use crate::store::{StoreError, Values};
 
-/// Reads customers one by one, and counts them in `resident`.
+/// Reads customers one by one, decided by `cuts`, and counts them in `resident`.
 pub fn loader<'a>(
     plan: &'a Plan,
+    cuts: &'a Cuts,
     store: &'a impl Values,
     backfill: Option<&'a Backfill>,
     resident: &'a mut usize,
@@ -22,6 +24,7 @@ pub fn loader<'a>(
         let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
         let stored = codec::read(plan, customer, &head, part).map_err(|error| error.at(store))?;
         let mut state = stored.state;
+        state.standing.cuts = cuts.clone();
         rebuild(plan, customer, &state.facts, &mut state.standing);
         Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
     }
