@@ -9,13 +9,16 @@ mod check;
 mod completions;
 mod credentials;
 mod demo;
+mod experiment;
 mod explain;
 mod fmt;
 mod import;
 mod input;
 mod load;
 mod logging;
+mod man;
 mod plan;
+mod ready;
 mod reload;
 mod replay;
 mod report;
@@ -23,6 +26,7 @@ mod run;
 mod schema;
 mod serve;
 mod service;
+mod systemd;
 mod test;
 mod token;
 mod topics;
@@ -41,6 +45,8 @@ Examples:
   segmentd test config/segments/           do the rules do what their tests say?
   segmentd replay --segments config/segments/ events.ndjson
                                            what would have happened?
+  segmentd report coupon_programme --segments config/segments/ events.ndjson
+                                           did the campaign pay?
   segmentd run                             the service: Kafka in, Kafka out
   segmentd serve                           which segments is a customer in? over HTTP
 
@@ -65,12 +71,15 @@ enum Command {
     Fmt(fmt::Args),
     Explain(explain::Args),
     Plan(plan::Args),
+    Report(experiment::Args),
     Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
     Token(token::Args),
     Schema(schema::Args),
+    Ready(ready::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How a command ended; [`anyhow::Error`] is for what could not be done at all, and counts as `Failed`.
@@ -106,12 +115,15 @@ impl Command {
             Command::Fmt(args) => fmt::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Plan(args) => plan::run(&args),
+            Command::Report(args) => experiment::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Ready(args) => ready::run(&args),
             Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

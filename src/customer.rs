@@ -11,11 +11,13 @@ mod arrival;
 mod blocks;
 pub mod codec;
 mod cursor;
+mod exposure;
 mod history;
 mod total;
 
 pub use apply::{Applied, Touched, apply};
 pub use cursor::Cursor;
+pub use exposure::{Exposure, measure};
 pub use history::{History, Row};
 pub use total::advance;
 
@@ -61,6 +63,8 @@ pub struct Standing {
     pub next_flip: EventTime,
     /// Ascending by segment; only where a policy had something to remember.
     pub told: Vec<Told>,
+    /// To experiments, also those that the plan does not have.
+    pub exposures: Vec<Exposure>,
     /// By which the truths are found.
     pub cuts: Cuts,
 }
@@ -143,6 +147,7 @@ impl Standing {
             former: Vec::new(),
             next_flip: EventTime::MIN,
             told: Vec::new(),
+            exposures: Vec::new(),
             cuts: Cuts::default(),
         }
     }

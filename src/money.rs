@@ -124,9 +124,12 @@ impl Number {
         Decimal::try_from_i128_with_scale(i128::from(units) * i128::from(POWERS_OF_TEN[scale] / over), scale as u32).ok()
     }
 
-    /// About so much, for a figure that people look at; nothing is decided by it.
-    pub fn to_f64(&self) -> f64 {
-        self.big().to_f64().unwrap_or(f64::NAN)
+    /// The nearest float, for what is an estimate anyway (the statistics of an experiment), never for a decision or an amount.
+    pub fn approximate(&self) -> f64 {
+        match self.small() {
+            Some((units, over)) => units as f64 / over as f64,
+            None => self.big().to_f64().unwrap_or(f64::NAN),
+        }
     }
 
     /// Numerator and denominator where they fit 64 bits.

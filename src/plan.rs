@@ -10,6 +10,7 @@
 
 mod band;
 mod compile;
+mod experiment;
 pub mod formula;
 mod kept;
 mod list;
@@ -25,6 +26,7 @@ use smol_str::SmolStr;
 
 pub use band::Band;
 pub use compile::compile;
+pub use experiment::{ExperimentPlan, GoalPlan};
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use list::List;
@@ -65,6 +67,8 @@ pub struct Plan {
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Segments whose ends are announced; none in a part to look ahead in.
     pub expiring: Vec<usize>,
+    /// In the order of their segments; none in a part to look ahead in.
+    pub experiments: Vec<ExperimentPlan>,
     /// Values by which customers are ranked; none in such a part either.
     pub rankings: Vec<RankingPlan>,
     pub cuts: Vec<CutPlan>,
@@ -86,8 +90,10 @@ pub struct StreamPlan {
     pub conditions: Vec<Formula>,
     /// How long rows can be changed and are kept; `None`: for ever.
     pub retention: Option<Span>,
-    /// A sequence names it: rows of one instant keep the order in which they came among all such streams.
+    /// A sequence or a funnel names it: rows of one instant keep the order in which they came among all such streams.
     pub ordered: bool,
+    /// An experiment counts its events: rows are kept, whatever else looks at them.
+    pub measured: bool,
     /// A sequence looks back for ever: no row is dropped.
     pub whole: bool,
     /// Positions in an event of this stream, where the engine itself needs the field.
@@ -229,6 +235,13 @@ pub struct Outlook {
 impl Plan {
     pub fn role(&self, stream: usize) -> StreamRole {
         self.catalogue.streams[stream].role
+    }
+}
+
+impl StreamPlan {
+    /// Somebody looks at its events one by one; of other streams only the ids are known. `windows`: those over it.
+    pub fn has_rows(&self, windows: &[usize]) -> bool {
+        !windows.is_empty() || self.ordered || self.measured
     }
 }
 

@@ -11,6 +11,7 @@ mod law {
     mod engine;
     mod eval;
     mod events;
+    mod experiment;
     mod explain;
     mod golden;
     mod history;

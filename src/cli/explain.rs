@@ -29,6 +29,8 @@ use crate::time::EventTime;
 use answer::Answer;
 use stored::stored;
 
+pub(super) use stored::refused;
+
 /// Say why a customer is in a segment or not, and what would change it
 #[derive(Parser)]
 #[command(after_help = "\
@@ -132,7 +134,7 @@ fn replayed(plan: &Arc<Plan>, customer: &CustomerId, args: &Args) -> anyhow::Res
     Ok(partition)
 }
 
-fn end_epochs(epochs: &mut Epochs, partition: &mut Partition, to: EventTime) {
+pub(super) fn end_epochs(epochs: &mut Epochs, partition: &mut Partition, to: EventTime) {
     while epochs.end_one(std::slice::from_mut(partition), to) {
         partition.settled();
     }
@@ -163,7 +165,7 @@ fn take(partition: &mut Partition, event: &Event, customer: &CustomerId, at: Opt
 }
 
 /// Lets the clock go on to `to`; `and_due`: with what is due at that very instant.
-fn advance(partition: &mut Partition, to: EventTime, and_due: bool) {
+pub(super) fn advance(partition: &mut Partition, to: EventTime, and_due: bool) {
     let before = EventTime::from_millis(to.millis().saturating_add(i64::from(and_due)));
     while let Ok(true) = partition.fire_next(before, None, &mut nobody) {}
     partition.settled();

@@ -197,6 +197,11 @@ impl Partition {
         &mut self.residents[slot.at()]
     }
 
+    /// All known customers.
+    pub fn residents(&self) -> impl Iterator<Item = &Resident> {
+        self.residents.iter()
+    }
+
     pub fn find(&self, customer: &CustomerId) -> Option<Slot> {
         self.index.get(customer).copied()
     }

@@ -18,7 +18,16 @@ pub(super) fn publish(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, c
         change.arm = publication.experiment.as_ref().map(|experiment| experiment.arm(at.customer));
         if change.direction == Direction::Entered {
             change.withheld = withheld(at, standing, input, change);
+            expose(at, standing, change);
         }
+    }
+}
+
+/// An entry that the policy let through counts for its experiment, in either arm.
+fn expose(at: &At<'_>, standing: &mut Standing, change: &Change) {
+    let Some(arm) = change.arm.filter(|_| matches!(change.withheld, None | Some(Withheld::Experiment))) else { return };
+    if let Some(experiment) = at.plan.experiments.iter().find(|experiment| experiment.segment == change.segment) {
+        standing.expose(experiment, arm, at.t);
     }
 }
 

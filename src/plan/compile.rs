@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::experiment::{experiments, longest_within, share_retention};
 use super::{
-    AggregatePlan, Band, CutPlan, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, RankingPlan, SegmentPlan,
-    SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
+    AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, RankingPlan,
+    SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -42,7 +43,8 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     };
     let segments: Vec<SegmentPlan> = definitions.segments.iter().map(|s| compiler.segment(s)).collect();
     compiler.mark_sequenced();
-    compiler.set_retentions();
+    let experiments = experiments(definitions, &catalogue, &mut compiler.streams);
+    compiler.set_retentions(&experiments);
     let mut plan = Plan {
         projection: needs.projection(&catalogue, compiler.traits),
         streams: Arc::new(compiler.streams),
@@ -60,6 +62,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         ladders: ladders(definitions),
         lists: Arc::new(lists),
         expiring: expiring(definitions),
+        experiments,
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
     };
@@ -337,19 +340,21 @@ impl<'c> Compiler<'c> {
     }
 
     /// Semantics §1, "Retention": the longest bounded window over the stream, at least 90 days, or what the stream says.
-    fn set_retentions(&mut self) {
+    fn set_retentions(&mut self, experiments: &[ExperimentPlan]) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let reaches = self.aggregates.iter().filter(|a| a.stream == index).filter_map(|a| match a.window.reach() {
                 Reach::Bounded(span) => Some(span),
                 Reach::Unbounded { enters_within } => enters_within,
             });
-            let longest = reaches.chain(sequence::longest_reach(&self.sequences, index)).fold(Span::from_days(90), Span::max);
+            let others = [sequence::longest_reach(&self.sequences, index), longest_within(experiments, index)];
+            let longest = reaches.chain(others.into_iter().flatten()).fold(Span::from_days(90), Span::max);
             stream.retention = match self.catalogue.streams[index].retention {
                 Retention::Default => Some(longest),
                 Retention::AtLeast(span) => Some(longest.max(span)),
                 Retention::Forever => None,
             };
         }
+        share_retention(experiments, &mut self.streams);
     }
 }
 

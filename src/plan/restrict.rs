@@ -31,6 +31,7 @@ impl Plan {
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
             lists: self.lists.clone(),
             expiring: Vec::new(),
+            experiments: Vec::new(),
             rankings: Vec::new(),
             cuts: Vec::new(),
             fingerprint: self.fingerprint,

@@ -10,6 +10,7 @@
 mod backfill;
 mod load;
 mod look;
+mod measured;
 mod ranks;
 mod register;
 
@@ -30,6 +31,7 @@ use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use load::loader;
 pub use look::{look, membership};
+pub use measured::{Slice, measured};
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.

@@ -94,13 +94,13 @@ pub struct World<'a> {
 }
 
 #[derive(Clone)]
-struct Customer {
-    id: CustomerId,
+pub struct Customer {
+    pub id: CustomerId,
     lists: BTreeSet<String>,
-    history: History,
+    pub history: History,
     memberships: Memberships,
     /// By segment: every entry with whether the policy let it through.
-    entries: BTreeMap<String, Vec<(i64, bool)>>,
+    pub entries: BTreeMap<String, Vec<(i64, bool)>>,
     /// By segment: when the membership ends by itself, as of the last event or entry.
     ends: BTreeMap<String, Option<EventTime>>,
     /// By segment: the transition that began the membership, and its end, that were announced last.
@@ -133,6 +133,11 @@ pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: End
 
 /// The same with the cuts that came into force on the way.
 pub fn transitions_by(cuts: &Cuts, rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
+    run(cuts, rules, page, catalogue, ends).0
+}
+
+/// The same with everybody as they are at the end.
+pub fn run(cuts: &Cuts, rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> (Vec<Outcome>, Vec<Customer>) {
     let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, cuts, ends, announces: true };
     let mut partitions: BTreeMap<i32, Partition> = page.events.iter().map(|event| (event.partition.0, Partition::NEW)).collect();
     let (mut out, mut epoch) = (Vec::new(), None);
@@ -147,7 +152,7 @@ pub fn transitions_by(cuts: &Cuts, rules: &[Rule], page: &Page, catalogue: &Cata
         let end = page.until.map_or(partition.clock, |until| until.millis().max(partition.clock));
         partition.advance(end + 1, &world, &mut out);
     }
-    out
+    (out, partitions.into_values().flat_map(|partition| partition.customers.into_values()).collect())
 }
 
 /// Of the rules whose segments are decided, always the first defined.

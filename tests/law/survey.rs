@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** may name too many instants, never too few.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
@@ -13,6 +13,7 @@ use segmentd::time::{CalendarUnit, Span};
 
 use super::calendar::Calendar;
 use super::naive::Rule;
+use super::publication::Goal;
 
 const DAY: i64 = 86_400_000;
 
@@ -29,6 +30,8 @@ pub struct Survey {
     pub days_since: bool,
     /// How long an order can be refunded, cancelled or marked, ms.
     pub order_retention: i64,
+    /// The longest bounded look at each stream, ms.
+    retained: BTreeMap<String, i64>,
     /// The streams that matter to some rule. Of the others no ids are kept: a repeat there cannot be told.
     pub remembered: BTreeSet<String>,
     /// A membership that has not ended by itself after this long never will.
@@ -37,11 +40,13 @@ pub struct Survey {
 
 impl Survey {
     pub fn of(rules: &[Rule]) -> Survey {
-        let mut survey = Survey { order_retention: 90 * DAY, ..Survey::default() };
+        let mut survey = Survey::default();
         for rule in rules {
             each_of(rule, &mut |expr| survey.note(expr, &rule.zone));
             survey.stays += rule.min_stay.unwrap_or(0);
         }
+        let goals: Vec<&Goal> = rules.iter().filter_map(|rule| rule.publication.goal.as_ref()).collect();
+        survey.experiments(&goals);
         if survey.remembered.contains("orders") {
             survey.remembered.extend(["refunds", "cancellations"].map(String::from));
         }
@@ -128,9 +133,22 @@ impl Survey {
     }
 
     fn retain(&mut self, stream: &str, span: i64) {
-        if stream == "orders" {
-            self.order_retention = self.order_retention.max(span);
+        let longest = self.retained.entry(stream.into()).or_default();
+        *longest = span.max(*longest);
+    }
+
+    /// What is counted is remembered, as long as it counts; all that funnels look at equally long.
+    fn experiments(&mut self, goals: &[&Goal]) {
+        for goal in goals {
+            for stream in goal.steps.iter().chain([&goal.stream]) {
+                self.remembered.insert(stream.clone());
+                self.retain(stream, goal.within.unwrap_or(0));
+            }
         }
+        let funnels: BTreeSet<&str> = goals.iter().flat_map(|goal| goal.funnel()).collect();
+        let of_funnels = funnels.iter().map(|stream| self.retained[*stream]).max().unwrap_or(0);
+        let shared = if funnels.contains("orders") { of_funnels } else { 0 };
+        self.order_retention = shared.max(self.retained.get("orders").copied().unwrap_or(0)).max(90 * DAY);
     }
 }
 

@@ -45,7 +45,7 @@ impl Figures {
 
     /// Other cuts are in force.
     pub fn recut(&self, plan: &Plan, cuts: &Cuts) {
-        self.metrics.cuts.show(plan.cut_texts().enumerate().map(|(index, text)| (text, cuts.at(index).map(Number::to_f64))));
+        self.metrics.cuts.show(plan.cut_texts().enumerate().map(|(index, text)| (text, cuts.at(index).map(Number::approximate))));
     }
 
     pub fn consumed(&self, message: &Message) {

@@ -66,6 +66,6 @@ fn stored_cuts(plan: &Plan, store: &impl Values) -> Result<Cuts, StoreError> {
     Manifest::decode(&manifest).map(|manifest| ranks::in_force(plan, &manifest.decided)).map_err(|error| unreadable(store, &error))
 }
 
-fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
+pub(super) fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
     StoreError::Corrupt { path: store.path().to_owned(), reason: format!("its manifest cannot be read: {error}") }
 }
