@@ -208,6 +208,7 @@ impl Lane {
     fn step(&mut self) -> Result<(), Trouble> {
         self.claim()?;
         self.redefine();
+        self.take_cuts();
         self.fill()?;
         self.decide_slice()?;
         self.rank()?;

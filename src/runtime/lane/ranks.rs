@@ -66,7 +66,6 @@ impl Lane {
         if self.plan.rankings.is_empty() {
             return Ok(());
         }
-        self.put_cuts_in_force();
         self.decide_recut()?;
         self.tell_ranks();
         if self.has_open_share() {
@@ -75,7 +74,11 @@ impl Lane {
         Ok(())
     }
 
-    fn put_cuts_in_force(&mut self) {
+    /// Puts the newest cuts in force, in each task of which no batch is open. Filling opens the next one.
+    pub(super) fn take_cuts(&mut self) {
+        if self.plan.rankings.is_empty() {
+            return;
+        }
         let definitions = definitions(&self.plan);
         let Some(found) = self.around.board.cuts().filter(|cuts| cuts.definitions == definitions) else { return };
         for share in self.shares.values_mut() {
@@ -83,6 +86,7 @@ impl Lane {
             if !running.open && !running.task.is_recutting() && running.task.cuts().version() < found.number {
                 running.task.recut(found.number, &found.cuts);
                 running.open = true;
+                self.opened.get_or_insert_with(clock::now);
                 self.figures.recut(&self.plan, running.task.cuts());
             }
         }
