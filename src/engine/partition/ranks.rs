@@ -105,6 +105,14 @@ impl Ranks {
         self
     }
 
+    /// The place is given up: who gets it next does not wait.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.waiting.retain(|waiting| *waiting != slot);
+        if self.waiting.is_empty() {
+            self.before = None;
+        }
+    }
+
     fn wait_for(&mut self, cuts: &[CutPlan], before: Cuts) {
         let concerned = cuts.iter().enumerate().flat_map(|(index, cut)| {
             let (was, is) = (before.bucket(index), self.cuts.bucket(index));
@@ -199,7 +207,7 @@ impl Partition {
         let at = At { plan: &self.plan, facts: &state.facts, customer, t: state.standing.at };
         let mut moved = false;
         for (plan, ranking) in self.plan.rankings.iter().zip(&mut self.ranks.rankings) {
-            let value = at.rank(&state.standing, plan.aggregate);
+            let value = if state.is_known() { at.rank(&state.standing, plan.aggregate) } else { None };
             moved |= ranking.put(slot, value.as_ref().map(Bucket::of));
         }
         if moved {
@@ -217,7 +225,8 @@ impl Partition {
         if stale {
             state.standing.cuts = self.ranks.cuts.clone();
         }
-        if self.ranks.waiting.is_empty() || !(stale || read) {
+        // Nobody, or nobody any more: to be decided with the first event.
+        if self.ranks.waiting.is_empty() || !(stale || read) || !state.is_known() {
             return;
         }
         let now = just_before(self.clock).max(state.standing.at);

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::backfill::{Backfill, decided_by};
+use super::erasures::Erasures;
 use super::load::loader;
 use super::register::Register;
 use super::{membership_record, ranks};
@@ -34,8 +35,8 @@ pub fn look(plan: &Arc<Plan>, store: &impl Values, customer: &CustomerId) -> Res
     ranks::restore_one(&mut partition, store, customer, &manifest.decided)?;
     let cuts = partition.cuts().clone();
     let (backfill, mut resident) = (Backfill::since(&manifest.decided, &decided_by(plan)), 0);
-    let slot = partition.slot(customer);
-    partition.ensure(slot, None, &mut loader(plan, &cuts, store, backfill.as_ref(), &mut resident))?;
+    let (slot, erasures) = (partition.slot(customer), Erasures::read(store)?);
+    partition.ensure(slot, None, &mut loader(plan, &cuts, store, backfill.as_ref(), &erasures, &mut resident))?;
     partition.settled();
     Ok(Some(partition))
 }
@@ -52,7 +53,7 @@ pub fn membership(plan: &Plan, store: &impl Values, customer: &CustomerId) -> Re
         return Ok(None);
     }
     let (cuts, mut resident) = (stored_cuts(plan, store)?, 0);
-    let Some(loaded) = loader(plan, &cuts, store, None, &mut resident)(customer)? else { return Ok(None) };
+    let Some(loaded) = loader(plan, &cuts, store, None, &Erasures::default(), &mut resident)(customer)? else { return Ok(None) };
     // Names are read only where one is needed: it is a record of all segments that ever were.
     let is_former = loaded.state.standing.former.iter().any(|former| former.membership.is_member());
     let names = if is_former { Register::read(store)?.names().clone() } else { SegmentNames::default() };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::event::streams::StreamRole;
 use crate::event::{Body, Catalogue, Event};
 use crate::id::{EventId, Offset, Partition as Number, SourcePosition, TopicName};
 use crate::money::Number as Amount;
@@ -69,6 +70,14 @@ fn order(task: &mut Task, customer: &str, orders: usize, second: i64) {
         let position = SourcePosition { topic: TopicName("t".into()), partition: Number(0), offset: Offset(0) };
         task.accept(&event, &position, at).unwrap();
     }
+}
+
+fn erase(task: &mut Task, customer: &str, second: i64) {
+    let at = EventTime::from_millis(second * 1000);
+    let stream = task.partition.plan().catalogue.with_role(StreamRole::Erasures).unwrap();
+    let event = Event { customer: customer.into(), stream, time: at, id: EventId::new("erase"), body: Body::Fields(Vec::new()) };
+    let position = SourcePosition { topic: TopicName("t".into()), partition: Number(0), offset: Offset(0) };
+    task.accept(&event, &position, at).unwrap();
 }
 
 fn cut(at: i64) -> Written {
@@ -156,6 +165,25 @@ fn time_alone_takes_a_customer_out_of_the_ranking_and_a_restart_keeps_it_out() {
     left.commit(&mut task);
     drop(task);
     assert_eq!(totals(&left.take_up()), [1]);
+}
+
+#[test]
+fn who_is_erased_ranks_no_more_and_its_place_waits_for_nobody() {
+    let mut left = Left::nowhere();
+    let mut task = left.take_up();
+    ["ann", "bob"].into_iter().for_each(|customer| order(&mut task, customer, 2, 0));
+    left.commit(&mut task);
+    task.recut(1, &cut(2));
+    erase(&mut task, "bob", 5);
+    left.commit(&mut task);
+    assert_eq!(totals(&task), [1]);
+    order(&mut task, "cid", 1, 6);
+    while task.is_recutting() {
+        slice(&mut task, 1);
+    }
+    assert_eq!(left.commit(&mut task), ["+ann time"]);
+    drop(task);
+    assert_eq!(totals(&left.take_up()), [2]);
 }
 
 /// What a stopped service would decide for one who still waits, it does when it is looked at.
