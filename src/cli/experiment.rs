@@ -1,9 +1,11 @@
 //! `segmentd report`: did it pay? The arms of an experiment, counted from the same events that dealt them.
 //!
-//! The events are replayed, or the customers are read from the state of a service that is stopped.
+//! The events are replayed, or the customers are read from the state of a service that is stopped, or running services are
+//! asked, each of which has a part of the customers.
 //!
 //! **Invariant:** what is counted is what the engine exposed, and what is said follows from the sums: nothing is sampled.
 
+mod fetched;
 mod screen;
 mod stored;
 
@@ -22,7 +24,7 @@ use super::replay::{instant, progress};
 use super::report::{self as complaints, Format};
 use crate::customer::measure;
 use crate::engine::{Epochs, Partition, nobody};
-use crate::experiment::{Arms, Report};
+use crate::experiment::{Arms, Document, Report};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
@@ -35,6 +37,7 @@ Examples:
   segmentd report coupon_programme --segments config/segments/ events.ndjson.zst
   segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson feb.ndjson
   segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd --format json
+  segmentd report coupon_programme --url http://localhost:8080 --url http://other:8080
 
 Who entered counts in the arm that the hash dealt, from the first entry on that the policy let through: the control arm as
 if its mail had gone out too, and treatment whether the mail was opened or not (intention to treat). An event of the goal
@@ -46,13 +49,16 @@ Decide before it starts when to look, and look then: who looks every day will on
 
 Without --at: as it stands after the last event, or at the last transaction of the service whose state is read.
 
+With --url: what running services have counted of their partitions, added up. Name all that share the topic. A token, where
+they want one, comes from the environment (SEGMENTD_TOKEN); it needs the scope read:segments.
+
 Exit codes: 0 reported, 1 there is no such experiment, 2 usage, 78 definitions refused.")]
 pub struct Args {
     /// Key of the segment whose experiment it is
     #[arg(value_name = "EXPERIMENT")]
     experiment: String,
     /// A file of definitions, or a folder of them; may be given several times
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, required_unless_present = "url", value_name = "PATH")]
     segments: Vec<PathBuf>,
     /// As it stood at this instant, or will if nothing more happens
     #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "state")]
@@ -66,12 +72,18 @@ pub struct Args {
     /// State folder of a service that is stopped, instead of files
     #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
     state: Option<PathBuf>,
+    /// Where a running service answers, instead of files; may be given several times
+    #[arg(long, value_name = "URL", conflicts_with_all = ["files", "state", "segments", "at"])]
+    url: Vec<String>,
     /// NDJSON, plain, .zst or .gz; `-` is stdin
-    #[arg(required_unless_present = "state", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["state", "url"], value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if !args.url.is_empty() {
+        return show(&fetched::fetched(&args.url, &args.experiment)?, args.format);
+    }
     let (ruleset, diagnostics) = args.around.load(&args.segments);
     let Some(ruleset) = ruleset else {
         complaints::complain(&diagnostics);
@@ -83,11 +95,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Some(folder) => stored::stored(&plan, folder)?,
         None => replayed(&plan, args)?,
     };
-    let report = report(&plan, experiment, as_of, sums);
+    show(&report(&plan, experiment, as_of, sums), args.format)
+}
+
+fn show(report: &Report, format: Format) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
-    match args.format {
-        Format::Text => write!(out, "{}", screen::Screen(&report))?,
-        Format::Json => writeln!(out, "{}", report.to_json())?,
+    match format {
+        Format::Text => write!(out, "{}", screen::Screen(report))?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&Document::from(report))?)?,
     }
     Ok(Outcome::Done)
 }
@@ -104,14 +119,14 @@ fn position(plan: &Plan, key: &str) -> anyhow::Result<usize> {
     })
 }
 
-fn report(plan: &Plan, position: usize, as_of: EventTime, mut sums: Vec<Arms>) -> Report {
+fn report(plan: &Plan, position: usize, as_of: Option<EventTime>, mut sums: Vec<Arms>) -> Report {
     let experiment = &plan.experiments[position];
     let segment = plan.segments[experiment.segment].key.clone();
     Report::new(segment, experiment.definition.clone(), as_of, sums.swap_remove(position))
 }
 
 /// The clock at the end, and the sums of each experiment.
-fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(EventTime, Vec<Arms>)> {
+fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(Option<EventTime>, Vec<Arms>)> {
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
     let mut epochs = Epochs::new(args.epoch.length());
     let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
@@ -132,7 +147,7 @@ fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(EventTime, Vec<Arm
     let end = args.at.unwrap_or(partition.clock());
     end_epochs(&mut epochs, &mut partition, end);
     advance(&mut partition, end, true);
-    Ok((end, sums(plan, &partition)))
+    Ok((Some(end).filter(|end| *end != EventTime::MIN), sums(plan, &partition)))
 }
 
 fn sums(plan: &Plan, partition: &Partition) -> Vec<Arms> {
