@@ -35,22 +35,26 @@ use crate::time::EventTime;
 #[command(after_help = "\
 Examples:
   segmentd report coupon_programme --segments config/segments/ events.ndjson.zst
-  segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson feb.ndjson
-  segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd --format json
+  segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson
+  segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd
   segmentd report coupon_programme --url http://localhost:8080 --url http://other:8080
 
-Who entered counts in the arm that the hash dealt, from the first entry on that the policy let through: the control arm as
-if its mail had gone out too, and treatment whether the mail was opened or not (intention to treat). An event of the goal
-after the entry, and `within` it, is a conversion; its value is summed, refunds off, cancelled orders out.
+Who entered counts in the arm that the hash dealt, from the first entry on that the policy let
+through: the control arm as if its mail had gone out too, and treatment whether the mail was
+opened or not (intention to treat). An event of the goal after the entry, and `within` it, is a
+conversion; its value is summed, refunds off, cancelled orders out.
 
-An interval that contains 0 is inconclusive: the campaign may have brought something, nothing, or have done harm. Then the
-last column says which difference these many customers would have shown in 4 of 5 cases; smaller ones need more customers.
-Decide before it starts when to look, and look then: who looks every day will one day see a difference.
+An interval that contains 0 is inconclusive: the campaign may have brought something, nothing, or
+have done harm. Then the last column says which difference these many customers would have shown
+in 4 of 5 cases; smaller ones need more customers. Decide before it starts when to look, and look
+then: who looks every day will one day see a difference.
 
-Without --at: as it stands after the last event, or at the last transaction of the service whose state is read.
+Without --at: as it stands after the last event, or at the last transaction of the service whose
+state is read.
 
-With --url: what running services have counted of their partitions, added up. Name all that share the topic. A token, where
-they want one, comes from the environment (SEGMENTD_TOKEN); it needs the scope read:segments.
+With --url: what running services have counted of their partitions, added up. Name all that share
+the topic. A token, where they want one, comes from the environment (SEGMENTD_TOKEN); it needs the
+scope read:segments.
 
 Exit codes: 0 reported, 1 there is no such experiment, 2 usage, 78 definitions refused.")]
 pub struct Args {
