@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::clock;
-use super::committed::{Committed, Unread};
+use super::committed::{Committed, Reading, Unread};
 use super::task::Slice;
 use crate::experiment::{Arms, earliest};
 use crate::id::Partition;
@@ -69,35 +69,42 @@ impl Measuring {
 }
 
 fn count(committed: &Committed) -> Result<Counted, Unread> {
-    let partitions = committed.running();
-    let mut counted: Option<Counted> = None;
-    for partition in &partitions {
-        let (plan, clock, sums) = count_partition(committed, *partition)?;
-        match &mut counted {
-            None => counted = Some(Counted { plan, as_of: clock, partitions: partitions.clone(), sums }),
-            Some(counted) if Arc::ptr_eq(&counted.plan, &plan) => {
-                counted.as_of = earliest(counted.as_of, clock);
-                counted.sums.iter_mut().zip(&sums).for_each(|(sum, arms)| sum.add(arms));
-            }
+    let mut all: Option<Counted> = None;
+    for partition in committed.running() {
+        let counted = count_partition(committed, partition)?;
+        match &mut all {
+            None => all = Some(counted),
+            Some(all) if Arc::ptr_eq(&all.plan, &counted.plan) => all.add(&counted),
             Some(_) => return Err(Unread::NotYet),
         }
     }
-    counted.ok_or(Unread::NotYet)
+    all.ok_or(Unread::NotYet)
 }
 
-/// The plan by which a partition was counted, its clock when the count began, and the sums.
-fn count_partition(committed: &Committed, partition: Partition) -> Result<(Arc<Plan>, Option<EventTime>, Vec<Arms>), Unread> {
+impl Counted {
+    fn add(&mut self, other: &Counted) {
+        self.as_of = earliest(self.as_of, other.as_of);
+        self.partitions.extend(&other.partitions);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, arms)| sum.add(arms));
+    }
+}
+
+/// As of the clock at which it begins.
+fn count_partition(committed: &Committed, partition: Partition) -> Result<Counted, Unread> {
     let ((plan, clock), _) = committed.read(partition, |reading| Ok((reading.plan.clone(), reading.clock)))?;
     let (mut slice, mut sums) = (Slice::default(), vec![Arms::default(); plan.experiments.len()]);
     loop {
-        let count = |reading: &super::committed::Reading<'_>| {
+        let count = |reading: &Reading<'_>| {
             let same = Arc::ptr_eq(&reading.plan, &plan);
             Ok((same, same && slice.count(&plan, &reading.view, clock, &mut sums)?))
         };
         match committed.read(partition, count)?.0 {
             (false, _) => return Err(Unread::NotYet),
             (true, true) => {}
-            (true, false) => return Ok((plan, Some(clock).filter(|clock| *clock != EventTime::MIN), sums)),
+            (true, false) => {
+                let as_of = Some(clock).filter(|clock| *clock != EventTime::MIN);
+                return Ok(Counted { plan, as_of, partitions: vec![partition], sums });
+            }
         }
     }
 }
