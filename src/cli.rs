@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod credentials;
 mod demo;
+mod erase;
 mod experiment;
 mod explain;
 mod fmt;
@@ -16,7 +17,9 @@ mod import;
 mod input;
 mod load;
 mod logging;
+mod man;
 mod plan;
+mod ready;
 mod reload;
 mod replay;
 mod report;
@@ -24,6 +27,7 @@ mod run;
 mod schema;
 mod serve;
 mod service;
+mod systemd;
 mod test;
 mod token;
 mod topics;
@@ -72,9 +76,12 @@ enum Command {
     Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
+    Erase(erase::Args),
     Token(token::Args),
     Schema(schema::Args),
+    Ready(ready::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How a command ended; [`anyhow::Error`] is for what could not be done at all, and counts as `Failed`.
@@ -114,9 +121,12 @@ impl Command {
             Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
+            Command::Erase(args) => erase::run(&args),
             Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Ready(args) => ready::run(&args),
             Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

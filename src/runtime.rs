@@ -21,6 +21,7 @@ pub mod changelog;
 pub mod clock;
 pub mod committed;
 pub mod crash;
+pub mod erasure;
 mod footprint;
 mod lane;
 mod mail;
