@@ -108,7 +108,9 @@ fn the_page_on_experiments_says_what_its_numbers_are() {
     assert!(page.contains(&format!("From {} to {} conversions", inconclusive[0], inconclusive.last().unwrap())), "{inconclusive:?}");
     let seen = 66.0 / 233.0 + mailed(0).conversion.unwrap().detectable.unwrap();
     assert!(page.contains(&format!("lifts 28.3 % to {:.1} %", seen * 100.0)), "{seen}");
-    for (points, row) in [(10, "| 10 percentage points | 348 |"), (5, "| 5 | 1,338 |"), (3, "| 3 | 3,650 |"), (2, "| 2 | 8,133 |"), (1, "| 1 | 32,206 |")] {
+    for (points, row) in
+        [(10, "| 10 percentage points | 348 |"), (5, "| 5 | 1,338 |"), (3, "| 3 | 3,650 |"), (2, "| 2 | 8,133 |"), (1, "| 1 | 32,206 |")]
+    {
         let customers: u64 = row.rsplit('|').nth(1).unwrap().trim().replace(',', "").parse().unwrap();
         // As nearly 66 of 233 as whole customers allow.
         let converted = (customers * 66 + 116) / 233;

@@ -12,6 +12,7 @@ mod erasures;
 mod load;
 mod look;
 mod measured;
+mod ranks;
 mod register;
 
 use std::sync::Arc;
@@ -84,6 +85,8 @@ pub struct Task {
     erasures: Erasures,
     resident: usize,
     sweep: usize,
+    /// The number of the last cuts that were found here for all partitions.
+    found: u64,
 }
 
 impl Task {
@@ -105,7 +108,9 @@ impl Task {
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
-        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0 })
+        ranks::restore(&mut partition, &store, then)?;
+        let found = then.cuts.as_ref().map_or(0, |cuts| cuts.found);
+        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0, found })
     }
 
     /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
@@ -122,7 +127,8 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let cuts = self.partition.cuts().clone();
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
         drop(load);
         if plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
@@ -158,7 +164,8 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let cuts = self.partition.cuts().clone();
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -199,7 +206,8 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+            let cuts = self.partition.cuts().clone();
+            let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -220,7 +228,8 @@ impl Task {
 
     /// As the next manifest says it.
     pub fn decided(&self) -> Decided {
-        Decided { scanned_to: self.backfill.as_ref().map(Backfill::scanned_to), ..self.decided.clone() }
+        let scanned_to = self.backfill.as_ref().map(Backfill::scanned_to);
+        Decided { scanned_to, cuts: self.cuts_in_force(), ..self.decided.clone() }
     }
 
     pub fn clock(&self) -> EventTime {
@@ -340,6 +349,7 @@ impl Task {
                 codec::write(&plan, &resident.customer, state, armed, &mut |key, value| self.encoded.push((key, value)));
             }
         }
+        self.encoded.extend(self.rank_changes());
         for slot in self.partition.erased() {
             let resident = self.partition.resident(*slot);
             self.encoded.extend(resident.state.as_deref().and_then(|state| self.erasures.record(&resident.customer, state)));

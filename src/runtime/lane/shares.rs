@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Letter;
 use super::definitions::Scan;
+use super::ranks::Telling;
 use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
 use crate::runtime::committed::Showing;
@@ -59,6 +60,7 @@ pub struct Running {
     pub showing: Showing,
     /// The scan under way, as it was announced.
     pub scanning: Option<Scan>,
+    pub telling: Telling,
 }
 
 impl Lane {
@@ -230,8 +232,10 @@ impl Lane {
             footprint,
             showing,
             scanning: None,
+            telling: Telling::new(),
         }));
         self.around.progress.moved(partition, State::Running);
+        self.show_cuts(partition);
         self.announce(partition);
         Ok(())
     }
@@ -267,6 +271,7 @@ impl Running {
         self.changelog_next = changelog_next;
         self.letters.clear();
         self.caused.clear();
+        self.telling.committed();
         self.open = false;
     }
 }
