@@ -1,31 +1,23 @@
 //! `segmentd report`: did it pay? The arms of an experiment, counted from the same events that dealt them.
 //!
-//! The events are replayed, or the customers are read from the state of a service that is stopped, or running services are
-//! asked, each of which has a part of the customers.
+//! The events are replayed, or the customers are read from the state of a service that is stopped.
 //!
 //! **Invariant:** what is counted is what the engine exposed, and what is said follows from the sums: nothing is sampled.
 
-mod fetched;
 mod screen;
 mod stored;
 
 use std::io::Write;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
 
 use super::Outcome;
-use super::around::{Around, Epoch};
-use super::explain::{advance, end_epochs};
-use super::input::each_event;
-use super::replay::{instant, progress};
-use super::report::{self as complaints, Format};
+use super::past::Past;
+use super::replay::instant;
+use super::report::Format;
 use crate::customer::measure;
-use crate::engine::{Epochs, Partition, nobody};
+use crate::engine::Partition;
 use crate::experiment::{Arms, Document, Report};
-use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
 use crate::time::EventTime;
@@ -37,7 +29,6 @@ Examples:
   segmentd report coupon_programme --segments config/segments/ events.ndjson.zst
   segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson
   segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd
-  segmentd report coupon_programme --url http://localhost:8080 --url http://other:8080
 
 Who entered counts in the arm that the hash dealt, from the first entry on that the policy let
 through: the control arm as if its mail had gone out too, and treatment whether the mail was
@@ -52,61 +43,32 @@ then: who looks every day will one day see a difference.
 Without --at: as it stands after the last event, or at the last transaction of the service whose
 state is read.
 
-With --url: what running services have counted of their partitions, added up. Name all that share
-the topic. A token, where they want one, comes from the environment (SEGMENTD_TOKEN); it needs the
-scope read:segments.
-
 Exit codes: 0 reported, 1 there is no such experiment, 2 usage, 78 definitions refused.")]
 pub struct Args {
     /// Key of the segment whose experiment it is
     #[arg(value_name = "EXPERIMENT")]
     experiment: String,
-    /// A file of definitions, or a folder of them; may be given several times
-    #[arg(long, required_unless_present = "url", value_name = "PATH")]
-    segments: Vec<PathBuf>,
     /// As it stood at this instant, or will if nothing more happens
     #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "state")]
     at: Option<EventTime>,
     #[command(flatten)]
-    around: Around,
-    #[command(flatten)]
-    epoch: Epoch,
+    past: Past,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// State folder of a service that is stopped, instead of files
-    #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
-    state: Option<PathBuf>,
-    /// Where a running service answers, instead of files; may be given several times
-    #[arg(long, value_name = "URL", conflicts_with_all = ["files", "state", "segments", "at"])]
-    url: Vec<String>,
-    /// NDJSON, plain, .zst or .gz; `-` is stdin
-    #[arg(required_unless_present_any = ["state", "url"], value_name = "FILE")]
-    files: Vec<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    if !args.url.is_empty() {
-        return show(&fetched::fetched(&args.url, &args.experiment)?, args.format);
-    }
-    let (ruleset, diagnostics) = args.around.load(&args.segments);
-    let Some(ruleset) = ruleset else {
-        complaints::complain(&diagnostics);
-        return Ok(Outcome::Refused);
-    };
-    let plan = Arc::new(ruleset.plan());
+    let Some(plan) = args.past.plan() else { return Ok(Outcome::Refused) };
     let experiment = position(&plan, &args.experiment)?;
-    let (as_of, sums) = match &args.state {
+    let (as_of, sums) = match args.past.state() {
         Some(folder) => stored::stored(&plan, folder)?,
-        None => replayed(&plan, args)?,
+        None => counted(&plan, &args.past.replay(&plan, args.at, |_| true)?),
     };
-    show(&report(&plan, experiment, as_of, sums), args.format)
-}
-
-fn show(report: &Report, format: Format) -> anyhow::Result<Outcome> {
+    let report = report(&plan, experiment, as_of, sums);
     let mut out = std::io::stdout().lock();
-    match format {
-        Format::Text => write!(out, "{}", screen::Screen(report))?,
-        Format::Json => writeln!(out, "{}", serde_json::to_string(&Document::from(report))?)?,
+    match args.format {
+        Format::Text => write!(out, "{}", screen::Screen(&report))?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&Document::from(&report))?)?,
     }
     Ok(Outcome::Done)
 }
@@ -129,35 +91,11 @@ fn report(plan: &Plan, position: usize, as_of: Option<EventTime>, mut sums: Vec<
     Report::new(segment, experiment.definition.clone(), as_of, sums.swap_remove(position))
 }
 
-/// The clock at the end, and the sums of each experiment.
-fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(Option<EventTime>, Vec<Arms>)> {
-    let mut partition = Partition::new(plan.clone(), EventTime::MIN);
-    let mut epochs = Epochs::new(args.epoch.length());
-    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
-    let bar = progress(&args.files);
-    let rejected = each_event(&args.files, &mut decoder, &bar, |event| {
-        end_epochs(&mut epochs, &mut partition, args.at.map_or(event.time, |at| at.min(event.time)));
-        if args.at.is_some_and(|at| event.time > at) {
-            return ControlFlow::Break(());
-        }
-        let Ok(_) = partition.accept(event, None, None, &mut nobody);
-        partition.settled();
-        ControlFlow::Continue(())
-    })?;
-    bar.finish_and_clear();
-    if rejected > 0 {
-        eprintln!("{rejected} records were rejected; `segmentd replay` says why");
-    }
-    let end = args.at.unwrap_or(partition.clock());
-    end_epochs(&mut epochs, &mut partition, end);
-    advance(&mut partition, end, true);
-    Ok((Some(end).filter(|end| *end != EventTime::MIN), sums(plan, &partition)))
-}
-
-fn sums(plan: &Plan, partition: &Partition) -> Vec<Arms> {
+/// The clock, and the sums of each experiment.
+fn counted(plan: &Plan, partition: &Partition) -> (Option<EventTime>, Vec<Arms>) {
     let mut sums = vec![Arms::default(); plan.experiments.len()];
     for state in partition.residents().filter_map(|resident| resident.state.as_deref()) {
         measure(plan, &state.facts, &state.standing, partition.clock(), &mut sums);
     }
-    sums
+    (Some(partition.clock()).filter(|clock| *clock != EventTime::MIN), sums)
 }

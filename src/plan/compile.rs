@@ -17,8 +17,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::experiment::{experiments, longest_within, set_settling};
 use super::{
-    AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, RankingPlan,
-    SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
+    AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate,
+    RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -172,6 +172,7 @@ impl<'c> Compiler<'c> {
         let formula = self.formula(expr, None);
         let mut predicate = Predicate {
             subject: Subject::of(expr),
+            linear: None,
             band: None,
             monotone: false,
             counts_days: false,
@@ -197,6 +198,7 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.linear = Linear::of(&predicate.formula, &self.aggregates);
         predicate.band = Band::of(&predicate.formula, &self.aggregates);
         predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());
         predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);

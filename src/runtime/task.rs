@@ -15,6 +15,7 @@ mod measured;
 mod ranks;
 mod register;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::changelog::Decided;
@@ -289,11 +290,17 @@ impl Task {
     /// Writes the open batch to the store, now that its transaction is known to be committed.
     pub fn commit(&mut self, manifest: &[u8], changelog_next: Offset) -> Result<(), StoreError> {
         self.encode();
-        Task::materialise(&self.store, &self.encoded, Some(manifest), changelog_next)?;
+        let partition = &self.partition;
+        let stored = |customer: &CustomerId| partition.find(customer).map_or(EventTime::MAX, |slot| partition.resident(slot).stored);
+        let armed = |key: &[u8]| codec::customer_of(key).as_ref().map_or(EventTime::MAX, stored);
+        write(&self.store, &self.encoded, armed, Some(manifest), changelog_next)?;
         self.encoded.clear();
         self.register.saved();
         for slot in self.partition.changed().to_vec() {
-            if let Some(state) = self.partition.resident_mut(slot).state.as_deref_mut() {
+            let resident = self.partition.resident_mut(slot);
+            resident.stored = EventTime::MAX;
+            if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
+                resident.stored = resident.armed;
                 codec::written(state);
             }
         }
@@ -314,25 +321,8 @@ impl Task {
     pub fn materialise(store: &Store, changes: &[Change], manifest: Option<&[u8]>, changelog_next: Offset) -> Result<(), StoreError> {
         let keys: Vec<&[u8]> = changes.iter().map(|(key, _)| key.as_slice()).filter(|key| codec::is_head(key)).collect();
         let stored = store.multi_get(&keys)?;
-        let mut batch = StoreBatch::new();
-        for (key, before) in keys.iter().zip(&stored) {
-            if let Some(due) = before.as_ref().and_then(|value| codec::armed_of(key, value)) {
-                batch.remove_timer(due, &key[1..]);
-            }
-        }
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
-            }
-            if let Some(due) = value.as_ref().and_then(|value| codec::armed_of(key, value)) {
-                batch.set_timer(due, &key[1..]);
-            }
-        }
-        if let Some(manifest) = manifest {
-            batch.set_manifest(manifest);
-        }
-        store.write(batch, changelog_next)
+        let armed: HashMap<&[u8], EventTime> = keys.iter().zip(&stored).map(|(key, value)| (*key, armed(key, value.as_deref()))).collect();
+        write(store, changes, |key| armed.get(key).copied().unwrap_or(EventTime::MAX), manifest, changelog_next)
     }
 
     fn encode(&mut self) {
@@ -369,6 +359,35 @@ impl Task {
             }
         }
     }
+}
+
+/// Writes a batch with its timers. `armed_before`: when the timer of a head fires that is stored.
+fn write(
+    store: &Store,
+    changes: &[Change],
+    armed_before: impl Fn(&[u8]) -> EventTime,
+    manifest: Option<&[u8]>,
+    changelog_next: Offset,
+) -> Result<(), StoreError> {
+    let mut batch = StoreBatch::new();
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        }
+        if codec::is_head(key) {
+            batch.move_timer(&key[1..], armed_before(key), armed(key, value.as_deref()));
+        }
+    }
+    if let Some(manifest) = manifest {
+        batch.set_manifest(manifest);
+    }
+    store.write(batch, changelog_next)
+}
+
+/// When the timer of a head fires; [`EventTime::MAX`]: it has none, or there is no head.
+fn armed(key: &[u8], head: Option<&[u8]>) -> EventTime {
+    head.and_then(|value| codec::armed_of(key, value)).unwrap_or(EventTime::MAX)
 }
 
 /// `names`: of segments that are not in the plan; who is in one is told of it until the exit is decided.
