@@ -23,7 +23,7 @@ mod why;
 pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
-pub use why::{PinOrBan, Reason, Why, why};
+pub use why::{PinOrBan, Reason, Why, aggregates, why};
 
 use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;

@@ -17,6 +17,7 @@
 //! **Invariant:** a state on disk never says more than the changelog does. Whatever goes wrong, the way back is one and
 //! the same: [`restore`].
 
+mod census;
 pub mod changelog;
 pub mod clock;
 pub mod committed;

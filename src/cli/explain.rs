@@ -25,6 +25,7 @@ use crate::id::{CustomerId, SegmentKey};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
+use crate::runtime::task::pass;
 use crate::time::EventTime;
 use answer::Answer;
 use stored::stored;
@@ -120,7 +121,7 @@ fn replayed(plan: &Arc<Plan>, customer: &CustomerId, args: &Args) -> anyhow::Res
         eprintln!("{rejected} records were rejected; `segmentd replay` says why");
     }
     let end = args.at.unwrap_or(partition.clock());
-    advance(&mut partition, end, true);
+    pass(&mut partition, end, true);
     Ok(partition)
 }
 
@@ -131,7 +132,7 @@ fn at(mut partition: Partition, at: Option<EventTime>) -> anyhow::Result<Partiti
     if end < clock {
         anyhow::bail!("the state stands at {clock}: an earlier instant can be explained only from files of events");
     }
-    advance(&mut partition, end, true);
+    pass(&mut partition, end, true);
     Ok(partition)
 }
 
@@ -143,15 +144,7 @@ fn take(partition: &mut Partition, event: &Event, customer: &CustomerId, at: Opt
         let Ok(_) = partition.accept(event, None, None, &mut nobody);
         partition.settled();
     } else {
-        advance(partition, event.time, false);
+        pass(partition, event.time, false);
     }
     ControlFlow::Continue(())
-}
-
-/// Lets the clock go on to `to`; `and_due`: with what is due at that very instant.
-fn advance(partition: &mut Partition, to: EventTime, and_due: bool) {
-    let before = EventTime::from_millis(to.millis().saturating_add(i64::from(and_due)));
-    while let Ok(true) = partition.fire_next(before, None, &mut nobody) {}
-    partition.settled();
-    partition.set_clock(to);
 }

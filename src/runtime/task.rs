@@ -28,7 +28,7 @@ use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use load::loader;
-pub use look::{look, membership};
+pub use look::{Looked, incomplete, look, look_at, membership, memberships, names, pass};
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segmentd::event::Catalogue;
+use segmentd::http::service::Rules;
 use segmentd::id::TopicName;
 use segmentd::kafka::wire::DecodeLimits;
 use segmentd::metrics::{Labels, Metrics};
@@ -155,6 +156,14 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
         lanes: number("SERVICE_LANES", 2),
         advertised: None,
     }
+}
+
+/// The segments of a file, as they are looked at.
+pub fn rules_of(path: &Path) -> Rules {
+    let catalogue = Catalogue::segment_spec();
+    let definitions = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] }).definitions.expect("sound definitions");
+    let plan = Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new()));
+    Rules { definitions, plan }
 }
 
 /// The segments of a file, compiled.

@@ -209,7 +209,7 @@ impl Lane {
                 pass(CrashPoint::BetweenStores);
             }
             let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
-            self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall());
+            self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
             // The marker of the transaction takes an offset too.
             let changelog_next = Offset(running.changelog_next.0 + sent.records + 1);
             if let Err(error) = running.task.commit(&sent.manifest, changelog_next) {
