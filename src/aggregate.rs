@@ -74,6 +74,16 @@ impl Accumulator {
         }
     }
 
+    /// It has seen nothing. What is found by position says so itself.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Accumulator::Count(count) | Accumulator::Total { count, .. } => *count == 0,
+            Accumulator::Min(extreme) | Accumulator::Max(extreme) => extreme.is_none(),
+            Accumulator::Distinct(values) => values.is_empty(),
+            Accumulator::Positional => false,
+        }
+    }
+
     /// Removes one event's value that had been added.
     #[inline]
     pub fn remove(&mut self, value: &Scalar<'_>) -> Removal {

@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod credentials;
 mod demo;
+mod experiment;
 mod explain;
 mod fmt;
 mod import;
@@ -41,6 +42,8 @@ Examples:
   segmentd test config/segments/           do the rules do what their tests say?
   segmentd replay --segments config/segments/ events.ndjson
                                            what would have happened?
+  segmentd report coupon_programme --segments config/segments/ events.ndjson
+                                           did the campaign pay?
   segmentd run                             the service: Kafka in, Kafka out
   segmentd serve                           which segments is a customer in? over HTTP
 
@@ -65,6 +68,7 @@ enum Command {
     Fmt(fmt::Args),
     Explain(explain::Args),
     Plan(plan::Args),
+    Report(experiment::Args),
     Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
@@ -106,6 +110,7 @@ impl Command {
             Command::Fmt(args) => fmt::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Plan(args) => plan::run(&args),
+            Command::Report(args) => experiment::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),

@@ -11,17 +11,20 @@ mod arrival;
 mod blocks;
 pub mod codec;
 mod cursor;
+mod exposure;
 mod history;
 mod total;
 
 pub use apply::{Applied, Touched, apply};
 pub use cursor::Cursor;
+pub use exposure::{Exposure, measure};
 pub use history::{History, Row};
 pub use total::advance;
 
 use crate::aggregate::Accumulator;
 use crate::event::Value;
 use crate::plan::{AggregatePlan, Plan};
+use crate::rank::Cuts;
 use crate::time::EventTime;
 
 /// What is known of a customer, and what follows from it.
@@ -60,6 +63,10 @@ pub struct Standing {
     pub next_flip: EventTime,
     /// Ascending by segment; only where a policy had something to remember.
     pub told: Vec<Told>,
+    /// To experiments, also those that the plan does not have.
+    pub exposures: Vec<Exposure>,
+    /// By which the truths are found.
+    pub cuts: Cuts,
 }
 
 /// What was told of a customer's memberships in one segment, as far as its policy needs to know.
@@ -140,6 +147,8 @@ impl Standing {
             former: Vec::new(),
             next_flip: EventTime::MIN,
             told: Vec::new(),
+            exposures: Vec::new(),
+            cuts: Cuts::default(),
         }
     }
 

@@ -11,6 +11,7 @@
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
 //! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
+mod epochs;
 mod expiry;
 mod former;
 mod ladder;
@@ -20,6 +21,7 @@ mod publish;
 mod stay;
 mod why;
 
+pub use epochs::{Epochs, nobody, redrawn};
 pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
@@ -44,6 +46,8 @@ pub enum Input<'a> {
     Definitions,
     /// The same, where only the lists that they name are others.
     Lists,
+    /// Others have moved the cuts: what compares with one is looked at.
+    Cuts,
 }
 
 /// A membership that began or ended, before it is told to anybody.
@@ -72,6 +76,8 @@ pub struct Outcome {
     /// Memberships whose end is announced, after the changes.
     pub expiries: Vec<Expiry>,
     touched: Touched,
+    /// Predicates whose cut may be another than when they were last looked at: who names them is decided in any case.
+    recut: Vec<usize>,
     dirty: Vec<u64>,
 }
 
@@ -97,13 +103,16 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     out.clear_touched();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
-        Input::Time | Input::Definitions | Input::Lists => Applied::Accepted { matched: true },
+        Input::Time | Input::Definitions | Input::Lists | Input::Cuts => Applied::Accepted { matched: true },
     };
     if applied == Applied::Duplicate {
         return applied;
     }
     let everything = matches!(input, Input::Definitions | Input::Lists) || state.standing.at == EventTime::MIN;
     let at = At { plan, facts: &state.facts, customer, t: now };
+    if matches!(input, Input::Cuts) {
+        out.recut.extend(plan.predicates.iter().enumerate().filter(|(_, p)| p.ranks).map(|(predicate, _)| predicate));
+    }
     settle(&at, &mut state.standing, everything, out);
     explain(&at, &mut state.standing, &mut out.changes);
     publish::publish(&at, &mut state.standing, &input, &mut out.changes);
@@ -125,6 +134,7 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
     }
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
     settling.end_stays();
+    out.recut.drain(..).for_each(|predicate| settling.evaluate_recut(predicate));
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
     out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
     settling.decide_dirty();
@@ -157,6 +167,12 @@ impl Settling<'_> {
     fn evaluate_grown(&mut self, predicate: usize) {
         let truth = self.at.truth_of_grown(self.standing, predicate);
         self.set(predicate, truth);
+    }
+
+    /// A state that was read has found the truth by the new cut already: only the segments are to be decided.
+    fn evaluate_recut(&mut self, predicate: usize) {
+        self.evaluate(predicate);
+        self.at.plan.predicates[predicate].users.iter().for_each(|position| self.mark(*position));
     }
 
     fn set(&mut self, predicate: usize, truth: Truth) {

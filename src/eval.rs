@@ -14,6 +14,7 @@ mod suffix;
 use crate::customer::{self, Facts, Standing, Truth};
 use crate::event::Scalar;
 use crate::id::CustomerId;
+use crate::money::Number;
 use crate::plan::{Band, Formula, Leaf, Measure, Plan, Predicate};
 use crate::time::{EventTime, Span};
 use ahead::Ahead;
@@ -86,7 +87,8 @@ impl At<'_> {
             return self.band_flip(band, standing, holds);
         }
         let mut ahead = Ahead::new(self, predicate, standing);
-        for _ in 0..LOOK_AHEAD {
+        let changes = if predicate.ranks { 1 } else { LOOK_AHEAD };
+        for _ in 0..changes {
             if !ahead.go_to_next_change() {
                 return EventTime::MAX;
             }
@@ -142,7 +144,18 @@ impl At<'_> {
                 let cursor = &standing.cursors[aggregate.through];
                 aggregate.value(cursor, &standing.totals[index], &self.facts.histories[aggregate.stream], t)
             }
+            Leaf::Ranked(index) if standing.totals[index].is_empty() => Scalar::Null,
+            Leaf::Ranked(index) => self.leaf(Leaf::Aggregate(index), standing, t),
             other => self.still_leaf(other, standing, t),
+        }
+    }
+
+    /// The value by which the customer ranks; `None`: nowhere. The aggregate stands at this instant, as it does once its
+    /// predicates are evaluated.
+    pub fn rank(&self, standing: &Standing, aggregate: usize) -> Option<Number> {
+        match self.leaf(Leaf::Ranked(aggregate), standing, self.t) {
+            Scalar::Number(number) => Some(number),
+            _ => None,
         }
     }
 
@@ -157,7 +170,8 @@ impl At<'_> {
             }
             Leaf::List(index) => Scalar::Bool(self.plan.lists[index].1.contains(self.customer)),
             Leaf::Sequence(index) => Scalar::Bool(self.sequence(index, t).holds),
-            Leaf::Cell(_) | Leaf::Redeemed | Leaf::Aggregate(_) => Scalar::Null,
+            Leaf::Cut(index) => standing.cuts.at(index).map_or(Scalar::Null, |cut| Scalar::Number(cut.clone())),
+            Leaf::Cell(_) | Leaf::Redeemed | Leaf::Aggregate(_) | Leaf::Ranked(_) => Scalar::Null,
         }
     }
 }

@@ -6,6 +6,12 @@
 //! **Invariant:** equal salt and customer, equal arm, for ever. Arms are uniform over customers, and independent between
 //! experiments whose salts differ.
 
+mod comparison;
+mod figures;
+mod report;
+mod statistics;
+mod verdict;
+
 use std::fmt;
 
 use smol_str::SmolStr;
@@ -13,6 +19,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::id::CustomerId;
 use crate::time::Span;
+pub use comparison::{Comparison, Finding};
+pub use figures::{Arms, Figures, Tally};
+pub use report::Report;
+pub use statistics::{Estimate, SampleRatio};
+pub use verdict::Scale;
 
 /// The side of an experiment that a customer is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +73,11 @@ impl Arm {
 
 impl Holdout {
     const WHOLE: u32 = 1_000_000;
+
+    /// Of 1.
+    pub fn share(self) -> f64 {
+        f64::from(self.0) / f64::from(Holdout::WHOLE)
+    }
 
     /// `50%`, `12.5%`: up to four digits after the point. `None`: no such text, or not between nobody and everybody.
     pub fn parse(text: &str) -> Option<Holdout> {

@@ -14,6 +14,7 @@ pub mod experiment;
 pub mod window;
 
 pub mod aggregate;
+pub mod rank;
 
 pub mod rule;
 

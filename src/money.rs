@@ -124,6 +124,14 @@ impl Number {
         Decimal::try_from_i128_with_scale(i128::from(units) * i128::from(POWERS_OF_TEN[scale] / over), scale as u32).ok()
     }
 
+    /// The nearest float, for what is an estimate anyway (the statistics of an experiment), never for a decision or an amount.
+    pub fn approximate(&self) -> f64 {
+        match self.small() {
+            Some((units, over)) => units as f64 / over as f64,
+            None => self.big().to_f64().unwrap_or(f64::NAN),
+        }
+    }
+
     /// Numerator and denominator where they fit 64 bits.
     pub fn small(&self) -> Option<(i64, i64)> {
         match &self.0 {

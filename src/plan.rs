@@ -10,10 +10,12 @@
 
 mod band;
 mod compile;
+mod experiment;
 pub mod formula;
 mod kept;
 mod list;
 mod monotone;
+mod ranking;
 mod restrict;
 pub mod sequence;
 mod subject;
@@ -24,9 +26,11 @@ use smol_str::SmolStr;
 
 pub use band::Band;
 pub use compile::compile;
+pub use experiment::{ExperimentPlan, GoalPlan};
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use list::List;
+pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
 
 use crate::event::streams::StreamRole;
@@ -63,6 +67,11 @@ pub struct Plan {
     pub lists: Arc<Vec<(ListKey, List)>>,
     /// Segments whose ends are announced; none in a part to look ahead in.
     pub expiring: Vec<usize>,
+    /// In the order of their segments; none in a part to look ahead in.
+    pub experiments: Vec<ExperimentPlan>,
+    /// Values by which customers are ranked; none in such a part either.
+    pub rankings: Vec<RankingPlan>,
+    pub cuts: Vec<CutPlan>,
     /// Of all definitions: another fingerprint, another plan.
     pub fingerprint: u64,
 }
@@ -81,8 +90,10 @@ pub struct StreamPlan {
     pub conditions: Vec<Formula>,
     /// How long rows can be changed and are kept; `None`: for ever.
     pub retention: Option<Span>,
-    /// A sequence names it: rows of one instant keep the order in which they came among all such streams.
+    /// A sequence or a funnel names it: rows of one instant keep the order in which they came among all such streams.
     pub ordered: bool,
+    /// An experiment counts its events: rows are kept, whatever else looks at them.
+    pub measured: bool,
     /// A sequence looks back for ever: no row is dropped.
     pub whole: bool,
     /// Positions in an event of this stream, where the engine itself needs the field.
@@ -146,6 +157,8 @@ pub struct Predicate {
     pub monotone: bool,
     /// It looks at a `days_since`, which changes without any event.
     pub counts_days: bool,
+    /// It compares with a cut: every change of its value matters, since it moves the customer's rank.
+    pub ranks: bool,
     pub aggregates: Vec<usize>,
     /// The windows of its aggregates, each once.
     pub windows: Vec<usize>,
@@ -222,6 +235,13 @@ pub struct Outlook {
 impl Plan {
     pub fn role(&self, stream: usize) -> StreamRole {
         self.catalogue.streams[stream].role
+    }
+}
+
+impl StreamPlan {
+    /// Somebody looks at its events one by one; of other streams only the ids are known. `windows`: those over it.
+    pub fn has_rows(&self, windows: &[usize]) -> bool {
+        !windows.is_empty() || self.ordered || self.measured
     }
 }
 

@@ -25,6 +25,7 @@ pub mod crash;
 mod footprint;
 mod lane;
 mod mail;
+pub mod measuring;
 pub mod owners;
 mod ownership;
 mod poller;

@@ -22,6 +22,8 @@
 //! Where an event names no `customer:` it is `c`'s; without `partition:` it is in partition 0; without `id:` its id is
 //! its order id, or else its stream and its place on the page.
 //!
+//! Before `until` may stand `epoch: 1h`, for how often the cuts of `top p%` are sought.
+//!
 //! **Invariant:** `expect` is complete for the segments it names, and says nothing about the others.
 
 mod compare;
@@ -44,7 +46,7 @@ use crate::experiment::Arm;
 use crate::id::{CustomerId, EventId, LadderKey, ListKey, Partition, SegmentKey};
 use crate::rule::diagnostic::Source;
 use crate::rule::yaml::Node;
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 use crate::transition::{Cause, Direction};
 
 /// Whose events those are that name nobody.
@@ -60,6 +62,8 @@ pub struct Page {
     pub ladders: Vec<PageLadder>,
     /// In order of arrival, which need not be the order of their times.
     pub events: Vec<PageEvent>,
+    /// How often cuts are sought; `None`: as often as by default.
+    pub epoch: Option<Span>,
     /// Where the clock of every partition is set at the end; `None`: it stays where the last event left it.
     pub until: Option<EventTime>,
     pub expect: Vec<Expectation>,

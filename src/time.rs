@@ -183,6 +183,7 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
 
 impl Span {
     pub const SECOND: Span = Span(1000);
+    pub const MINUTE: Span = Span(60_000);
     pub const DAY: Span = Span(86_400_000);
 
     /// `None` unless positive.

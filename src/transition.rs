@@ -50,6 +50,8 @@ pub struct Evidence {
     pub op: &'static str,
     pub threshold: Option<String>,
     pub met: bool,
+    /// The threshold is a cut among all customers, which is known to about 2 %.
+    pub approximate: bool,
 }
 
 /// From one stage of a ladder to another: an exit and an entry at one instant.

@@ -11,6 +11,7 @@ mod law {
     mod engine;
     mod eval;
     mod events;
+    mod experiment;
     mod explain;
     mod golden;
     mod history;
@@ -23,5 +24,6 @@ mod law {
     mod sequence;
     mod shrink;
     mod survey;
+    mod top;
     mod value;
 }

@@ -16,7 +16,7 @@ const ROWS: &[&[&str]] = &[
     &["time", "money", "id"],
     &["event", "experiment"],
     &["window"],
-    &["aggregate"],
+    &["aggregate", "rank"],
     &["rule"],
     &["plan"],
     &["customer", "transition"],

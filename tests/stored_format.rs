@@ -22,6 +22,13 @@ const VERSION_1: &str = "\
     03003c63104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb000000000000000001809eb793ef\
     660026e2bd76a1b6a9a7";
 
+/// The head of `c` after the events of [`page_of_version_2`], as version 2 wrote it: with a number of arrival, and what was told.
+const VERSION_2: &str = "\
+    02ffffffffffffff7f09315ee92879e63080d8ee96ef6601b65d2cf0150030db01809eb793ef6601b65d2cf0150030db01\
+    809eb793ef66000003fb7449fac9cd8ca800000000000000000280e4ff8fef660a1f4e961eb632c6e6000a0180bab70328\
+    3f84d8441c0b5a570163104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb00000000000000\
+    0001809eb793ef660026e2bd76a1b6a9a7";
+
 fn page() -> Page {
     let text = "
 name: two orders, one of them refunded, and a view at the same instant
@@ -34,6 +41,13 @@ events:
   - {at: 2026-01-01T12:00:00Z, refunds: {order_id: a, total: 5}}
 ";
     parse("page", text, &Catalogue::segment_spec()).unwrap().remove(0)
+}
+
+fn page_of_version_2() -> Page {
+    let mut page = page();
+    page.segments[0].when = "sequence(product_views then orders)".into();
+    page.segments[0].options.insert("entry".into(), "after 30d".into());
+    page
 }
 
 /// The head of the only customer, as it is written now.
@@ -67,13 +81,22 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_head_of_version_1_is_read_and_written_as_version_2() {
+fn a_head_of_version_1_is_read_and_written_as_it_is_now() {
     let (page, plan) = (page(), page().plan(&Arc::new(Catalogue::segment_spec())).unwrap());
     let mut stored = read(&plan, &bytes(VERSION_1)).unwrap();
     let armed = codec::armed_of(b"hc", &bytes(VERSION_1)).unwrap();
     assert_eq!(stored.state.standing.memberships[0].entry(), 1);
     assert!(stored.state.facts.histories.iter().flat_map(|history| history.rows()).all(|row| row.arrival == 0));
     assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, armed), head(&plan, &page));
+}
+
+#[test]
+fn a_head_of_version_2_is_read_and_written_as_it_is_now() {
+    let page = page_of_version_2();
+    let plan = page.plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let mut stored = read(&plan, &bytes(VERSION_2)).unwrap();
+    assert!(stored.current && stored.state.standing.told[0].entered_at.is_some() && stored.state.standing.exposures.is_empty());
+    assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, EventTime::MAX), head(&plan, &page));
 }
 
 #[test]

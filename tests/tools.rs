@@ -11,5 +11,7 @@ mod tools {
     mod fmt;
     mod import;
     mod plan;
+    mod report;
+    mod stopped;
     mod test;
 }

@@ -8,7 +8,9 @@ use clap::Args;
 
 use crate::config::ID_BYTES;
 use crate::config::ruleset::{self, Paths, Ruleset};
+use crate::engine::Epochs;
 use crate::rule::diagnostic::Diagnostic;
+use crate::time::Span;
 
 #[derive(Args)]
 pub struct Around {
@@ -18,6 +20,24 @@ pub struct Around {
     /// Folder of static lists
     #[arg(long, value_name = "FOLDER")]
     lists: Option<PathBuf>,
+}
+
+/// How often `top p%` finds its cut anew.
+#[derive(Args)]
+pub struct Epoch {
+    /// How often the cuts of `top p% by ...` are sought, as the service's `top.epoch`
+    #[arg(long = "epoch", value_name = "DURATION", value_parser = epoch)]
+    epoch: Option<Span>,
+}
+
+impl Epoch {
+    pub fn length(&self) -> Span {
+        self.epoch.unwrap_or(Epochs::DEFAULT)
+    }
+}
+
+fn epoch(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| "no duration: write 30s, 1m, 1h or 1d".to_owned())
 }
 
 impl Around {

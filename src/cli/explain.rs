@@ -15,11 +15,11 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::Outcome;
-use super::around::Around;
+use super::around::{Around, Epoch};
 use super::input::each_event;
-use super::replay::{instant, nobody, progress};
+use super::replay::{instant, progress};
 use super::report::{self, Format};
-use crate::engine::{Partition, why};
+use crate::engine::{Epochs, Partition, nobody, why};
 use crate::event::Event;
 use crate::id::{CustomerId, SegmentKey};
 use crate::kafka::wire::{DecodeLimits, Decoder};
@@ -29,6 +29,8 @@ use crate::runtime::task::pass;
 use crate::time::EventTime;
 use answer::Answer;
 use stored::stored;
+
+pub(super) use stored::refused;
 
 /// Say why a customer is in a segment or not, and what would change it
 #[derive(Parser)]
@@ -60,6 +62,8 @@ pub struct Args {
     at: Option<EventTime>,
     #[command(flatten)]
     around: Around,
+    #[command(flatten)]
+    epoch: Epoch,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// State folder of a service that is stopped, instead of files
@@ -110,19 +114,31 @@ fn segments(plan: &Plan, keys: &[String]) -> anyhow::Result<Vec<usize>> {
     if keys.is_empty() { Ok((0..plan.segments.len()).collect()) } else { keys.iter().map(position).collect() }
 }
 
-/// A partition that knows only this customer, its clock at the instant that is asked for.
+/// A partition that knows only this customer, its clock at the instant that is asked for; it knows all, where customers
+/// are ranked.
 fn replayed(plan: &Arc<Plan>, customer: &CustomerId, args: &Args) -> anyhow::Result<Partition> {
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
+    let mut epochs = Epochs::new(args.epoch.length());
     let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
     let bar = progress(&args.files);
-    let rejected = each_event(&args.files, &mut decoder, &bar, |event| take(&mut partition, event, customer, args.at))?;
+    let rejected = each_event(&args.files, &mut decoder, &bar, |event| {
+        end_epochs(&mut epochs, &mut partition, args.at.map_or(event.time, |at| at.min(event.time)));
+        take(&mut partition, event, customer, args.at)
+    })?;
     bar.finish_and_clear();
     if rejected > 0 {
         eprintln!("{rejected} records were rejected; `segmentd replay` says why");
     }
     let end = args.at.unwrap_or(partition.clock());
+    end_epochs(&mut epochs, &mut partition, end);
     pass(&mut partition, end, true);
     Ok(partition)
+}
+
+pub(super) fn end_epochs(epochs: &mut Epochs, partition: &mut Partition, to: EventTime) {
+    while epochs.end_one(std::slice::from_mut(partition), to) {
+        partition.settled();
+    }
 }
 
 /// Lets time run on from what is stored; what was before has not been kept.
@@ -140,7 +156,7 @@ fn take(partition: &mut Partition, event: &Event, customer: &CustomerId, at: Opt
     if at.is_some_and(|at| event.time > at) {
         return ControlFlow::Break(());
     }
-    if event.customer == *customer {
+    if event.customer == *customer || !partition.plan().rankings.is_empty() {
         let Ok(_) = partition.accept(event, None, None, &mut nobody);
         partition.settled();
     } else {

@@ -14,7 +14,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::around::Around;
+use super::around::{Around, Epoch};
 use super::report::{self, Format};
 use crate::config::ruleset::Ruleset;
 use crate::id::CustomerId;
@@ -48,6 +48,8 @@ pub struct Args {
     over: Vec<PathBuf>,
     #[command(flatten)]
     around: Around,
+    #[command(flatten)]
+    epoch: Epoch,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -60,7 +62,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (old_plan, new_plan) = (Arc::new(old.plan()), Arc::new(new.plan()));
     let courses = match args.over.is_empty() {
         true => None,
-        false => Some((over::courses(&old_plan, &args.over)?, over::courses(&new_plan, &args.over)?)),
+        false => {
+            let over = |plan| over::courses(plan, &args.over, args.epoch.length());
+            Some((over(&old_plan)?, over(&new_plan)?))
+        }
     };
     let arms = arms::dealt_otherwise(&old, &new);
     for (key, change) in difference::segments(&old, &new) {

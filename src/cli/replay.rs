@@ -9,7 +9,6 @@
 mod audience;
 mod tally;
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -20,12 +19,11 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use super::around::Around;
+use super::around::{Around, Epoch};
 use super::input::Lines;
 use super::{Outcome, report};
-use crate::engine::Partition;
+use crate::engine::{Epochs, Partition, nobody};
 use crate::event::Event;
-use crate::id::CustomerId;
 use crate::kafka::partitioner::partition;
 use crate::kafka::wire::encode::{move_line, output_line};
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
@@ -55,6 +53,8 @@ pub struct Args {
     /// Divide the customers as a topic with N partitions would
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     partitions: u32,
+    #[command(flatten)]
+    epoch: Epoch,
     /// Every transition, or who is a member at the end
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -92,6 +92,7 @@ struct Replay {
     decoder: Decoder,
     limits: DecodeLimits,
     partitions: Vec<Partition>,
+    epochs: Epochs,
     sink: Sink,
     tally: Tally,
     bar: ProgressBar,
@@ -116,6 +117,7 @@ impl Replay {
             decoder: Decoder::new(&plan.catalogue, &plan.projection, limits),
             limits,
             partitions: (0..args.partitions).map(|_| Partition::new(plan.clone(), EventTime::MIN)).collect(),
+            epochs: Epochs::new(args.epoch.length()),
             sink: match args.format {
                 Format::Transitions => Sink::Lines { out, line: Vec::with_capacity(1024) },
                 Format::Audience => Sink::Audience { out, audience: Audience::default() },
@@ -144,10 +146,21 @@ impl Replay {
     }
 
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
+        self.end_epochs(event.time)?;
         let at = partition(event.customer.as_str().as_bytes(), self.partitions.len() as u32).0 as usize;
         let Ok(accepted) = self.partitions[at].accept(event, None, None, &mut nobody);
         self.tally.accepted(&accepted);
         self.emit(at)
+    }
+
+    /// Lets all epochs end that do so at or before `to`.
+    fn end_epochs(&mut self, to: EventTime) -> anyhow::Result<()> {
+        while self.epochs.end_one(&mut self.partitions, to) {
+            for at in 0..self.partitions.len() {
+                self.emit(at)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes what partition `at` has decided since the last call.
@@ -175,6 +188,9 @@ impl Replay {
     /// Lets time run on to `until`, what is due at that instant included, and writes what is left.
     fn end(&mut self, until: Option<EventTime>) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
+        if let Some(until) = until {
+            self.end_epochs(until)?;
+        }
         for at in 0..self.partitions.len() {
             // A clock that is further on stays there: time does not run back.
             let Some(until) = until.filter(|until| *until > self.partitions[at].clock()) else { continue };
@@ -193,11 +209,6 @@ impl Replay {
         }
         Ok(())
     }
-}
-
-/// Every customer is in memory from its first event on: there is nothing to load.
-pub(super) fn nobody(_: &CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
-    Ok(None)
 }
 
 /// Over the bytes of all files; hidden where stderr is no terminal or a size is not known.

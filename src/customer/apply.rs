@@ -115,7 +115,7 @@ impl Application<'_> {
         let (retention, now) = (plan.retention, self.t);
         history.pending.retain(|pending| retention.is_none_or(|span| pending.time.plus(span) > now));
         let cancelled = is_order && take_pending(&mut history.pending, &mut row);
-        if cancelled || self.plan.over_stream[stream].is_empty() && !plan.ordered {
+        if cancelled || !plan.has_rows(&self.plan.over_stream[stream]) {
             history.retired.push(id);
             return;
         }
@@ -256,9 +256,10 @@ impl Application<'_> {
         loop {
             let history = &self.state.facts.histories[stream];
             let count = history.blocks.oldest();
-            let newest_of_them = history.rows.get(count - 1);
-            if newest_of_them.is_none_or(|row| row.time.plus(retention) > self.t) {
-                return;
+            let newest_of_them = history.rows.get(count - 1).map(|row| row.time);
+            let Some(until) = newest_of_them.filter(|time| time.plus(retention) <= self.t) else { return };
+            for exposure in &mut self.state.standing.exposures {
+                exposure.settle(self.plan, &self.state.facts, stream, until);
             }
             (0..count).for_each(|_| self.drop_oldest_row(stream));
             self.state.facts.histories[stream].blocks.dropped_oldest();
@@ -277,6 +278,9 @@ impl Application<'_> {
                     aggregate.fold(history.base_mut(aggregate), &row, total_cell);
                 }
             }
+        }
+        for exposure in &mut self.state.standing.exposures {
+            exposure.drop_row(self.plan, stream, &row, total_cell);
         }
         history.newest_dropped = history.newest_dropped.max(Some(row.time));
         history.retired.push(row.id);

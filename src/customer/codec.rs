@@ -13,6 +13,7 @@
 
 mod bytes;
 mod rows;
+mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -31,8 +32,8 @@ use bytes::{Reader, Writer};
 use rows::Columns;
 
 /// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
-/// have a number of arrival.
-pub const VERSION: u8 = 2;
+/// have a number of arrival. Since 3 a head may end with sections ([`sections`]).
+pub const VERSION: u8 = 3;
 
 /// Retired ids that stand together.
 const IDS_PER_BLOCK: usize = 64;
@@ -184,6 +185,7 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     let histories = || state.facts.histories.iter().enumerate().filter(|(_, h)| !h.is_empty());
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
+    sections::write(&mut w, &state.standing);
     w.done()
 }
 
@@ -289,6 +291,7 @@ pub fn read<E: From<FormatError>>(
             state.facts.histories[stream] = history;
         }
     }
+    sections::read(&mut r, plan, &mut state.standing)?;
     for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
         *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
     }

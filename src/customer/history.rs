@@ -157,7 +157,13 @@ impl Row {
         match leaf {
             Leaf::Cell(cell) => self.field(FieldRef::Cell(cell), total_cell),
             Leaf::Redeemed => Scalar::Bool(self.redeemed),
-            Leaf::Trait(_) | Leaf::Aggregate(_) | Leaf::Segment { .. } | Leaf::List(_) | Leaf::Sequence(_) => Scalar::Null,
+            Leaf::Trait(_)
+            | Leaf::Aggregate(_)
+            | Leaf::Ranked(_)
+            | Leaf::Cut(_)
+            | Leaf::Segment { .. }
+            | Leaf::List(_)
+            | Leaf::Sequence(_) => Scalar::Null,
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn announce(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, 
 /// An event that touched no predicate moves no end, and neither does time.
 fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
     match input {
-        Input::Time => false,
+        Input::Time | Input::Cuts => false,
         Input::Event(_) => !(out.touched.grown.is_empty() && out.touched.changed.is_empty()),
         Input::Definitions | Input::Lists => true,
     }

@@ -39,6 +39,8 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         memberships: outlook.segments.iter().map(|s| standing.memberships[*s]).collect(),
         former: Vec::new(),
         told: Vec::new(),
+        exposures: Vec::new(),
+        cuts: standing.cuts.clone(),
         next_flip: EventTime::MAX,
     };
     part.next_flip = next_flip(&outlook.plan, &part);

@@ -7,6 +7,8 @@
 //! **Invariant:** every loaded customer whose `next_flip` is not [`EventTime::MAX`] has a timer armed at or before it. A
 //! timer that fires early does nothing but arm the next one.
 
+mod ranks;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
@@ -20,12 +22,13 @@ use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
 use crate::transition::{Announcement, Cause, Direction, Move, Output, Transition, Trigger};
+use ranks::Ranks;
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
 
-/// A customer read back.
+/// A customer read back. Its truths were found by the partition's cuts.
 pub struct Loaded {
     pub state: CustomerState,
     /// Why everything has to be looked at again: it was decided by other definitions, or with other lists.
@@ -52,6 +55,7 @@ pub struct Partition {
     /// Each with the number of transitions before it.
     announcements: Vec<(usize, Announcement)>,
     changed: Vec<Slot>,
+    ranks: Ranks,
 }
 
 /// A customer of this partition. Its state is in memory while it is of use.
@@ -75,6 +79,7 @@ struct Occasion<'a> {
 impl Partition {
     pub fn new(plan: Arc<Plan>, clock: EventTime) -> Partition {
         Partition {
+            ranks: Ranks::new(&plan),
             plan,
             clock,
             index: HashMap::default(),
@@ -102,6 +107,7 @@ impl Partition {
     /// new plan would not need fires early, and changes nothing.
     pub fn redefine(&mut self, plan: Arc<Plan>) -> Arc<Plan> {
         self.residents.iter_mut().for_each(|resident| resident.state = None);
+        self.ranks = std::mem::take(&mut self.ranks).under(&self.plan, &plan);
         std::mem::replace(&mut self.plan, plan)
     }
 
@@ -153,6 +159,11 @@ impl Partition {
         self.clock = self.clock.max(to);
     }
 
+    /// When the earliest timer is due; [`EventTime::MAX`]: there is none.
+    pub fn next_due(&mut self) -> EventTime {
+        self.next_timer().map_or(EventTime::MAX, |(due, _)| due)
+    }
+
     /// How many customers have a timer.
     pub fn timers_pending(&self) -> usize {
         self.residents.iter().filter(|resident| resident.armed != EventTime::MAX).count()
@@ -186,6 +197,11 @@ impl Partition {
         &mut self.residents[slot.at()]
     }
 
+    /// All known customers.
+    pub fn residents(&self) -> impl Iterator<Item = &Resident> {
+        self.residents.iter()
+    }
+
     pub fn find(&self, customer: &CustomerId) -> Option<Slot> {
         self.index.get(customer).copied()
     }
@@ -208,6 +224,7 @@ impl Partition {
         }
         self.transitions.clear();
         self.announcements.clear();
+        self.ranks.moved.clear();
     }
 
     /// Arms a customer's timer as it was stored; its state stays where it is until it is of use.
@@ -227,12 +244,17 @@ impl Partition {
         load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
         if self.residents[slot.at()].state.is_some() {
+            self.recut_resident(slot, false, decided_at);
             return Ok(());
         }
         let loaded = load(&self.residents[slot.at()].customer)?;
         let redecide = loaded.as_ref().and_then(|loaded| loaded.redecide);
-        let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
-        let now = EventTime::from_millis(self.clock.millis().saturating_sub(1)).max(state.standing.at);
+        let is_new = loaded.is_none();
+        let mut state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
+        let now = just_before(self.clock).max(state.standing.at);
+        if is_new {
+            state.standing.cuts = self.ranks.cuts.clone();
+        }
         self.residents[slot.at()].state = Some(Box::new(state));
         if let Some(cause) = redecide {
             let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
@@ -240,6 +262,8 @@ impl Partition {
             self.retire(slot, now, &occasion);
             let input = if cause == Cause::List { Input::Lists } else { Input::Definitions };
             self.step(slot, input, now, &occasion);
+        } else if !is_new {
+            self.recut_resident(slot, true, decided_at);
         }
         Ok(())
     }
@@ -288,8 +312,11 @@ impl Partition {
         let Some(state) = resident.state.as_deref_mut() else { return Applied::Duplicate };
         let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
         let next_flip = state.standing.next_flip;
+        let ranks_moved = !self.plan.rankings.is_empty() && self.rank(slot);
+        let resident = &mut self.residents[slot.at()];
         // A timer that fired early changed nothing that is stored: after a restart it fires again.
-        let idle = applied == Applied::Duplicate || matches!(input, Input::Time) && self.outcome.is_empty();
+        let by_itself = matches!(input, Input::Time | Input::Cuts);
+        let idle = applied == Applied::Duplicate || by_itself && self.outcome.is_empty() && !ranks_moved;
         if !idle && !resident.changed {
             resident.changed = true;
             self.changed.push(slot);
@@ -333,6 +360,11 @@ impl Partition {
             StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
         }
     }
+}
+
+/// What is due at `t` itself is still to come.
+fn just_before(t: EventTime) -> EventTime {
+    EventTime::from_millis(t.millis().saturating_sub(1))
 }
 
 impl Slot {

@@ -7,6 +7,7 @@ use super::{Change, Input};
 use crate::customer::Standing;
 use crate::eval::At;
 use crate::experiment::Arm;
+use crate::plan::Leaf;
 use crate::rule::{EntryPolicy, OnCreate};
 use crate::transition::{Direction, Withheld};
 
@@ -17,7 +18,16 @@ pub(super) fn publish(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, c
         change.arm = publication.experiment.as_ref().map(|experiment| experiment.arm(at.customer));
         if change.direction == Direction::Entered {
             change.withheld = withheld(at, standing, input, change);
+            expose(at, standing, change);
         }
+    }
+}
+
+/// An entry that the policy let through counts for its experiment, in either arm.
+fn expose(at: &At<'_>, standing: &mut Standing, change: &Change) {
+    let Some(arm) = change.arm.filter(|_| matches!(change.withheld, None | Some(Withheld::Experiment))) else { return };
+    if let Some(experiment) = at.plan.experiments.iter().find(|experiment| experiment.segment == change.segment) {
+        standing.expose(experiment, arm, at.t);
     }
 }
 
@@ -27,13 +37,27 @@ fn withheld(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, change: &Ch
     if !publication.entry.lets_through(change.entry, at.t, last) {
         return Some(Withheld::Entry);
     }
-    if matches!(input, Input::Definitions) && publication.on_create == OnCreate::Silent {
+    if is_brought_by_definition(at, standing, input, change.segment) && publication.on_create == OnCreate::Silent {
         return Some(Withheld::OnCreate);
     }
     if matches!(publication.entry, EntryPolicy::After(_)) {
         standing.told_mut(change.segment).entered_at = Some(at.t);
     }
     (change.arm == Some(Arm::Control)).then_some(Withheld::Experiment)
+}
+
+/// A first cut lets in whom a definition wants, as soon as it can know them.
+fn is_brought_by_definition(at: &At<'_>, standing: &Standing, input: &Input<'_>, segment: usize) -> bool {
+    let first_cut = |leaf| matches!(leaf, Leaf::Cut(index) if standing.cuts.is_first(index));
+    match input {
+        Input::Definitions => true,
+        Input::Cuts => at.plan.segments[segment].predicates().iter().any(|predicate| {
+            let mut found = false;
+            at.plan.predicates[*predicate].formula.each_leaf(&mut |leaf| found |= first_cut(leaf));
+            found
+        }),
+        Input::Event(_) | Input::Time | Input::Lists => false,
+    }
 }
 
 #[cfg(test)]

@@ -68,8 +68,11 @@ impl<'a> Ahead<'a> {
     }
 
     fn leaf(&self, leaf: Leaf) -> Scalar<'_> {
-        let Leaf::Aggregate(index) = leaf else { return self.at.still_leaf(leaf, self.standing, self.t) };
+        let (Leaf::Aggregate(index) | Leaf::Ranked(index)) = leaf else { return self.at.still_leaf(leaf, self.standing, self.t) };
         let local = self.predicate.aggregates.iter().position(|a| *a == index);
+        if leaf == Leaf::Ranked(index) && local.is_some_and(|local| self.totals[local].is_empty()) {
+            return Scalar::Null;
+        }
         let aggregate = &self.at.plan.aggregates[index];
         local.map_or(Scalar::Null, |local| aggregate.value(self.cursor(aggregate), &self.totals[local], self.history(aggregate), self.t))
     }

@@ -45,7 +45,7 @@ impl At<'_> {
     }
 
     fn is_count(&self, value: &Formula) -> bool {
-        let Formula::Leaf(Leaf::Aggregate(index)) = value else { return false };
+        let Formula::Leaf(Leaf::Aggregate(index) | Leaf::Ranked(index)) = value else { return false };
         let measure = self.plan.aggregates[*index].measure;
         matches!(measure, Measure::Function(Function::Count | Function::Distinct | Function::DaysSince | Function::DaysSinceFirst))
     }

@@ -27,6 +27,7 @@ impl At<'_> {
             op: predicate.subject.op,
             threshold: right.map_or_else(|| Some(predicate.subject.threshold.to_string()), shown),
             met: standing.predicates[index].holds,
+            approximate: predicate.ranks,
         }
     }
 }

@@ -12,11 +12,13 @@ mod sequence;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::experiment::{experiments, longest_within, share_retention};
 use super::{
-    AggregatePlan, Band, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, SegmentPlan, SequencePlan, StreamPlan,
-    Subject, WindowPlan, monotone,
+    AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, RankingPlan,
+    SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -41,7 +43,8 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     };
     let segments: Vec<SegmentPlan> = definitions.segments.iter().map(|s| compiler.segment(s)).collect();
     compiler.mark_sequenced();
-    compiler.set_retentions();
+    let experiments = experiments(definitions, &catalogue, &mut compiler.streams);
+    compiler.set_retentions(&experiments);
     let mut plan = Plan {
         projection: needs.projection(&catalogue, compiler.traits),
         streams: Arc::new(compiler.streams),
@@ -50,6 +53,8 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         sequences: Arc::new(compiler.sequences),
         watches: Vec::new(),
         aggregates: compiler.aggregates,
+        rankings: compiler.rankings,
+        cuts: compiler.cuts,
         predicates: compiler.predicates,
         segments,
         order: definitions.evaluation_order.clone(),
@@ -57,6 +62,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         ladders: ladders(definitions),
         lists: Arc::new(lists),
         expiring: expiring(definitions),
+        experiments,
         fingerprint: fingerprint(definitions),
         catalogue: catalogue.clone(),
     };
@@ -96,6 +102,8 @@ struct Compiler<'c> {
     list_index: HashMap<String, usize>,
     aggregates: Vec<AggregatePlan>,
     aggregate_index: HashMap<String, usize>,
+    rankings: Vec<RankingPlan>,
+    cuts: Vec<CutPlan>,
     sequences: Vec<SequencePlan>,
     predicates: Vec<Predicate>,
     predicate_index: HashMap<String, usize>,
@@ -114,6 +122,8 @@ impl<'c> Compiler<'c> {
             list_index: HashMap::new(),
             aggregates: Vec::new(),
             aggregate_index: HashMap::new(),
+            rankings: Vec::new(),
+            cuts: Vec::new(),
             sequences: Vec::new(),
             predicates: Vec::new(),
             predicate_index: HashMap::new(),
@@ -164,6 +174,7 @@ impl<'c> Compiler<'c> {
             band: None,
             monotone: false,
             counts_days: false,
+            ranks: false,
             aggregates: Vec::new(),
             windows: Vec::new(),
             traits: Vec::new(),
@@ -173,7 +184,12 @@ impl<'c> Compiler<'c> {
             formula: Formula::And(vec![]),
         };
         formula.each_leaf(&mut |leaf| match leaf {
-            Leaf::Aggregate(index) if !predicate.aggregates.contains(&index) => predicate.aggregates.push(index),
+            Leaf::Aggregate(index) | Leaf::Ranked(index) => {
+                predicate.ranks |= leaf == Leaf::Ranked(index);
+                if !predicate.aggregates.contains(&index) {
+                    predicate.aggregates.push(index);
+                }
+            }
             Leaf::Trait(index) if !predicate.traits.contains(&index) => predicate.traits.push(index),
             Leaf::Segment { segment, last } => predicate.segments.push((segment, last)),
             Leaf::Sequence(index) => predicate.sequences.push(index),
@@ -213,6 +229,7 @@ impl<'c> Compiler<'c> {
             ExprKind::Literal(value) => Formula::Literal(literal(value)),
             ExprKind::Field(name) => row_of.map_or(NULL, |stream| self.field_leaf(stream, &name.text)),
             ExprKind::Quantified { quantifier, over, condition } => self.quantified(*quantifier, over, condition),
+            ExprKind::Top { percent, by } => self.top(*percent, by).unwrap_or(NULL),
             _ => self.leaf(expr).map_or(NULL, Formula::Leaf),
         }
     }
@@ -293,6 +310,19 @@ impl<'c> Compiler<'c> {
         Some(self.aggregates.len() - 1)
     }
 
+    /// The value against the cut that is in force.
+    fn top(&mut self, percent: Decimal, by: &Aggregate) -> Option<Formula> {
+        let expr = Expr { kind: ExprKind::Aggregate(Box::new(by.clone())), place: Place::default() };
+        let aggregate = self.aggregate(Measure::Function(by.function), &by.over, &expr)?;
+        let AggregatePlan { key, text, .. } = &self.aggregates[aggregate];
+        let new = RankingPlan { aggregate, key: *key, text: text.clone() };
+        let ranking = place_of(&mut self.rankings, new, |a, b| a.key == b.key);
+        let text = format!("top {}% by {}", percent.normalize(), self.rankings[ranking].text);
+        let cut = place_of(&mut self.cuts, CutPlan { ranking, percent, text: text.into() }, |a, b| a.text == b.text);
+        let (left, right) = (Formula::Leaf(Leaf::Ranked(aggregate)), Formula::Leaf(Leaf::Cut(cut)));
+        Some(Formula::Compare { op: CompareOp::GreaterOrEqual, left: Box::new(left), right: Box::new(right) })
+    }
+
     fn condition(&mut self, stream: usize, filter: &Expr) -> usize {
         let key = (stream, filter.to_string());
         if let Some(index) = self.condition_index.get(&key) {
@@ -323,20 +353,31 @@ impl<'c> Compiler<'c> {
     }
 
     /// Semantics §1, "Retention": the longest bounded window over the stream, at least 90 days, or what the stream says.
-    fn set_retentions(&mut self) {
+    fn set_retentions(&mut self, experiments: &[ExperimentPlan]) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let reaches = self.aggregates.iter().filter(|a| a.stream == index).filter_map(|a| match a.window.reach() {
                 Reach::Bounded(span) => Some(span),
                 Reach::Unbounded { enters_within } => enters_within,
             });
-            let longest = reaches.chain(sequence::longest_reach(&self.sequences, index)).fold(Span::from_days(90), Span::max);
+            let others = [sequence::longest_reach(&self.sequences, index), longest_within(experiments, index)];
+            let longest = reaches.chain(others.into_iter().flatten()).fold(Span::from_days(90), Span::max);
             stream.retention = match self.catalogue.streams[index].retention {
                 Retention::Default => Some(longest),
                 Retention::AtLeast(span) => Some(longest.max(span)),
                 Retention::Forever => None,
             };
         }
+        share_retention(experiments, &mut self.streams);
     }
+}
+
+/// Where something stands, put there if it is new.
+fn place_of<T>(all: &mut Vec<T>, one: T, same: impl Fn(&T, &T) -> bool) -> usize {
+    let known = all.iter().position(|other| same(other, &one));
+    known.unwrap_or_else(|| {
+        all.push(one);
+        all.len() - 1
+    })
 }
 
 const NULL: Formula = Formula::Literal(Value::Null);

@@ -55,7 +55,14 @@ pub enum Leaf {
     Redeemed,
     Trait(usize),
     Aggregate(usize),
-    Segment { segment: usize, last: Option<Span> },
+    /// An aggregate's value by which customers rank: null where it sees nothing.
+    Ranked(usize),
+    /// The value from which on customers are among the top, by position in [`super::Plan::cuts`]; null before there is one.
+    Cut(usize),
+    Segment {
+        segment: usize,
+        last: Option<Span>,
+    },
     List(usize),
     Sequence(usize),
 }

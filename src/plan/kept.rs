@@ -28,7 +28,7 @@ impl Kept {
     /// What is kept once a plan takes the place of others, at instant `now`; [`EventTime::MIN`]: before the first record.
     pub fn under(&self, plan: &Plan, now: EventTime) -> Kept {
         let mut kept = Kept::default();
-        let streams = plan.streams.iter().enumerate().filter(|(index, stream)| !plan.over_stream[*index].is_empty() || stream.ordered);
+        let streams = plan.streams.iter().enumerate().filter(|(index, stream)| stream.has_rows(&plan.over_stream[*index]));
         for (_, stream) in streams {
             self.keep_rows(&mut kept, stream, now);
         }

@@ -31,6 +31,9 @@ impl Plan {
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
             lists: self.lists.clone(),
             expiring: Vec::new(),
+            experiments: Vec::new(),
+            rankings: Vec::new(),
+            cuts: Vec::new(),
             fingerprint: self.fingerprint,
         };
         plan.link();
@@ -81,6 +84,7 @@ impl Part<'_> {
         Predicate {
             formula: predicate.formula.with_leaves(&|leaf| match leaf {
                 Leaf::Aggregate(index) => Leaf::Aggregate(aggregate(index)),
+                Leaf::Ranked(index) => Leaf::Ranked(aggregate(index)),
                 Leaf::Segment { segment: index, last } => Leaf::Segment { segment: segment(index), last },
                 other => other,
             }),
@@ -88,6 +92,7 @@ impl Part<'_> {
             subject: predicate.subject.clone(),
             monotone: predicate.monotone,
             counts_days: predicate.counts_days,
+            ranks: predicate.ranks,
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
             windows: Vec::new(),
             traits: predicate.traits.clone(),

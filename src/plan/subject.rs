@@ -18,6 +18,7 @@ impl Subject {
                 (&**value, "in", format!("{{{}}}", set.iter().map(Literal::to_string).collect::<Vec<_>>().join(", ")))
             }
             ExprKind::Contains { value, element } => (&**value, "contains", element.to_string()),
+            ExprKind::Top { by, .. } => return Subject { aggregate: by.to_string().into(), op: ">=", threshold: "the cut".into() },
             ExprKind::IsNull { value, negated } => (&**value, if *negated { "is not" } else { "is" }, "null".to_owned()),
             _ => (expr, "is", "true".to_owned()),
         };

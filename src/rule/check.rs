@@ -12,6 +12,7 @@ mod nobody;
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod top;
 
 use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, Literal, Place, Quantifier, Selection};
 use super::diagnostic::Finding;
@@ -53,6 +54,7 @@ pub fn check(rule: &Expr, catalogue: &Catalogue) -> Vec<Finding> {
         checker.findings = lint::lint(rule);
         bounds::lint(rule, &mut checker.findings);
         nobody::unbounded(rule, &mut checker.findings);
+        top::lint(rule, &mut checker.findings);
     }
     checker.findings.sort_by_key(|finding| finding.place.start);
     checker.findings
@@ -204,10 +206,9 @@ impl Checker<'_> {
                 self.only_in_rule(expr.place, scope, "`sequence`");
                 self.sequence(sequence);
             }
-            ExprKind::Top { by, .. } => {
+            ExprKind::Top { percent, by } => {
                 self.only_in_rule(expr.place, scope, "`top`");
-                self.aggregate(by, expr.place);
-                self.error("not-yet", expr.place, "`top` is not supported yet");
+                self.top(*percent, by, expr.place);
             }
             _ => {}
         }

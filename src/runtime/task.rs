@@ -10,6 +10,7 @@
 mod backfill;
 mod load;
 mod look;
+mod measured;
 mod register;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use load::loader;
 pub use look::{Looked, incomplete, look, look_at, membership, memberships, names, pass};
+pub use measured::{Slice, measured};
 use register::Register;
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.

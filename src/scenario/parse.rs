@@ -22,10 +22,10 @@ use crate::rule::definition::entry::{self, Entries, error, location};
 use crate::rule::diagnostic::{Diagnostic, Source};
 use crate::rule::yaml::{self, Content, Node};
 use crate::rule::{Definitions, Severity};
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 use crate::transition::Cause;
 
-const PAGE_KEYS: [&str; 7] = ["name", "lists", "segments", "ladders", "events", "until", "expect"];
+const PAGE_KEYS: [&str; 8] = ["name", "lists", "segments", "ladders", "events", "epoch", "until", "expect"];
 /// Of a segment or a stage; what stands beside them is judged where definitions are.
 const RULE_KEYS: [&str; 4] = ["key", "timezone", "when", "exit_when"];
 const LADDER_KEYS: [&str; 3] = ["key", "timezone", "stages"];
@@ -107,6 +107,7 @@ impl Reader<'_> {
             segments: entries.sequence("segments", &mut self.diagnostics).iter().filter_map(|node| self.segment(node)).collect(),
             ladders: entries.sequence("ladders", &mut self.diagnostics).iter().filter_map(|node| self.ladder(node)).collect(),
             events: events.filter_map(|(i, node)| self.event(node, i + 1)).collect(),
+            epoch: self.span(&entries, "epoch"),
             until: self.instant(&entries, "until"),
             expect: expect.iter().filter_map(|node| self.expectation(node)).collect(),
         })
@@ -282,6 +283,16 @@ impl Reader<'_> {
             self.diagnostics.push(diagnostic.help("instants are written as RFC 3339: `2026-03-01T00:00:00Z`"));
         }
         instant
+    }
+
+    fn span(&mut self, entries: &Entries<'_>, name: &str) -> Option<Span> {
+        let (node, text) = entries.text(name, &mut self.diagnostics)?;
+        let span = Span::parse(text);
+        if span.is_none() {
+            let diagnostic = error("bad-duration", self.source, node, format!("`{}` is no duration", text.escape_debug()));
+            self.diagnostics.push(diagnostic.help("write `30s`, `1m`, `1h` or `1d`"));
+        }
+        span
     }
 
     fn number<N: std::str::FromStr>(&mut self, entries: &Entries<'_>, name: &str) -> Option<N> {

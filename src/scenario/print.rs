@@ -29,6 +29,7 @@ impl Page {
         }
         lines.push("events:".into());
         lines.extend(self.events.iter().map(|event| format!("  - {}", event_line(event, catalogue))));
+        lines.extend(self.epoch.map(|epoch| format!("epoch: {epoch}")));
         lines.extend(self.until.map(|until| format!("until: {until}")));
         lines.push("expect:".into());
         lines.extend(self.expect.iter().map(|expected| format!("  - {expected}")));

@@ -2,12 +2,11 @@
 //!
 //! **Invariant:** what happens here happens in the service: the events go through the same partition and the same step.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Expectation, Outcome, Page, Written};
-use crate::engine::Partition;
+use crate::engine::{Epochs, Partition, nobody};
 use crate::event::Catalogue;
 use crate::id::SegmentKey;
 use crate::plan::{self, Plan};
@@ -15,7 +14,7 @@ use crate::rule::{Diagnostic, Loaded, Names, load_node, load_text};
 use crate::time::EventTime;
 
 /// What stands on a page beside `segments` and `lists`.
-const BESIDE: [&str; 4] = ["name", "events", "until", "expect"];
+const BESIDE: [&str; 5] = ["name", "events", "epoch", "until", "expect"];
 
 impl Page {
     /// The page's segments, loaded and checked as a user's files are; places in diagnostics are those of the page as
@@ -34,13 +33,27 @@ impl Page {
 
     /// The transitions and announcements that the events lead to, partition by partition, each in order.
     pub fn run(&self, plan: &Arc<Plan>) -> Vec<Outcome> {
-        let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
+        self.run_through(plan, &mut |_, _| {})
+    }
+
+    /// The same; `each` sees the partitions after each end of an epoch.
+    pub fn run_through(&self, plan: &Arc<Plan>, each: &mut dyn FnMut(&[Partition], EventTime)) -> Vec<Outcome> {
+        let numbers: BTreeSet<i32> = self.events.iter().map(|event| event.partition.0).collect();
+        let mut partitions: Vec<Partition> = numbers.iter().map(|_| Partition::new(plan.clone(), EventTime::MIN)).collect();
+        let mut epochs = Epochs::new(self.epoch.unwrap_or(Epochs::DEFAULT));
+        let mut end_epochs = |partitions: &mut Vec<Partition>, to| {
+            while epochs.end_one(partitions, to) {
+                each(partitions, partitions[0].clock());
+            }
+        };
         for event in &self.events {
-            let partition = partitions.entry(event.partition.0).or_insert_with(|| Partition::new(plan.clone(), EventTime::MIN));
+            end_epochs(&mut partitions, event.at);
+            let at = numbers.iter().position(|number| *number == event.partition.0).unwrap_or(0);
             let event = event.to_event(&plan.catalogue, &plan.projection);
-            let Ok(_) = partition.accept(&event, None, None, &mut nobody);
+            let Ok(_) = partitions[at].accept(&event, None, None, &mut nobody);
         }
-        partitions.values_mut().flat_map(|partition| finish(partition, self.until)).collect()
+        self.until.into_iter().for_each(|until| end_epochs(&mut partitions, until));
+        partitions.iter_mut().flat_map(|partition| finish(partition, self.until)).collect()
     }
 }
 
@@ -64,11 +77,6 @@ impl Written {
         };
         unknown.filter_map(diagnostic).collect()
     }
-}
-
-/// There is no store to read customers from.
-fn nobody(_: &crate::id::CustomerId) -> Result<Option<crate::engine::Loaded>, Infallible> {
-    Ok(None)
 }
 
 /// Sets the clock to `until`, if that is later, and fires what is due at or before it.

@@ -44,6 +44,7 @@ pub fn case_of(definitions: impl Strategy<Value = (Vec<PageSegment>, Vec<PageLad
                 segments: segments.clone(),
                 ladders: ladders.clone(),
                 events,
+                epoch: None,
                 until: Some(EventTime::from_millis(beginning.millis() + shape.length_with_silence())),
                 expect: Vec::new(),
             })

@@ -11,6 +11,7 @@ use super::events::Shape;
 use super::naive::{self, Ends, rules_of};
 use super::rules;
 use super::shrink::smallest;
+use super::top::cuts_of;
 
 /// `PROPTEST_CASES` asks for other numbers.
 pub const CASES: u32 = 500;
@@ -54,7 +55,7 @@ proptest! {
 }
 
 /// Fails with the smallest page that does, complete with what the naive evaluator expects of it.
-fn check(page: &Page, ends: Ends) -> Result<(), TestCaseError> {
+pub fn check(page: &Page, ends: Ends) -> Result<(), TestCaseError> {
     let catalogue = Arc::new(Catalogue::segment_spec());
     let differs = |page: &Page| difference(page, ends, &catalogue).is_some_and(|lines| !lines.is_empty());
     let refused = || TestCaseError::fail(format!("refused:\n{}", page.to_yaml(&catalogue)));
@@ -69,7 +70,7 @@ fn check(page: &Page, ends: Ends) -> Result<(), TestCaseError> {
 /// What the engine does and the naive evaluator does not, and the other way round; `None` if the page is refused.
 fn difference(page: &Page, ends: Ends, catalogue: &Arc<Catalogue>) -> Option<Vec<String>> {
     let plan = page.plan(catalogue).ok()?;
-    let expected = naive::transitions(&rules_of(page), page, catalogue, ends);
+    let expected = naive::transitions_by(&cuts_of(page, &plan), &rules_of(page), page, catalogue, ends);
     let stages = page.ladders.iter().flat_map(|ladder| &ladder.stages).map(|stage| &stage.key);
     let silent = page.segments.iter().map(|segment| &segment.key).chain(stages).map(|key| Expectation::Never(key.clone()));
     let expect = expected.iter().map(|outcome| expectation(outcome, ends)).chain(silent).collect();

@@ -35,6 +35,8 @@ pub struct View<'a> {
     pub memberships: &'a Memberships,
     /// The lists that this customer is on.
     pub lists: &'a BTreeSet<String>,
+    /// By the text of their `top`.
+    pub cuts: &'a BTreeMap<String, BigRational>,
     pub now: i64,
 }
 
@@ -72,8 +74,23 @@ impl View<'_> {
             ExprKind::List(name) => Scalar::Bool(self.lists.contains(name.text.as_str())),
             ExprKind::Returned { stream, after, within } => Scalar::Bool(self.returned(stream, after.millis(), within.millis())),
             ExprKind::Sequence(sequence) => Scalar::Bool(self.sequence(sequence)),
-            ExprKind::Top { .. } => panic!("not evaluated yet"),
+            ExprKind::Top { by, .. } => Scalar::Bool(self.cut(expr).is_some_and(|cut| self.rank(by).is_some_and(|value| value >= *cut))),
         }
+    }
+
+    /// The cut in force; that of a local window also goes by the zone.
+    fn cut(&self, top: &Expr) -> Option<&BigRational> {
+        let zoned = || format!("{top} in {}", self.zone.iana_name().unwrap_or("UTC"));
+        self.cuts.get(&top.to_string()).or_else(|| self.cuts.get(&zoned()))
+    }
+
+    /// The value by which the customer ranks. Who has no event for the aggregate ranks nowhere.
+    pub fn rank(&self, by: &Aggregate) -> Option<BigRational> {
+        let all = self.rows(&by.over.stream);
+        let field = by.over.field.as_ref().map(|name| name.text.as_str());
+        let counts = |value: &Scalar| by.function != Function::Sum || value.number().is_some();
+        let seen = self.selected(&all, &by.over).iter().any(|row| field.is_none_or(|name| elements(row, name).iter().any(counts)));
+        self.aggregate(by).number().filter(|_| seen).cloned()
     }
 
     fn aggregate(&self, aggregate: &Aggregate) -> Scalar {

@@ -3,7 +3,10 @@
 //! shares the rule tree, the decoded values and the form of a page.
 //!
 //! **Invariant:** no state but the accepted inputs, the clock and the memberships (which `exit_when` and
-//! `segment("x" last W)` need, since they depend on the path).
+//! `segment("x" last W)` need, since they depend on the path). The cuts of `top` are inputs.
+
+mod epochs;
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +25,8 @@ use super::eval::{Memberships, View};
 use super::history::History;
 use super::publication::{self, Publication};
 use super::survey::Survey;
+pub use epochs::Cuts;
+pub use places::places;
 
 const DAY: i64 = 86_400_000;
 
@@ -82,19 +87,20 @@ pub struct World<'a> {
     rules: Vec<Rule>,
     survey: Survey,
     page: &'a Page,
+    cuts: &'a Cuts,
     ends: Ends,
     /// Whether ends are announced.
     announces: bool,
 }
 
 #[derive(Clone)]
-struct Customer {
-    id: CustomerId,
+pub struct Customer {
+    pub id: CustomerId,
     lists: BTreeSet<String>,
-    history: History,
+    pub history: History,
     memberships: Memberships,
     /// By segment: every entry with whether the policy let it through.
-    entries: BTreeMap<String, Vec<(i64, bool)>>,
+    pub entries: BTreeMap<String, Vec<(i64, bool)>>,
     /// By segment: when the membership ends by itself, as of the last event or entry.
     ends: BTreeMap<String, Option<EventTime>>,
     /// By segment: the transition that began the membership, and its end, that were announced last.
@@ -103,10 +109,13 @@ struct Customer {
     next_announcement: Option<i64>,
     /// Everything up to and including this instant has been decided.
     decided_to: i64,
+    /// So many changes of cuts have come into force.
+    recuts: usize,
 }
 
 struct Partition {
     clock: i64,
+    recuts: usize,
     customers: BTreeMap<CustomerId, Customer>,
 }
 
@@ -117,20 +126,33 @@ pub enum Ends {
     Ignored,
 }
 
-/// The transitions of a page, each partition's in order.
+/// The transitions of a page that ranks nobody, each partition's in order.
 pub fn transitions(rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends, announces: true };
-    let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
-    let mut out = Vec::new();
+    transitions_by(&Cuts::default(), rules, page, catalogue, ends)
+}
+
+/// The same with the cuts that came into force on the way.
+pub fn transitions_by(cuts: &Cuts, rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> Vec<Outcome> {
+    run(cuts, rules, page, catalogue, ends).0
+}
+
+/// The same with everybody as they are at the end.
+pub fn run(cuts: &Cuts, rules: &[Rule], page: &Page, catalogue: &Catalogue, ends: Ends) -> (Vec<Outcome>, Vec<Customer>) {
+    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, cuts, ends, announces: true };
+    let mut partitions: BTreeMap<i32, Partition> = page.events.iter().map(|event| (event.partition.0, Partition::NEW)).collect();
+    let (mut out, mut epoch) = (Vec::new(), None);
     for event in &page.events {
-        let partition = partitions.entry(event.partition.0).or_insert(Partition { clock: i64::MIN, customers: BTreeMap::new() });
-        partition.take(event, &world, &mut out);
+        cuts.pass(&mut epoch, event.at.millis(), &mut partitions, &world, &mut out);
+        partitions.get_mut(&event.partition.0).unwrap().take(event, &world, &mut out);
+    }
+    if let Some(until) = page.until {
+        cuts.pass(&mut epoch, until.millis(), &mut partitions, &world, &mut out);
     }
     for partition in partitions.values_mut() {
         let end = page.until.map_or(partition.clock, |until| until.millis().max(partition.clock));
         partition.advance(end + 1, &world, &mut out);
     }
-    out
+    (out, partitions.into_values().flat_map(|partition| partition.customers.into_values()).collect())
 }
 
 /// Of the rules whose segments are decided, always the first defined.
@@ -147,6 +169,8 @@ fn in_order(rules: &[Rule]) -> Vec<Rule> {
 }
 
 impl Partition {
+    const NEW: Partition = Partition { clock: i64::MIN, recuts: 0, customers: BTreeMap::new() };
+
     fn take(&mut self, event: &PageEvent, world: &World, out: &mut Vec<Outcome>) {
         let at = event.at.millis();
         let late = at < self.clock;
@@ -154,7 +178,8 @@ impl Partition {
             self.advance(at, world, out);
             self.clock = at;
         }
-        let customer = self.customers.entry(event.customer.clone()).or_insert_with(|| Customer::new(&event.customer, world, self.clock));
+        let new = || Customer { recuts: self.recuts, ..Customer::new(&event.customer, world, self.clock) };
+        let customer = self.customers.entry(event.customer.clone()).or_insert_with(new);
         let stream = world.catalogue.stream(event.stream);
         let accepted = customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention);
         if accepted || !world.survey.remembered.contains(stream.name.as_str()) {
@@ -195,6 +220,7 @@ impl Customer {
             announced: BTreeMap::new(),
             next_announcement: None,
             decided_to: clock,
+            recuts: 0,
         }
     }
 
@@ -342,6 +368,7 @@ impl Customer {
             history: &self.history,
             memberships: &self.memberships,
             lists: &self.lists,
+            cuts: world.cuts.in_force(self.recuts),
             now,
         }
     }
@@ -372,66 +399,6 @@ impl Customer {
         while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
             if !future.memberships[segment].member {
-                return Some(EventTime::from_millis(due));
-            }
-        }
-        None
-    }
-}
-
-/// Where a customer stands in a segment at an instant.
-pub struct Place {
-    pub partition: i32,
-    pub customer: CustomerId,
-    pub segment: String,
-    pub member: bool,
-    /// The truth of each part of the rules that is not `and`, `or` or `not`, each once, in the order of the text.
-    pub met: Vec<bool>,
-    /// When the membership changes if nothing more happens.
-    pub changes_at: Option<EventTime>,
-}
-
-/// Every customer in every segment at `t`, as it was known then: from the events before the first that is later.
-pub fn places(rules: &[Rule], page: &Page, catalogue: &Catalogue, t: EventTime) -> Vec<Place> {
-    let world = World { catalogue, survey: Survey::of(rules), rules: in_order(rules), page, ends: Ends::Ignored, announces: false };
-    let mut partitions: BTreeMap<i32, (Partition, bool)> = BTreeMap::new();
-    for event in &page.events {
-        let (partition, over) =
-            partitions.entry(event.partition.0).or_insert((Partition { clock: i64::MIN, customers: BTreeMap::new() }, false));
-        *over |= event.at > t;
-        if !*over {
-            partition.take(event, &world, &mut Vec::new());
-        }
-    }
-    let mut found = Vec::new();
-    for (number, (mut partition, _)) in partitions {
-        partition.advance(t.millis() + 1, &world, &mut Vec::new());
-        for customer in partition.customers.values() {
-            found.extend(world.rules.iter().map(|rule| customer.place(number, rule, t.millis(), &world)));
-        }
-    }
-    found
-}
-
-impl Customer {
-    fn place(&self, partition: i32, rule: &Rule, now: i64, world: &World) -> Place {
-        let member = self.memberships.get(&rule.key).is_some_and(|m| m.member);
-        let parts = super::survey::predicates(rule);
-        Place {
-            partition,
-            customer: self.id.clone(),
-            segment: rule.key.clone(),
-            member,
-            met: parts.iter().map(|part| self.view(rule, now, world).holds(part)).collect(),
-            changes_at: self.change_of(&rule.key, member, world),
-        }
-    }
-
-    fn change_of(&self, segment: &str, member: bool, world: &World) -> Option<EventTime> {
-        let (mut future, mut ignored) = (self.clone(), Vec::new());
-        while let Some(due) = future.next_due(world).filter(|due| *due < self.decided_to + world.survey.horizon) {
-            future.decide(due, Cause::Time, world, &mut ignored);
-            if future.memberships.get(segment).is_some_and(|m| m.member) != member {
                 return Some(EventTime::from_millis(due));
             }
         }

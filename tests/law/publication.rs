@@ -17,6 +17,17 @@ pub struct Publication {
     /// ms
     pub expiring: Option<i64>,
     experiment: Option<(f64, String)>,
+    pub goal: Option<Goal>,
+}
+
+/// What an experiment counts.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    pub stream: String,
+    pub value: Option<String>,
+    /// ms
+    pub within: Option<i64>,
+    pub steps: Vec<String>,
 }
 
 pub fn of(key: &str, options: &BTreeMap<String, Json>) -> Publication {
@@ -25,7 +36,22 @@ pub fn of(key: &str, options: &BTreeMap<String, Json>) -> Publication {
         let share: f64 = experiment["holdout"].as_str().unwrap().trim_end_matches('%').parse().unwrap();
         (share / 100.0, experiment["salt"].as_str().unwrap_or(key).to_owned())
     });
-    Publication { entry: text("entry").unwrap_or("always").to_owned(), expiring: text("expiring").map(millis), experiment }
+    let goal = options.get("experiment").and_then(goal);
+    Publication { entry: text("entry").unwrap_or("always").to_owned(), expiring: text("expiring").map(millis), experiment, goal }
+}
+
+fn goal(experiment: &Json) -> Option<Goal> {
+    let text = |value: &Json| value.as_str().map(String::from);
+    let steps = experiment["steps"].as_array().into_iter().flatten().filter_map(text).collect();
+    let within = experiment["within"].as_str().map(millis);
+    Some(Goal { stream: text(&experiment["goal"])?, value: text(&experiment["value"]), within, steps })
+}
+
+impl Goal {
+    /// The streams of the funnel, the goal's own last; empty where no steps are named.
+    pub fn funnel(&self) -> Vec<&str> {
+        if self.steps.is_empty() { Vec::new() } else { self.steps.iter().chain([&self.stream]).map(String::as_str).collect() }
+    }
 }
 
 impl Publication {

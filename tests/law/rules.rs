@@ -51,12 +51,33 @@ pub fn sequences() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)>
     segments.prop_map(|segments| (segments, Vec::new()))
 }
 
+/// One to four segments most of whose rules rank.
+pub fn ranked() -> impl Strategy<Value = (Vec<PageSegment>, Vec<PageLadder>)> {
+    let rule = |place: usize| {
+        let others = if place == 0 { predicate() } else { prop_oneof![predicate(), segment_reference(place)].boxed() };
+        logic(prop_oneof![4 => top(), 1 => others].boxed())
+    };
+    let segment = move |place: usize| {
+        let exit_when = prop::option::weighted(0.2, rule(place));
+        (zone(), rule(place), exit_when, options(false, 0.2, false)).prop_map(move |(timezone, when, exit_when, options)| {
+            let key = format!("s{place}").as_str().into();
+            PageSegment { key, timezone, when, exit_when, options }
+        })
+    };
+    (1..=4usize).prop_flat_map(move |count| (0..count).map(segment).collect::<Vec<_>>()).prop_map(|segments| (segments, Vec::new()))
+}
+
+fn top() -> Text {
+    (one_of(&["1", "34", "50", "66.7", "100"]), aggregate()).prop_map(|(percent, by)| format!("top {percent}% by {by}")).boxed()
+}
+
 const EMPTY: Page = Page {
     name: String::new(),
     lists: Vec::new(),
     segments: Vec::new(),
     ladders: Vec::new(),
     events: Vec::new(),
+    epoch: None,
     until: None,
     expect: Vec::new(),
 };
@@ -78,16 +99,37 @@ fn definition(place: usize, ladder: Option<usize>, announcing: bool) -> impl Str
 /// What is told of a segment; with that probability how long it keeps its members; whom it always or never has.
 fn options(announcing: bool, stay: f64, listed: bool) -> impl Strategy<Value = BTreeMap<String, Json>> {
     let entry = prop::sample::select(&["always", "once", "at_most 2", "after 1d", "after 36h"][..]).prop_map(Json::from);
-    let experiment = prop::sample::select(&["a", "b"][..]).prop_map(|salt| json!({"holdout": "50%", "salt": salt}));
     let expiring = if announcing { prop::option::of(span().prop_map(Json::from)).boxed() } else { Just(None).boxed() };
     let min_stay = prop::option::weighted(stay, span().prop_map(Json::from));
     let some = || prop::option::weighted(0.2, prop::sample::select(&["staff", "banned"][..]).prop_map(Json::from));
     let list = || if listed { some().boxed() } else { Just(None).boxed() };
-    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment), expiring, min_stay, list(), list());
+    let each = (prop::option::weighted(0.3, entry), prop::option::weighted(0.2, experiment()), expiring, min_stay, list(), list());
     each.prop_map(|(entry, experiment, expiring, min_stay, pin, ban)| {
         let named =
             [("entry", entry), ("experiment", experiment), ("expiring", expiring), ("min_stay", min_stay), ("pin", pin), ("ban", ban)];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    })
+}
+
+/// Arms of one salt or another, and mostly something that is counted.
+pub fn experiment() -> impl Strategy<Value = Json> {
+    let goal =
+        prop::sample::select(&[("orders", "total"), ("orders", "item_count"), ("coupons", "discount"), ("product_views", "price")][..]);
+    let within = prop::sample::select(&[None, Some("1d"), Some("6d"), Some("100d")][..]);
+    let steps = prop::collection::vec(prop::sample::select(&["orders", "coupons", "product_views"][..]), 0..3);
+    let counted = prop::option::weighted(0.8, (goal, any::<bool>(), within, steps));
+    (prop::sample::select(&["a", "b"][..]), counted).prop_map(|(salt, counted)| {
+        let mut experiment = json!({"holdout": "50%", "salt": salt});
+        let Some(((stream, value), valued, within, steps)) = counted else { return experiment };
+        experiment["goal"] = stream.into();
+        if valued {
+            experiment["value"] = value.into();
+        }
+        within.into_iter().for_each(|within| experiment["within"] = within.into());
+        if !steps.is_empty() {
+            experiment["steps"] = steps.into();
+        }
+        experiment
     })
 }
 

@@ -3,15 +3,17 @@
 //!
 //! **Invariant:** may name too many instants, never too few.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use segmentd::event::streams::StreamDefinition;
-use segmentd::rule::ast::{Expr, ExprKind, Function, Selection, Sequence, Step, Window};
+use segmentd::rule::ast::{Aggregate, Expr, ExprKind, Function, Selection, Sequence, Step, Window};
 use segmentd::time::{CalendarUnit, Span};
 
 use super::calendar::Calendar;
 use super::naive::Rule;
+use super::publication::Goal;
 
 const DAY: i64 = 86_400_000;
 
@@ -28,6 +30,8 @@ pub struct Survey {
     pub days_since: bool,
     /// How long an order can be refunded, cancelled or marked, ms.
     pub order_retention: i64,
+    /// The longest bounded look at each stream, ms.
+    retained: BTreeMap<String, i64>,
     /// The streams that matter to some rule. Of the others no ids are kept: a repeat there cannot be told.
     pub remembered: BTreeSet<String>,
     /// A membership that has not ended by itself after this long never will.
@@ -36,11 +40,13 @@ pub struct Survey {
 
 impl Survey {
     pub fn of(rules: &[Rule]) -> Survey {
-        let mut survey = Survey { order_retention: 90 * DAY, ..Survey::default() };
+        let mut survey = Survey::default();
         for rule in rules {
             each_of(rule, &mut |expr| survey.note(expr, &rule.zone));
             survey.stays += rule.min_stay.unwrap_or(0);
         }
+        let goals: Vec<&Goal> = rules.iter().filter_map(|rule| rule.publication.goal.as_ref()).collect();
+        survey.experiments(&goals);
         if survey.remembered.contains("orders") {
             survey.remembered.extend(["refunds", "cancellations"].map(String::from));
         }
@@ -52,7 +58,7 @@ impl Survey {
 
     fn note(&mut self, expr: &Expr, zone: &TimeZone) {
         match &expr.kind {
-            ExprKind::Aggregate(aggregate) => {
+            ExprKind::Aggregate(aggregate) | ExprKind::Top { by: aggregate, .. } => {
                 self.days_since |= matches!(aggregate.function, Function::DaysSince | Function::DaysSinceFirst);
                 self.window(&aggregate.over, zone);
             }
@@ -127,9 +133,22 @@ impl Survey {
     }
 
     fn retain(&mut self, stream: &str, span: i64) {
-        if stream == "orders" {
-            self.order_retention = self.order_retention.max(span);
+        let longest = self.retained.entry(stream.into()).or_default();
+        *longest = span.max(*longest);
+    }
+
+    /// What is counted is remembered, as long as it counts; all that funnels look at equally long.
+    fn experiments(&mut self, goals: &[&Goal]) {
+        for goal in goals {
+            for stream in goal.steps.iter().chain([&goal.stream]) {
+                self.remembered.insert(stream.clone());
+                self.retain(stream, goal.within.unwrap_or(0));
+            }
         }
+        let funnels: BTreeSet<&str> = goals.iter().flat_map(|goal| goal.funnel()).collect();
+        let of_funnels = funnels.iter().map(|stream| self.retained[*stream]).max().unwrap_or(0);
+        let shared = if funnels.contains("orders") { of_funnels } else { 0 };
+        self.order_retention = shared.max(self.retained.get("orders").copied().unwrap_or(0)).max(90 * DAY);
     }
 }
 
@@ -141,6 +160,17 @@ fn longest(unit: CalendarUnit) -> i64 {
         CalendarUnit::Quarter => 93,
         CalendarUnit::Year => 367,
     }
+}
+
+/// What a rule ranks customers by: each `top`, with its share and its aggregate.
+pub fn tops(rule: &Rule) -> Vec<(Expr, Decimal, Aggregate)> {
+    let mut found = Vec::new();
+    each_of(rule, &mut |expr| {
+        if let ExprKind::Top { percent, by } = &expr.kind {
+            found.push((expr.clone(), *percent, (**by).clone()));
+        }
+    });
+    found
 }
 
 /// The segments that a rule refers to.

@@ -1,18 +1,10 @@
 //! `segmentd explain`.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use segmentd::event::Catalogue;
-use segmentd::id::{Offset, Partition, SourcePosition, TopicName};
-use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
-use segmentd::plan::compile;
-use segmentd::rule::{Names, load_text};
-use segmentd::runtime::changelog::{Decided, Manifest};
-use segmentd::runtime::task::{Task, TaskOptions};
-use segmentd::store::{Shared, StateDir, Store};
-use segmentd::time::EventTime;
+use segmentd::store::StateDir;
 
+use super::stopped;
 use crate::command::{code, file, segmentd, stderr, stdout, with_input};
 
 const SEGMENTS: &str = "
@@ -140,23 +132,7 @@ fn whom_nobody_knows_is_no_success() {
 
 /// What a service that has taken all events leaves behind: two partitions, of which the second one has them.
 fn leave_state(folder: &Path) {
-    let catalogue = Catalogue::segment_spec();
-    let definitions = load_text("segments.yaml", SEGMENTS, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions.unwrap();
-    let plan = Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new()));
-    let state = StateDir::lock(folder, None).unwrap();
-    let shared = Shared::new(16 << 20);
-    Store::open(&shared, &state.partition(Partition(0)), "d/c/0").unwrap();
-    let store = Store::open(&shared, &state.partition(Partition(1)), "d/c/1").unwrap();
-    let mut task = Task::new(plan.clone(), TaskOptions::default(), store, EventTime::MIN, &Decided::default()).unwrap();
-    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
-    let position = SourcePosition { topic: TopicName("t".into()), partition: Partition(1), offset: Offset(0) };
-    for line in events().lines() {
-        let Decoded::Event(event) = decoder.decode(&RawRecord { payload: Some(line.as_bytes()), ..RawRecord::default() }) else { panic!() };
-        while task.advance_clock(event.time, event.time).unwrap() {}
-        task.accept(&event, &position, event.time).unwrap();
-    }
-    let manifest = Manifest { clock: task.clock().millis(), decided: task.decided(), ..Manifest::default() };
-    task.commit(&manifest.encode(), Offset(1)).unwrap();
+    stopped::leave_state(folder, SEGMENTS, &[String::new(), events()]);
 }
 
 /// Every file with its contents.
@@ -189,7 +165,7 @@ fn the_state_of_a_stopped_service_says_what_its_events_say() {
     insta::assert_snapshot!(refused(&["ann", "--at", "2026-01-01T00:00:00Z"]).1, @"error: the state stands at 2026-01-09T10:00:00.000Z: an earlier instant can be explained only from files of events");
     let running = StateDir::lock(folder.path(), None).unwrap();
     let (code, message) = refused(&["ann"]);
-    insta::assert_snapshot!(message.replace(&std::process::id().to_string(), "PID"), @"error: state folder STATE is in use by process PID: a state can be read only while its service is stopped; explain from files of events instead");
+    insta::assert_snapshot!(message.replace(&std::process::id().to_string(), "PID"), @"error: state folder STATE is in use by process PID: a state can be read only while its service is stopped; read files of events instead");
     assert_eq!(code, 1);
     drop(running);
 }

@@ -68,7 +68,8 @@ fn line(reason: &Reason) -> String {
         return format!("{option}{}: {answer}", evidence.aggregate);
     }
     let value = evidence.value.as_deref().unwrap_or("null");
-    format!("{} is {value}, {} {threshold}: {answer}{by}", evidence.aggregate, evidence.op)
+    let about = if evidence.approximate { " (the cut among all customers, approximate)" } else { "" };
+    format!("{} is {value}, {} {threshold}{about}: {answer}{by}", evidence.aggregate, evidence.op)
 }
 
 fn option(list: PinOrBan) -> &'static str {

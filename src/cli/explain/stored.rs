@@ -30,12 +30,12 @@ pub fn stored(plan: &Arc<Plan>, customer: &CustomerId, folder: &Path) -> anyhow:
     bail!("the state in {} knows no such customer", folder.display())
 }
 
-fn refused(error: StoreError) -> anyhow::Error {
+pub fn refused(error: StoreError) -> anyhow::Error {
     let StoreError::InUse { path, pid } = error else { return error.into() };
     let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     anyhow!(
-        "state folder {} is in use by {holder}: a state can be read only while its service is stopped; explain from files of \
-         events instead",
+        "state folder {} is in use by {holder}: a state can be read only while its service is stopped; read files of events \
+         instead",
         path.display()
     )
 }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::input::each_event;
-use crate::cli::replay::{nobody, progress};
-use crate::engine::Partition;
+use crate::cli::replay::progress;
+use crate::engine::{Epochs, Partition, nobody};
 use crate::id::CustomerId;
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 use crate::transition::{Direction, Transition};
 
 /// What became of one segment over the events.
@@ -23,12 +23,16 @@ pub struct Course {
 }
 
 /// Every segment's course, by key.
-pub fn courses(plan: &Arc<Plan>, files: &[PathBuf]) -> anyhow::Result<BTreeMap<String, Course>> {
+pub fn courses(plan: &Arc<Plan>, files: &[PathBuf], epoch: Span) -> anyhow::Result<BTreeMap<String, Course>> {
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
+    let mut epochs = Epochs::new(epoch);
     let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
     let mut courses: BTreeMap<String, Course> = plan.segments.iter().map(|s| (s.key.to_string(), Course::default())).collect();
     let bar = progress(files);
     let rejected = each_event(files, &mut decoder, &bar, |event| {
+        while epochs.end_one(std::slice::from_mut(&mut partition), event.time) {
+            settle(&mut partition, &mut courses);
+        }
         let Ok(_) = partition.accept(event, None, None, &mut nobody);
         settle(&mut partition, &mut courses);
         ControlFlow::Continue(())

@@ -25,6 +25,17 @@ impl Writer {
         Writer(bytes)
     }
 
+    /// Bytes that stand in another value: no version.
+    pub(super) fn part() -> Writer {
+        Writer(Vec::new())
+    }
+
+    /// A part with its length before it.
+    pub(super) fn sized(&mut self, part: Writer) {
+        self.count(part.0.len());
+        self.0.extend(part.0);
+    }
+
     pub(super) fn done(self) -> Vec<u8> {
         self.0
     }
@@ -173,6 +184,16 @@ impl<'a> Reader<'a> {
     /// The format in which the value was written.
     pub(super) fn version(&self) -> u8 {
         self.version
+    }
+
+    /// What [`Writer::sized`] wrote.
+    pub(super) fn sized(&mut self) -> Read<Reader<'a>> {
+        let length = self.count()?;
+        Ok(Reader { version: self.version, rest: self.take(length)? })
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     pub(super) fn byte(&mut self) -> Read<u8> {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::super::exposure::Dropped;
 use super::*;
 use crate::event::Catalogue;
+use crate::experiment::Arm;
+use crate::money::Number;
 use crate::rule::{Names, load_text};
 
 fn plan() -> Plan {
@@ -43,6 +46,57 @@ fn a_policy_with_nothing_to_remember_takes_one_byte() {
     let without = written_head(&plan, &mut state).len();
     state.standing.told_mut(0).end = Some(newyear());
     assert_eq!(written_head(&plan, &mut state).len(), without);
+}
+
+fn measured_plan(experiment: &str) -> Plan {
+    let catalogue = Arc::new(Catalogue::segment_spec());
+    let text = format!("segments: [{{key: buyer, when: 'trait.plan == \"gold\"', experiment: {experiment}}}]");
+    let loaded = load_text("plan", &text, Names { catalogue: &catalogue, lists: &[] }, &[]);
+    crate::plan::compile(&loaded.definitions.unwrap(), catalogue, Vec::new())
+}
+
+/// Exposed to the experiment of the plan, with rows that are no longer kept.
+fn exposed(plan: &Plan) -> CustomerState {
+    let mut state = CustomerState::new(plan);
+    state.standing.expose(&plan.experiments[0], Arm::Control, newyear());
+    state.standing.exposures[0].dropped = Dropped { goals: 3, value: Number::ratio(-1, 100), reached: 2, until: newyear() };
+    state
+}
+
+#[test]
+fn an_exposure_is_read_back_with_what_is_no_longer_kept() {
+    let plan = measured_plan("{holdout: 50%, goal: orders, value: total, steps: [sessions]}");
+    let mut state = exposed(&plan);
+    let head = written_head(&plan, &mut state);
+    assert_eq!(read_head(&plan, &head).unwrap().standing.exposures, state.standing.exposures);
+}
+
+#[test]
+fn under_another_goal_an_exposure_stays_and_what_was_counted_does_not() {
+    let before = measured_plan("{holdout: 50%, goal: orders, value: total}");
+    let head = written_head(&before, &mut exposed(&before));
+    for after in ["{holdout: 20%, goal: orders}", "{holdout: 50%}", "{holdout: 50%, goal: orders, value: total, within: 30d}"] {
+        let [exposure] = &read_head(&measured_plan(after), &head).unwrap().standing.exposures[..] else { panic!("{after}") };
+        assert_eq!((exposure.arm, exposure.at), (Arm::Control, newyear()));
+        assert!(exposure.recounted && exposure.dropped == Dropped::NOTHING, "{after}");
+    }
+    // Another salt is another experiment; the old exposure is kept in case it comes back.
+    let mut state = read_head(&measured_plan("{holdout: 50%, salt: other, goal: orders, value: total}"), &head).unwrap();
+    state.standing.expose(&measured_plan("{holdout: 50%, salt: other}").experiments[0], Arm::Treatment, newyear());
+    assert_eq!(state.standing.exposures.len(), 2);
+}
+
+#[test]
+fn a_customer_without_exposures_takes_no_byte_and_an_unknown_section_is_passed_over() {
+    let plan = measured_plan("{holdout: 50%, goal: orders}");
+    let mut state = exposed(&plan);
+    let with = written_head(&plan, &mut state);
+    let exposures = std::mem::take(&mut state.standing.exposures);
+    let without = written_head(&plan, &mut state);
+    assert!(with.starts_with(&without));
+    let unknown = [&without[..], b"?\x02ab", &with[without.len()..]].concat();
+    assert_eq!(read_head(&plan, &unknown).unwrap().standing.exposures, exposures);
+    assert_eq!(read_head(&plan, &[&without[..], b"?\x09ab"].concat()).unwrap_err(), FormatError::Damaged);
 }
 
 /// A head of format 1, laid out by hand after docs/stored-format.md as it was: a membership and a trait, no histories.

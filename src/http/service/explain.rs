@@ -138,6 +138,9 @@ fn reason_json(reason: &Reason, needed: bool) -> Value {
     set("op", json!(evidence.op));
     set("threshold", json!(evidence.threshold));
     set("met", json!(evidence.met));
+    if evidence.approximate {
+        set("approximate", json!(true));
+    }
     if let Some(Distance { by, more, beyond }) = &reason.distance {
         set("distance", json!({"by": by.to_string(), "direction": if *more { "more" } else { "less" }, "beyond": beyond}));
     }

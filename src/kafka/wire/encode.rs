@@ -123,6 +123,9 @@ fn evidence_fields(evidence: &Evidence, object: &mut ObjectWriter<'_>) {
     object.text("op", evidence.op);
     object.text_or_null("threshold", evidence.threshold.as_deref());
     object.boolean("met", evidence.met);
+    if evidence.approximate {
+        object.boolean("approximate", true);
+    }
 }
 
 /// A transition or an announcement as a record of the transitions or an entry topic: a Segment `track`, and a CloudEvent

@@ -33,6 +33,7 @@ fn entered() -> Transition {
             op: ">",
             threshold: Some("2".into()),
             met: true,
+            approximate: false,
         }],
         valid_until: Some(at("2017-02-26T21:30:07Z")),
         version: "abc".into(),
@@ -72,7 +73,14 @@ fn exited() -> Transition {
         sequence: 2,
         cause: Cause::Time,
         trigger: None,
-        evidence: vec![Evidence { aggregate: "avg(orders.total last 30d)".into(), value: None, op: ">", threshold: None, met: false }],
+        evidence: vec![Evidence {
+            aggregate: "avg(orders.total last 30d)".into(),
+            value: None,
+            op: ">",
+            threshold: None,
+            met: false,
+            approximate: false,
+        }],
         valid_until: None,
         since: Some(at("2017-01-27T21:30:07Z")),
         ..entered()

@@ -132,7 +132,11 @@ fn evidence() -> Value {
             "value": {"type": ["string", "null"]},
             "op": {"type": "string"},
             "threshold": {"type": ["string", "null"]},
-            "met": {"type": "boolean"}
+            "met": {"type": "boolean"},
+            "approximate": {
+                "description": "The threshold is a cut among all customers (`top p% by …`), which is known to about 2 %. Absent: it is exact.",
+                "const": true
+            }
         },
         "required": ["aggregate", "value", "op", "threshold", "met"],
         "additionalProperties": false

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use super::StreamPlan;
 use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::event::{Catalogue, FieldIndex, Projection};
+use crate::experiment::Goal;
 use crate::rule::ast::{Expr, ExprKind, Selection, Sequence};
 use crate::rule::walk;
 use crate::rule::{Definitions, SegmentDefinition};
@@ -30,6 +31,9 @@ impl Needs {
         for rule in rules {
             walk::every(rule, &mut |expr| needs.visit(expr, catalogue));
         }
+        for goal in definitions.segments.iter().filter_map(|s| s.publication.experiment.as_ref()?.goal.as_ref()) {
+            needs.goal(goal, catalogue);
+        }
         needs.add_roles(catalogue);
         needs
     }
@@ -39,7 +43,7 @@ impl Needs {
             ExprKind::Trait(name) => {
                 self.traits.insert(name.text.clone());
             }
-            ExprKind::Aggregate(aggregate) => self.selection(&aggregate.over, None, catalogue),
+            ExprKind::Aggregate(aggregate) | ExprKind::Top { by: aggregate, .. } => self.selection(&aggregate.over, None, catalogue),
             ExprKind::Quantified { over, condition, .. } => self.selection(over, Some(condition), catalogue),
             ExprKind::Returned { stream, .. } => {
                 self.stream(&stream.text, catalogue);
@@ -67,6 +71,16 @@ impl Needs {
             for (stream, name) in [stream, first].into_iter().zip(step.same.iter().cycle()) {
                 self.field(stream, &name.text, catalogue);
             }
+        }
+    }
+
+    /// What an experiment counts.
+    fn goal(&mut self, goal: &Goal, catalogue: &Catalogue) {
+        if let (Some(stream), Some(value)) = (self.stream(&goal.stream, catalogue), &goal.value) {
+            self.field(stream, value, catalogue);
+        }
+        for step in &goal.steps {
+            self.stream(step, catalogue);
         }
     }
 

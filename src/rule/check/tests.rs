@@ -227,9 +227,20 @@ fn an_aggregate_says_what_it_needs() {
 }
 
 #[test]
-fn top_is_checked_though_not_supported() {
-    assert_eq!(codes("top 5% by sum(orders.total last 365d)"), ["not-yet"]);
-    assert_eq!(codes("top 5% by sum(orders.totl last 365d)"), ["not-yet", "unknown-field"]);
+fn customers_are_ranked_by_a_number_and_a_share_is_one() {
+    assert_eq!(codes("top 5% by sum(orders.total last 365d)"), [""; 0]);
+    assert_eq!(codes("top 5% by sum(orders.totl last 365d)"), ["unknown-field"]);
+    assert_eq!(codes("top 5% by latest(orders.coupon last 365d)"), ["not-a-number"]);
+    assert_eq!(codes("top 0% by count(orders last 365d)"), ["percent-range"]);
+    assert_eq!(codes("top 100.1% by count(orders last 365d)"), ["percent-range"]);
+    assert_eq!(codes("any(orders last 1d: top 5% by count(orders last 365d))"), ["not-in-filter"]);
+}
+
+#[test]
+fn a_share_that_leaves_nobody_out_or_takes_in_who_ranks_nowhere_is_doubtful() {
+    assert_eq!(codes("top 100% by count(orders last 365d)"), ["top-of-all"]);
+    assert_eq!(codes("not top 20% by count(orders last 365d)"), ["negated-null"]);
+    assert_eq!(codes("not top 20% by count(orders last 365d) and count(orders last 365d) > 0"), [""; 0]);
 }
 
 #[test]

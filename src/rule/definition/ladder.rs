@@ -131,9 +131,14 @@ fn hidden_stages(stages: &[Draft]) -> Vec<Diagnostic> {
 
 /// Whether the one rule holds wherever the other does, as far as their texts show.
 fn covers(one: &Expr, other: &Expr) -> bool {
-    let demands = |parts: &[Expr]| parts.contains(one);
-    let allows = |parts: &[Expr]| parts.contains(other);
+    let demands = |parts: &[Expr]| parts.iter().any(|part| covers(one, part));
+    let allows = |parts: &[Expr]| parts.iter().any(|part| covers(part, other));
+    let reaches_further = || match (&one.kind, &other.kind) {
+        (ExprKind::Top { percent: wide, by }, ExprKind::Top { percent: narrow, by: same }) => wide >= narrow && by == same,
+        _ => false,
+    };
     one == other
+        || reaches_further()
         || matches!(&other.kind, ExprKind::And(parts) if demands(parts))
         || matches!(&one.kind, ExprKind::Or(parts) if allows(parts))
 }

@@ -3,7 +3,7 @@
 //! **Invariant:** what is read is never changed here; whether it has to be decided anew is only said.
 
 use super::backfill::{Backfill, redecide};
-use crate::customer::codec::{self, FormatError};
+use crate::customer::codec::{self, FormatError, Stored};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -19,12 +19,17 @@ pub fn loader<'a>(
     move |customer| {
         *resident += 1;
         let Some(head) = store.get(&codec::head_key(customer))? else { return Ok(None) };
-        let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
-        let stored = codec::read(plan, customer, &head, part).map_err(|error| error.at(store))?;
+        let stored = read(plan, store, customer, &head)?;
         let mut state = stored.state;
         rebuild(plan, customer, &state.facts, &mut state.standing);
         Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
     }
+}
+
+/// The customer whose head this is, with the blocks that belong to it.
+pub fn read(plan: &Plan, store: &impl Values, customer: &CustomerId, head: &[u8]) -> Result<Stored, StoreError> {
+    let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
+    codec::read(plan, customer, head, part).map_err(|error| error.at(store))
 }
 
 enum ReadError {

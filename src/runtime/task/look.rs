@@ -124,7 +124,7 @@ pub fn names(plan: &Plan, store: &impl Values) -> Result<SegmentNames, StoreErro
     Ok(register.names().clone())
 }
 
-fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
+pub(super) fn unreadable(store: &impl Values, error: &Unreadable) -> StoreError {
     corrupt(store, &format!("its manifest cannot be read: {error}"))
 }
 

@@ -70,7 +70,7 @@ fn an_unknown_key_of_a_page_comes_with_the_nearest_known_one() {
     2 | event: []
       | ^^^^^ did you mean `events`?
       |
-      = help: possible keys are name, lists, segments, ladders, events, until, expect
+      = help: possible keys are name, lists, segments, ladders, events, epoch, until, expect
     ");
 }
 

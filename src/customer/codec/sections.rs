@@ -1,0 +1,77 @@
+//! The end of a head: what only some customers have, each kind in a section of its own.
+//!
+//! ```text
+//!     kind, length, bytes · kind, length, bytes · …      up to the end of the head
+//! ```
+//!
+//! **Invariant:** a section is written only where it says something, and one of an unknown kind is passed over, so that a
+//! new kind makes no customer's state longer that does not need it.
+
+use super::super::exposure::{Dropped, Exposure};
+use super::bytes::{Reader, Writer};
+use super::{FormatError, Standing};
+use crate::experiment::Arm;
+use crate::plan::Plan;
+
+const EXPOSURES: u8 = b'x';
+
+/// Flags of an exposure.
+const CONTROL: u8 = 1;
+const RECOUNTED: u8 = 2;
+/// Rows that count were dropped: how many and their value follow.
+const DROPPED: u8 = 4;
+/// The funnel is decided up to an instant: steps and instant follow.
+const SETTLED: u8 = 8;
+
+pub(super) fn write(w: &mut Writer, standing: &Standing) {
+    if !standing.exposures.is_empty() {
+        let mut section = Writer::part();
+        section.count(standing.exposures.len());
+        standing.exposures.iter().for_each(|exposure| write_exposure(&mut section, exposure));
+        w.byte(EXPOSURES);
+        w.sized(section);
+    }
+}
+
+pub(super) fn read(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {
+    while !r.is_at_end() {
+        let (kind, mut section) = (r.byte()?, r.sized()?);
+        if kind == EXPOSURES {
+            for _ in 0..section.count()? {
+                standing.exposures.push(read_exposure(&mut section)?.under(plan));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_exposure(w: &mut Writer, exposure: &Exposure) {
+    let dropped = &exposure.dropped;
+    let (rows, funnel) = (dropped.goals > 0, dropped.until != Dropped::NOTHING.until);
+    let flags = [(CONTROL, exposure.arm == Arm::Control), (RECOUNTED, exposure.recounted), (DROPPED, rows), (SETTLED, funnel)];
+    w.fixed(exposure.experiment);
+    w.byte(flags.iter().filter(|(_, set)| *set).map(|(flag, _)| flag).sum());
+    w.time(exposure.at);
+    w.fixed(exposure.goal);
+    if rows {
+        w.varint(dropped.goals);
+        w.number(&dropped.value);
+    }
+    if funnel {
+        w.count(dropped.reached);
+        w.time(dropped.until);
+    }
+}
+
+fn read_exposure(r: &mut Reader<'_>) -> Result<Exposure, FormatError> {
+    let (experiment, flags, at, goal) = (r.fixed()?, r.byte()?, r.time()?, r.fixed()?);
+    let mut dropped = Dropped::NOTHING;
+    if flags & DROPPED != 0 {
+        (dropped.goals, dropped.value) = (r.varint()?, r.number()?);
+    }
+    if flags & SETTLED != 0 {
+        (dropped.reached, dropped.until) = (r.count()?, r.time()?);
+    }
+    let arm = if flags & CONTROL == 0 { Arm::Treatment } else { Arm::Control };
+    Ok(Exposure { experiment, arm, at, goal, recounted: flags & RECOUNTED != 0, dropped })
+}
