@@ -16,7 +16,9 @@ mod import;
 mod input;
 mod load;
 mod logging;
+mod man;
 mod plan;
+mod ready;
 mod reload;
 mod replay;
 mod report;
@@ -24,6 +26,7 @@ mod run;
 mod schema;
 mod serve;
 mod service;
+mod systemd;
 mod test;
 mod token;
 mod topics;
@@ -74,7 +77,9 @@ enum Command {
     Topics(topics::Args),
     Token(token::Args),
     Schema(schema::Args),
+    Ready(ready::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How a command ended; [`anyhow::Error`] is for what could not be done at all, and counts as `Failed`.
@@ -116,7 +121,9 @@ impl Command {
             Command::Topics(args) => topics::run(&args),
             Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Ready(args) => ready::run(&args),
             Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }

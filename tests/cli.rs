@@ -155,3 +155,30 @@ fn the_links_of_the_documents_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_command_has_a_manual_page_and_a_completion() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(code(&segmentd(&["man", "--to", folder.path().to_str().unwrap()])), 0);
+    let help = stdout(&segmentd(&["help"]));
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = listed
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"run") && commands.len() > 10, "{commands:?}");
+    let completions = stdout(&segmentd(&["completions", "bash"]));
+    for command in commands {
+        let page = std::fs::read_to_string(folder.path().join(format!("segmentd-{command}.1")));
+        assert!(command == "help" || page.unwrap().contains(".SH NAME"), "{command}");
+        assert!(completions.contains(&format!("segmentd,{command})")), "{command}");
+    }
+    assert!(stdout(&segmentd(&["man"])).contains(".TH segmentd 1"));
+}
+
+#[test]
+fn a_service_that_does_not_run_is_not_ready() {
+    let (_folder, path) = file("segmentd.yaml", "http: {listen: '127.0.0.1:1'}\n");
+    let output = segmentd(&["ready", "--config", &path]);
+    assert!(code(&output) == 1 && stderr(&output).contains("refused"), "{}", stderr(&output));
+}

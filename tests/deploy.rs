@@ -7,6 +7,7 @@
 
 mod deploy {
     mod monitoring;
+    mod packaging;
 }
 
 /// A file of the repository.

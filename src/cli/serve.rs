@@ -12,8 +12,8 @@ use clap::Parser;
 use tokio::sync::watch;
 
 use super::credentials::Credentials;
-use super::service::{request_at_signal, tell_systemd};
-use super::{Outcome, logging, report};
+use super::service::request_at_signal;
+use super::{Outcome, logging, report, systemd};
 use crate::config::{self, Config};
 use crate::http::lookup::{self, Lookup, Source};
 use crate::http::room::Limits;
@@ -67,7 +67,7 @@ fn serve(config: &Config, metrics: &Metrics) -> anyhow::Result<Outcome> {
     let (stop_http, stopped) = watch::channel(false);
     io.spawn(request_at_signal(shutdown.clone()));
     io.spawn(credentials.follow());
-    io.spawn(tell_systemd(status.clone()));
+    io.spawn(systemd::tell(status.clone()));
     let http = io.spawn(server.run(stopped));
     let result = replica::run(config.replica_settings(), memberships, metrics, status, &shutdown);
     // Nobody may be left to hear it; then there is nothing to stop.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, unbounded};
-use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::credentials::Credentials;
 use super::reload::{Origin, Reload};
+use super::systemd;
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
 use crate::http::lookup::{self, Lookup, Source};
@@ -108,7 +108,7 @@ impl Service {
         let Service { settings, definitions, rules: _, changes: _, reload, credentials, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
-        io.spawn(tell_systemd(observed.status.clone()));
+        io.spawn(systemd::tell(observed.status.clone()));
         if let Some(reload) = reload {
             let (hang_up, hangups) = unbounded();
             io.spawn(tell_hangups(hang_up));
@@ -150,7 +150,7 @@ pub(super) async fn request_at_signal(shutdown: Shutdown) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    systemd::tell_stopping();
     shutdown.request();
 }
 
@@ -161,13 +161,4 @@ async fn tell_hangups(hang_up: Sender<()>) {
         return;
     };
     while signals.recv().await.is_some() && hang_up.send(()).is_ok() {}
-}
-
-/// `READY=1` once every check holds (`Type=notify`). Without systemd nobody listens, and nothing happens.
-pub(super) async fn tell_systemd(status: Status) {
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
-    while !status.conditions().iter().all(|(_, condition)| condition.met) {
-        tick.tick().await;
-    }
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
 }

@@ -121,6 +121,8 @@ fn beyond_loopback_it_speaks_tls_to_those_with_a_token_and_writes_down_who_asked
     let served = Served::start(folder);
 
     assert_eq!(served.code("/livez", ""), 200);
+    let asked = segmentd(&["ready", "--serve", "--config", served.folder.path().join("segmentd.yaml").to_str().unwrap()]);
+    assert!(code(&asked) == 1 && stderr(&asked).contains("not yet assigned"), "over TLS too: {}", stderr(&asked));
     assert_eq!(served.code("/metrics", &till), 403);
     assert_eq!(served.code(CUSTOMER, "segmentd_guess"), 401);
     assert_eq!(served.code(CUSTOMER, &till), 503, "let in; there is nothing to look in yet");
