@@ -22,6 +22,7 @@ pub mod changelog;
 pub mod clock;
 pub mod committed;
 pub mod crash;
+pub mod feed;
 mod footprint;
 mod lane;
 mod mail;
@@ -53,6 +54,7 @@ use crate::plan::Plan;
 use crate::store::StoreError;
 
 use committed::Committed;
+use feed::Feed;
 use owners::{Advertised, Owners};
 use status::Status;
 pub use supervisor::{Shutdown, run};
@@ -157,6 +159,7 @@ pub struct Observed {
     pub status: Status,
     pub committed: Committed,
     pub owners: Owners,
+    pub feed: Feed,
 }
 
 /// Why the service ended. Every message says what to do.

@@ -25,6 +25,7 @@ use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
 use crate::plan::Plan;
 use crate::runtime::committed::Committed;
+use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
 use crate::runtime::task::TaskOptions;
@@ -56,6 +57,7 @@ impl Service {
             status: Status::new(),
             committed: Committed::default(),
             owners: Owners::default(),
+            feed: Feed::default(),
         };
         let io = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -66,7 +68,12 @@ impl Service {
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
         let plan = Arc::new(ruleset.plan());
         let rules = InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone() });
-        let service = http::service::Service { partitions: partitions.clone(), rules: rules.clone(), metrics: observed.metrics.clone() };
+        let service = http::service::Service {
+            partitions: partitions.clone(),
+            rules: rules.clone(),
+            metrics: observed.metrics.clone(),
+            feed: observed.feed.clone(),
+        };
         let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
         let site = Site {
             metrics: observed.metrics.clone(),

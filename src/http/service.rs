@@ -17,6 +17,7 @@ mod customer;
 mod definitions;
 mod document;
 mod explain;
+mod live;
 mod rules;
 mod segments;
 
@@ -29,6 +30,8 @@ pub use document::document;
 pub use explain::explanation;
 pub use rules::{InForce, Rules};
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -37,12 +40,14 @@ use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use super::room::{BODY_BYTES, Room, bounded, later, not_stored, unreadable};
 use crate::id::Partition;
 use crate::metrics::Metrics;
 use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
+use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::store::StoreError;
 use crate::time::EventTime;
@@ -52,11 +57,12 @@ pub const SEGMENT: &str = "/api/v1/segments/{key}";
 pub const MEMBERS: &str = "/api/v1/segments/{key}/customers";
 pub const CUSTOMER: &str = "/api/v1/customers/{id}";
 pub const EXPLAIN: &str = "/api/v1/customers/{id}/explain";
+pub const TRANSITIONS: &str = "/api/v1/transitions";
 pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 7] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY];
+pub const ROUTES: [&str; 8] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS];
 
 /// What the routes here are answered from.
 #[derive(Clone)]
@@ -64,6 +70,7 @@ pub struct Service {
     pub partitions: Partitions,
     pub rules: InForce,
     pub metrics: Metrics,
+    pub feed: Feed,
 }
 
 /// The partitions of this process, and where the others are.
@@ -98,10 +105,12 @@ struct Fresh {
 struct Shared {
     service: Service,
     room: Room,
+    /// Places for those who listen to transitions.
+    listeners: Arc<Semaphore>,
 }
 
 pub fn router(service: Service, room: Room) -> Router {
-    let shared = Shared { service, room: room.clone() };
+    let shared = Shared { service, room: room.clone(), listeners: Arc::new(Semaphore::new(live::CLIENTS)) };
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))
@@ -112,6 +121,8 @@ pub fn router(service: Service, room: Room) -> Router {
         .route(TRY, post(definitions::explain))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(room, bounded))
+        // Not bounded in time: it goes on until one of the two has enough.
+        .route(TRANSITIONS, get(live::transitions))
         .layer(middleware::map_response(not_stored))
         .with_state(shared)
 }

@@ -13,7 +13,7 @@ use crate::runtime::status::{Check, Condition};
 pub struct Running {
     runtime: tokio::runtime::Runtime,
     serving: tokio::task::JoinHandle<Result<(), HttpError>>,
-    address: SocketAddr,
+    pub address: SocketAddr,
     stop: watch::Sender<bool>,
     status: Status,
 }
@@ -82,6 +82,15 @@ impl Running {
         let response = String::from_utf8(response).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
         Received { code: head.split(' ').nth(1).unwrap().parse().unwrap(), head: head.into(), body: body.into() }
+    }
+
+    /// The code of an answer that does not end.
+    pub fn listens(&self, path: &str) -> u16 {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
     }
 
     pub fn metrics(&self) -> String {

@@ -22,7 +22,12 @@ impl Api {
     /// Of a running service over these definitions.
     pub fn of(observed: &Observed, rules: Rules) -> Api {
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
-        let service = Service { partitions: partitions.clone(), rules: InForce::new(rules), metrics: observed.metrics.clone() };
+        let service = Service {
+            partitions: partitions.clone(),
+            rules: InForce::new(rules),
+            metrics: observed.metrics.clone(),
+            feed: observed.feed.clone(),
+        };
         Api::start(observed, Source::Service(partitions), Some(service))
     }
 

@@ -13,6 +13,7 @@ use segmentd::metrics::{Labels, Metrics};
 use segmentd::plan::compile;
 use segmentd::rule::{Names, load};
 use segmentd::runtime::committed::Committed;
+use segmentd::runtime::feed::Feed;
 use segmentd::runtime::owners::Owners;
 use segmentd::runtime::status::Status;
 use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, TaskOptions, Topic, Topics};
@@ -180,5 +181,6 @@ pub fn observed() -> Observed {
         status: Status::new(),
         committed: Committed::default(),
         owners: Owners::default(),
+        feed: Feed::default(),
     }
 }

@@ -41,6 +41,7 @@ pub const TABLE: &[Route] = &[
     Route { path: service::MEMBERS, methods: CUSTOMERS },
     Route { path: service::CUSTOMER, methods: CUSTOMERS },
     Route { path: service::EXPLAIN, methods: CUSTOMERS },
+    Route { path: service::TRANSITIONS, methods: CUSTOMERS },
     Route { path: service::CHECK, methods: &[("POST", Need::Scope(Scope::ReadSegments))] },
     Route { path: service::TRY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
     Route { path: lookup::MANY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },

@@ -19,6 +19,7 @@ use crate::plan::{Plan, compile};
 use crate::rule::{Names, load_text};
 use crate::runtime::changelog::{Decided, Manifest};
 use crate::runtime::committed::{Committed, Showing};
+use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::runtime::task::{Task, TaskOptions};
 use crate::store::{Shared, Store};
@@ -29,6 +30,7 @@ use crate::transition::Direction;
 pub struct Scene {
     pub server: Running,
     pub metrics: Metrics,
+    pub feed: Feed,
     pub committed: Committed,
     pub owners: Owners,
     pub plan: Arc<Plan>,
@@ -63,7 +65,7 @@ fn served(partitions: Partitions, rules: Rules) -> (Lookup, Service) {
     let keys = rules.plan.segments.iter().map(|segment| segment.key.clone()).collect();
     let metrics = Metrics::new(&Labels { segments: keys, ..Labels::default() }).unwrap();
     let lookup = Lookup { source: Source::Service(partitions.clone()), limits: Limits::new(512) };
-    (lookup, Service { partitions, rules: InForce::new(rules), metrics })
+    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default() })
 }
 
 impl Scene {
@@ -79,9 +81,9 @@ impl Scene {
         let owners = Owners::default();
         let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
         let (lookup, service) = served(partitions, rules);
-        let metrics = service.metrics.clone();
+        let (metrics, feed) = (service.metrics.clone(), service.feed.clone());
         let server = start_site(Some(lookup), Some(service), Bounds::LOOKUPS);
-        Scene { server, metrics, committed, owners, plan, task, showing, offset: 0, _folder: folder }
+        Scene { server, metrics, feed, committed, owners, plan, task, showing, offset: 0, _folder: folder }
     }
 
     /// An order in the open batch.
@@ -121,10 +123,12 @@ impl Scene {
                 showing.moved(segment, by, &figures.members);
             }
         }
+        let told = self.feed.prepare(self.task.outputs(), "test");
         self.task.commit(&manifest.encode(), Offset(self.offset)).unwrap();
         if let Some(showing) = &self.showing {
             showing.stored(self.task.clock());
         }
+        self.feed.tell(told);
     }
 
     /// The partition goes away, or is being restored.

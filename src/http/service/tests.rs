@@ -2,6 +2,7 @@
 
 mod customers;
 mod definitions;
+mod live;
 mod segments;
 
 use std::collections::BTreeSet;

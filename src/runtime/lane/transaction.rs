@@ -210,6 +210,7 @@ impl Lane {
             }
             let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
             self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
+            let told = self.around.observed.feed.prepare(running.task.outputs(), &self.around.settings.kafka.deployment);
             // The marker of the transaction takes an offset too.
             let changelog_next = Offset(running.changelog_next.0 + sent.records + 1);
             if let Err(error) = running.task.commit(&sent.manifest, changelog_next) {
@@ -217,6 +218,7 @@ impl Lane {
                 return Err(Trouble::Reset(error.to_string()));
             }
             running.committed(changelog_next);
+            self.around.observed.feed.tell(told);
         }
         Ok(())
     }
