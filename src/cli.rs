@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod credentials;
 mod demo;
+mod erase;
 mod experiment;
 mod explain;
 mod fmt;
@@ -75,6 +76,7 @@ enum Command {
     Import(import::Args),
     Load(load::Args),
     Topics(topics::Args),
+    Erase(erase::Args),
     Token(token::Args),
     Schema(schema::Args),
     Ready(ready::Args),
@@ -119,6 +121,7 @@ impl Command {
             Command::Import(args) => import::run(&args),
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
+            Command::Erase(args) => erase::run(&args),
             Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Ready(args) => ready::run(&args),

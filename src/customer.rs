@@ -11,12 +11,14 @@ mod arrival;
 mod blocks;
 pub mod codec;
 mod cursor;
+mod erased;
 mod exposure;
 mod history;
 mod total;
 
 pub use apply::{Applied, Touched, apply};
 pub use cursor::Cursor;
+pub use erased::Erased;
 pub use exposure::{Exposure, measure};
 pub use history::{History, Row};
 pub use total::advance;
@@ -32,6 +34,8 @@ use crate::time::EventTime;
 pub struct CustomerState {
     pub facts: Facts,
     pub standing: Standing,
+    /// If the id was erased before: the life before this one.
+    pub erased: Option<Erased>,
 }
 
 /// What happened: rows of the tracked streams, and traits.
@@ -131,7 +135,17 @@ impl CustomerState {
     /// A customer of whom nothing is known yet.
     pub fn new(plan: &Plan) -> CustomerState {
         let facts = Facts { histories: vec![History::default(); plan.streams.len()], traits: vec![None; plan.projection.traits.len()] };
-        CustomerState { standing: Standing::new(plan), facts }
+        CustomerState { standing: Standing::new(plan), facts, erased: None }
+    }
+
+    /// Something was accepted: the customer exists.
+    pub fn is_known(&self) -> bool {
+        self.standing.at != EventTime::MIN
+    }
+
+    /// As the records and the transitions show a number of this customer's.
+    pub fn published(&self, sequence: u64) -> u64 {
+        self.erased.map_or(0, |erased| erased.numbered_from()) + sequence
     }
 }
 

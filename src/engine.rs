@@ -12,6 +12,7 @@
 //! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
 mod epochs;
+mod erase;
 mod expiry;
 mod former;
 mod ladder;
@@ -48,6 +49,8 @@ pub enum Input<'a> {
     Lists,
     /// Others have moved the cuts: what compares with one is looked at.
     Cuts,
+    /// Nothing of the customer is to be left.
+    Erasure,
 }
 
 /// A membership that began or ended, before it is told to anybody.
@@ -87,6 +90,12 @@ impl Outcome {
         self.changes.is_empty() && self.expiries.is_empty()
     }
 
+    /// Gives everything the numbers under which it is published.
+    fn number(&mut self, state: &CustomerState) {
+        self.changes.iter_mut().for_each(|change| change.sequence = state.published(change.sequence));
+        self.expiries.iter_mut().for_each(|expiry| expiry.sequence = state.published(expiry.sequence));
+    }
+
     fn clear_touched(&mut self) {
         self.touched.grown.clear();
         self.touched.changed.clear();
@@ -104,6 +113,7 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
         Input::Time | Input::Definitions | Input::Lists | Input::Cuts => Applied::Accepted { matched: true },
+        Input::Erasure => return erase::erase(plan, customer, state, now, out),
     };
     if applied == Applied::Duplicate {
         return applied;
@@ -117,6 +127,7 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     explain(&at, &mut state.standing, &mut out.changes);
     publish::publish(&at, &mut state.standing, &input, &mut out.changes);
     expiry::announce(&at, &mut state.standing, &input, out);
+    out.number(state);
     applied
 }
 

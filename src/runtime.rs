@@ -22,6 +22,7 @@ pub mod changelog;
 pub mod clock;
 pub mod committed;
 pub mod crash;
+pub mod erasure;
 pub mod feed;
 mod footprint;
 mod lane;

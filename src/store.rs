@@ -37,7 +37,7 @@ use rocksdb::{ColumnFamily, DB};
 
 pub use batch::Batch;
 pub use error::StoreError;
-pub use folder::StateDir;
+pub use folder::{StateDir, secret};
 pub use keys::Timer;
 pub use open::discard;
 pub use shared::Shared;

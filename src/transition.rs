@@ -30,6 +30,8 @@ pub enum Cause {
     Trait,
     List,
     Definition,
+    /// The customer was erased.
+    Delete,
 }
 
 /// The record that led to a transition; there is none when time alone did.
@@ -142,8 +144,17 @@ impl Direction {
 }
 
 impl Cause {
-    pub const ALL: [Cause; 8] =
-        [Cause::Event, Cause::LateEvent, Cause::Time, Cause::Refund, Cause::Cancellation, Cause::Trait, Cause::List, Cause::Definition];
+    pub const ALL: [Cause; 9] = [
+        Cause::Event,
+        Cause::LateEvent,
+        Cause::Time,
+        Cause::Refund,
+        Cause::Cancellation,
+        Cause::Trait,
+        Cause::List,
+        Cause::Definition,
+        Cause::Delete,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -155,6 +166,7 @@ impl Cause {
             Cause::Trait => "trait",
             Cause::List => "list",
             Cause::Definition => "definition",
+            Cause::Delete => "delete",
         }
     }
 }

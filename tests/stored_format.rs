@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use segmentd::customer::Erased;
 use segmentd::customer::codec::{self, FormatError, Stored};
 use segmentd::engine::Partition;
 use segmentd::event::Catalogue;
@@ -85,9 +86,22 @@ fn a_head_of_version_1_is_read_and_written_as_it_is_now() {
     let (page, plan) = (page(), page().plan(&Arc::new(Catalogue::segment_spec())).unwrap());
     let mut stored = read(&plan, &bytes(VERSION_1)).unwrap();
     let armed = codec::armed_of(b"hc", &bytes(VERSION_1)).unwrap();
-    assert_eq!(stored.state.standing.memberships[0].entry(), 1);
+    assert_eq!((stored.state.standing.memberships[0].entry(), stored.state.erased), (1, None));
     assert!(stored.state.facts.histories.iter().flat_map(|history| history.rows()).all(|row| row.arrival == 0));
     assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, armed), head(&plan, &page));
+}
+
+/// Sections stand at the end, each with its length: one that a later version adds does not make this one stumble.
+#[test]
+fn a_section_that_is_not_known_is_passed_over() {
+    let plan = page().plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let mut with_sections = head(&plan, &page());
+    with_sections.extend([200, 3, 1, 2, 3]);
+    with_sections.extend([b'e', 2, 0x14, 7]);
+    let erased = Erased { at: EventTime::from_millis(10), lives: 7 };
+    assert_eq!(read(&plan, &with_sections).unwrap().state.erased, Some(erased));
+    with_sections.pop();
+    assert_eq!(read(&plan, &with_sections).err(), Some(FormatError::Damaged));
 }
 
 #[test]

@@ -88,7 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => replayed(&plan, &customer, args)?,
     };
     let t = args.at.unwrap_or(partition.clock());
-    let Some(state) = partition.find(&customer).and_then(|slot| partition.resident(slot).state.as_deref()) else {
+    let Some(state) = partition.find(&customer).and_then(|slot| partition.resident(slot).state.as_deref()).filter(|state| state.is_known())
+    else {
         anyhow::bail!("no event of this customer was accepted{}", if args.at.is_some() { format!(" until {t}") } else { String::new() });
     };
     for segment in segments {

@@ -8,22 +8,15 @@
 mod copies;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use clap::Parser;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::Outcome;
 use super::input::Lines;
 use super::report;
-use crate::kafka::Settings;
-use crate::kafka::partitioner::partition;
-use crate::kafka::settings::Logged;
-use crate::kafka::topics::Topics;
+use crate::id::TopicName;
+use crate::kafka::Sender;
 use crate::runtime::clock;
 use copies::Ids;
 
@@ -54,7 +47,7 @@ const LONGEST_LINE: usize = 64 << 20;
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(config) = report::configuration(args.config.as_deref()) else { return Ok(Outcome::Refused) };
-    let sender = Sender::connect(&config.kafka_settings(), &args.topic)?;
+    let sender = Sender::connect(&config.kafka_settings(), &TopicName(args.topic.as_str().into()))?;
     let (sent, skipped) = send_all(args, &sender)?;
     sender.finish()?;
     eprintln!("{sent} records sent to {}", args.topic);
@@ -86,71 +79,4 @@ fn send_all(args: &Args, sender: &Sender) -> anyhow::Result<(u64, u64)> {
         }
     }
     Ok((sent, skipped))
-}
-
-/// Sends to the partition that Java's clients would choose.
-pub struct Sender {
-    producer: BaseProducer<Deliveries>,
-    topic: String,
-    partitions: u32,
-}
-
-#[derive(Default)]
-struct Deliveries {
-    failed: AtomicU64,
-}
-
-impl rdkafka::ClientContext for Deliveries {
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, line: &str) {
-        Logged.log(level, facility, line);
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        self.failed.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
-    }
-}
-
-impl Sender {
-    pub fn connect(settings: &Settings, topic: &str) -> anyhow::Result<Sender> {
-        let existing = Topics::connect(settings)?.existing()?;
-        let Some(partitions) = existing.partitions.get(topic) else {
-            bail!("topic `{topic}` does not exist; `segmentd topics` shows those that do")
-        };
-        let mut config = settings.admin();
-        config.set("enable.idempotence", "true").set("linger.ms", "5").set("compression.type", "lz4");
-        let producer = config.create_with_context(Deliveries::default()).context("cannot make a producer")?;
-        Ok(Sender { producer, topic: topic.to_owned(), partitions: u32::try_from(*partitions)? })
-    }
-
-    pub fn send(&self, key: &[u8], value: &[u8]) -> anyhow::Result<()> {
-        let to = partition(key, self.partitions).0;
-        let mut record = BaseRecord::to(&self.topic).partition(to).key(key).payload(value);
-        while let Err((error, refused)) = self.producer.send(record) {
-            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                return Err(error).context("Kafka refused a record");
-            }
-            self.producer.poll(Duration::from_millis(10));
-            record = refused;
-        }
-        self.producer.poll(Duration::ZERO);
-        Ok(())
-    }
-
-    /// Lets records go out and come back acknowledged for a while.
-    pub fn poll(&self, wait: Duration) {
-        self.producer.poll(wait);
-    }
-
-    /// Waits until every record is with Kafka.
-    pub fn finish(&self) -> anyhow::Result<()> {
-        self.producer.flush(Duration::from_secs(60)).context("Kafka did not take all records within a minute")?;
-        match self.producer.context().failed.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            failed => bail!("{failed} records were not delivered"),
-        }
-    }
 }

@@ -22,6 +22,8 @@ pub enum Applied {
     Accepted { matched: bool },
     /// Its id had been used.
     Duplicate,
+    /// It had happened by the time at which the customer was erased.
+    Erased,
 }
 
 /// Predicates that an event may have changed; some may stand there more than once.
@@ -87,7 +89,7 @@ impl Application<'_> {
             StreamRole::Coupons => OrderChange::Redeemed,
             StreamRole::Refunds => OrderChange::Refunded(number(fields.get(plan.total?)?)),
             StreamRole::Cancellations => OrderChange::Cancelled,
-            StreamRole::Orders | StreamRole::Traits | StreamRole::Plain => return None,
+            StreamRole::Orders | StreamRole::Traits | StreamRole::Erasures | StreamRole::Plain => return None,
         };
         match fields.get(plan.order_id?)? {
             Value::Text(order) => Some((hash(order), change)),

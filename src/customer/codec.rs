@@ -12,6 +12,7 @@
 //! **Invariant:** a value begins with its format's version. Writing touches the head and what changed, never all rows.
 
 mod bytes;
+mod erased;
 mod rows;
 mod sections;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
 use bytes::{Reader, Writer};
+pub use erased::{SECRET, Secret, read_erased, write_erased};
 use rows::Columns;
 
 /// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
@@ -42,6 +44,7 @@ const IDS_PER_BLOCK: usize = 64;
 const HEAD: u8 = b'h';
 const BLOCK: u8 = b'b';
 const IDS: u8 = b'i';
+const ERASED: u8 = b'e';
 
 /// A stored value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +104,15 @@ fn part_key(kind: u8, customer: &CustomerId, stream: u64, number: u32) -> Vec<u8
     key.extend_from_slice(&stream.to_be_bytes());
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+/// What the keys of a customer's blocks begin with, whatever stream they are of; nobody else's do.
+pub fn parts_of(customer: &CustomerId) -> [Vec<u8>; 2] {
+    [BLOCK, IDS].map(|kind| {
+        let mut prefix = part_key(kind, customer, 0, 0);
+        prefix.truncate(prefix.len() - 12);
+        prefix
+    })
 }
 
 /// Writes what changed since the state was last written, and the head. `put(key, None)` deletes.
@@ -185,7 +197,7 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     let histories = || state.facts.histories.iter().enumerate().filter(|(_, h)| !h.is_empty());
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
-    sections::write(&mut w, &state.standing);
+    sections::write(&mut w, state);
     w.done()
 }
 
@@ -291,7 +303,7 @@ pub fn read<E: From<FormatError>>(
             state.facts.histories[stream] = history;
         }
     }
-    sections::read(&mut r, plan, &mut state.standing)?;
+    sections::read(&mut r, plan, &mut state)?;
     for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
         *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
     }

@@ -54,7 +54,7 @@ fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
     match input {
         Input::Time | Input::Cuts => false,
         Input::Event(_) => !(out.touched.grown.is_empty() && out.touched.changed.is_empty()),
-        Input::Definitions | Input::Lists => true,
+        Input::Definitions | Input::Lists | Input::Erasure => true,
     }
 }
 

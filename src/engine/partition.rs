@@ -7,10 +7,11 @@
 //! **Invariant:** every loaded customer whose `next_flip` is not [`EventTime::MAX`] has a timer armed at or before it. A
 //! timer that fires early does nothing but arm the next one.
 
+mod erasure;
 mod ranks;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::former::{SegmentNames, retire};
@@ -55,6 +56,10 @@ pub struct Partition {
     /// Each with the number of transitions before it.
     announcements: Vec<(usize, Announcement)>,
     changed: Vec<Slot>,
+    /// Erased since the last [`Partition::settled`].
+    erased: BTreeSet<Slot>,
+    /// Places of customers who were forgotten.
+    vacant: Vec<Slot>,
     ranks: Ranks,
 }
 
@@ -90,6 +95,8 @@ impl Partition {
             transitions: Vec::new(),
             announcements: Vec::new(),
             changed: Vec::new(),
+            erased: BTreeSet::new(),
+            vacant: Vec::new(),
         }
     }
 
@@ -129,10 +136,16 @@ impl Partition {
         let late = event.time < self.clock;
         while self.fire_next(event.time, decided_at, load)? {}
         self.clock = self.clock.max(event.time);
-        let cause = if late { Cause::LateEvent } else { self.cause_of(event) };
+        let cause = self.cause_of(event, late);
         let slot = self.slot(&event.customer);
-        self.ensure(slot, decided_at, load)?;
         let occasion = Occasion { cause, event: Some(event), position, decided_at: decided_at.unwrap_or(self.clock) };
+        if self.plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
+            return Ok(Accepted { applied: self.erase(slot, &occasion, load)?, late });
+        }
+        self.ensure(slot, decided_at, load)?;
+        if self.is_erased(slot, event.time) {
+            return Ok(Accepted { applied: Applied::Erased, late });
+        }
         let applied = self.step(slot, Input::Event(event), self.clock, &occasion);
         Ok(Accepted { applied, late })
     }
@@ -222,6 +235,7 @@ impl Partition {
         for slot in std::mem::take(&mut self.changed) {
             self.residents[slot.at()].changed = false;
         }
+        self.erased.clear();
         self.transitions.clear();
         self.announcements.clear();
         self.ranks.moved.clear();
@@ -243,29 +257,38 @@ impl Partition {
         decided_at: Option<EventTime>,
         load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
-        if self.residents[slot.at()].state.is_some() {
+        let Some(redecide) = self.load(slot, load)? else {
             self.recut_resident(slot, false, decided_at);
             return Ok(());
-        }
-        let loaded = load(&self.residents[slot.at()].customer)?;
-        let redecide = loaded.as_ref().and_then(|loaded| loaded.redecide);
-        let is_new = loaded.is_none();
-        let mut state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
-        let now = just_before(self.clock).max(state.standing.at);
-        if is_new {
-            state.standing.cuts = self.ranks.cuts.clone();
-        }
-        self.residents[slot.at()].state = Some(Box::new(state));
-        if let Some(cause) = redecide {
+        };
+        if let Some((cause, at)) = redecide {
+            let now = just_before(self.clock).max(at);
             let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
             // Who moves from a stage that is gone to another one leaves first, as in every move.
             self.retire(slot, now, &occasion);
             let input = if cause == Cause::List { Input::Lists } else { Input::Definitions };
             self.step(slot, input, now, &occasion);
-        } else if !is_new {
+        } else {
             self.recut_resident(slot, true, decided_at);
         }
         Ok(())
+    }
+
+    /// Has a customer in memory as it stands. `None`: it was there; else why it has to be decided anew, if it has to be, and
+    /// when it was decided last.
+    fn load<E>(
+        &mut self,
+        slot: Slot,
+        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+    ) -> Result<Option<Option<(Cause, EventTime)>>, E> {
+        if self.residents[slot.at()].state.is_some() {
+            return Ok(None);
+        }
+        let loaded = load(&self.residents[slot.at()].customer)?;
+        let redecide = loaded.as_ref().and_then(|loaded| Some((loaded.redecide?, loaded.state.standing.at)));
+        let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
+        self.residents[slot.at()].state = Some(Box::new(state));
+        Ok(Some(redecide))
     }
 
     /// Ends the customer's memberships in segments that are not defined any more.
@@ -274,13 +297,14 @@ impl Partition {
         let Some(state) = resident.state.as_deref_mut() else { return };
         for departure in retire(&mut state.standing, &self.names, now) {
             let decided_at = occasion.decided_at;
+            let sequence = state.published(departure.membership.sequence);
             self.transitions.push(Transition {
                 customer: resident.customer.clone(),
                 segment: departure.name.key,
                 direction: Direction::Exited,
                 at: now,
                 decided_at,
-                sequence: departure.membership.sequence,
+                sequence,
                 entry: departure.membership.entry(),
                 cause: occasion.cause,
                 trigger: None,
@@ -301,8 +325,8 @@ impl Partition {
         if let Some(slot) = self.index.get(customer) {
             return *slot;
         }
-        let slot = Slot(self.residents.len() as u32);
-        self.residents.push(Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false });
+        let resident = Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false };
+        let slot = self.place(resident);
         self.index.insert(customer.clone(), slot);
         slot
     }
@@ -352,8 +376,10 @@ impl Partition {
         None
     }
 
-    fn cause_of(&self, event: &Event) -> Cause {
+    fn cause_of(&self, event: &Event, late: bool) -> Cause {
         match self.plan.role(usize::from(event.stream.0)) {
+            StreamRole::Erasures => Cause::Delete,
+            _ if late => Cause::LateEvent,
             StreamRole::Refunds => Cause::Refund,
             StreamRole::Cancellations => Cause::Cancellation,
             StreamRole::Traits => Cause::Trait,

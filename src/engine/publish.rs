@@ -56,7 +56,7 @@ fn is_brought_by_definition(at: &At<'_>, standing: &Standing, input: &Input<'_>,
             at.plan.predicates[*predicate].formula.each_leaf(&mut |leaf| found |= first_cut(leaf));
             found
         }),
-        Input::Event(_) | Input::Time | Input::Lists => false,
+        Input::Event(_) | Input::Time | Input::Lists | Input::Erasure => false,
     }
 }
 

@@ -7,8 +7,9 @@
 //! | `refunds`, `cancellations` | `Order Refunded`, `Order Cancelled` |
 //! | `coupon_denials`, `coupon_removals`, `product_adds`, `product_views`, `sessions`, `campaign_sends` | one event each |
 //! | `traits` | `identify` |
+//! | `erasures` | `User Deleted`, and every record of type `delete` |
 //!
-//! **Invariant:** every stream of events has `user_agent` and `ip` as its last two fields.
+//! **Invariant:** every stream that rules may name has `user_agent` and `ip` as its last two fields.
 
 use super::streams::{Catalogue, FieldDefinition, FieldType, Retention, StreamDefinition, StreamRole};
 use FieldType::{Decimal, Integer, String as Text};
@@ -117,6 +118,7 @@ impl Catalogue {
             stream("sessions", StreamRole::Plain, &["Session Started"], SESSION),
             stream("campaign_sends", StreamRole::Plain, &["Campaign Sent"], CAMPAIGN_SEND),
             StreamDefinition { fields: Vec::new(), ..stream("traits", StreamRole::Traits, &[], &[]) },
+            StreamDefinition { fields: Vec::new(), ..stream("erasures", StreamRole::Erasures, &["User Deleted"], &[]) },
         ];
         Catalogue { streams }
     }
@@ -166,13 +168,12 @@ mod tests {
     fn every_stream_of_the_contract_is_there_with_its_events() {
         let catalogue = Catalogue::segment_spec();
         let names: Vec<&str> = catalogue.streams.iter().map(|s| s.name.as_str()).collect();
-        let expected =
-            "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits";
+        let expected = "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits erasures";
         assert_eq!(names.join(" "), expected);
         for stream in &catalogue.streams {
-            let is_traits = stream.role == StreamRole::Traits;
-            assert_eq!(stream.events.is_empty(), is_traits, "{}", stream.name);
-            assert_eq!(stream.field("user_agent").is_some() && stream.field("ip").is_some(), !is_traits, "{}", stream.name);
+            assert_eq!(stream.events.is_empty(), stream.role == StreamRole::Traits, "{}", stream.name);
+            let has_context = stream.field("user_agent").is_some() && stream.field("ip").is_some();
+            assert_eq!(has_context, stream.role.is_named(), "{}", stream.name);
         }
     }
 

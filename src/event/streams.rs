@@ -49,6 +49,8 @@ pub enum StreamRole {
     Cancellations,
     /// `identify`: sets traits.
     Traits,
+    /// Ends everything that is known of the customer. Rules cannot name it.
+    Erasures,
     Plain,
 }
 
@@ -94,6 +96,13 @@ impl Catalogue {
 
     pub fn with_role(&self, role: StreamRole) -> Option<StreamIndex> {
         self.streams.iter().position(|s| s.role == role).map(|i| StreamIndex(i as u16))
+    }
+}
+
+impl StreamRole {
+    /// Rules may name a stream of this role; traits have a form of their own, and of erasures nothing is kept.
+    pub fn is_named(self) -> bool {
+        !matches!(self, StreamRole::Traits | StreamRole::Erasures)
     }
 }
 

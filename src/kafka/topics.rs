@@ -5,6 +5,8 @@
 //! **Invariant:** nothing here changes a topic that exists. A count that differs is refused: growing one would send a
 //! customer's next event to another task than the one that has its state.
 
+mod keeping;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use super::error::{Call, Failure};
 use super::ffi;
 use super::settings::{Logged, Settings};
 use crate::id::TopicName;
+pub use keeping::Keeping;
 
 /// How long one question to the cluster may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -165,11 +168,15 @@ impl Purpose {
         match self {
             Purpose::Log => &[("cleanup.policy", "delete")],
             Purpose::DeadLetters => &[("cleanup.policy", "delete"), ("max.message.bytes", "8388608")],
-            Purpose::Latest => &[("cleanup.policy", "compact")],
+            // A week, and what was taken back is taken out: an erasure has an end.
+            Purpose::Latest => &[("cleanup.policy", "compact"), ("max.compaction.lag.ms", "604800000")],
             // An hour for a reader that is behind; a week before a tombstone may vanish.
-            Purpose::Changelog => {
-                &[("cleanup.policy", "compact"), ("min.compaction.lag.ms", "3600000"), ("delete.retention.ms", "604800000")]
-            }
+            Purpose::Changelog => &[
+                ("cleanup.policy", "compact"),
+                ("min.compaction.lag.ms", "3600000"),
+                ("max.compaction.lag.ms", "604800000"),
+                ("delete.retention.ms", "604800000"),
+            ],
             Purpose::Owners => &[("cleanup.policy", "compact")],
             Purpose::Repartition => &[("cleanup.policy", "delete"), ("retention.ms", "604800000")],
         }

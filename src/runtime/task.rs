@@ -8,6 +8,7 @@
 //! in the store as it stands, and its timer is armed.
 
 mod backfill;
+mod erasures;
 mod load;
 mod look;
 mod measured;
@@ -16,10 +17,11 @@ mod register;
 use std::sync::Arc;
 
 use super::changelog::Decided;
-use crate::customer::CustomerState;
 use crate::customer::codec;
+use crate::customer::{Applied, CustomerState};
 use crate::engine::{Accepted, Partition, SegmentNames, Slot, valid_until};
 use crate::event::Event;
+use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, Offset, SegmentKey, SourcePosition};
 use crate::kafka::wire::encode::{Membership as MembershipFields, membership_value};
 use crate::plan::Plan;
@@ -28,6 +30,7 @@ use crate::time::EventTime;
 use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
+use erasures::Erasures;
 use load::loader;
 pub use look::{Looked, incomplete, look, look_at, membership, memberships, names, pass};
 pub use measured::{Slice, measured};
@@ -78,6 +81,7 @@ pub struct Task {
     /// The scan for those that others have decided.
     backfill: Option<Backfill>,
     register: Register,
+    erasures: Erasures,
     resident: usize,
     sweep: usize,
 }
@@ -97,10 +101,11 @@ impl Task {
         let backfill = Backfill::since(then, &decided);
         let mut register = Register::read(&*store)?;
         register.note(&plan, clock);
+        let erasures = Erasures::read(&*store)?;
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
-        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, resident: 0, sweep: 0 })
+        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0 })
     }
 
     /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
@@ -117,8 +122,34 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
-        self.partition.accept(event, Some(position), Some(wall), &mut load)
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
+        drop(load);
+        if plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
+            self.erasures.note(&self.store, &event.customer)?;
+            self.backfill.iter_mut().for_each(|backfill| backfill.forget(&event.customer));
+        }
+        if accepted.applied == Applied::Erased {
+            self.forget(self.partition.find(&event.customer));
+        }
+        Ok(accepted)
+    }
+
+    /// Keeps no ids in memory of whom nothing is known.
+    fn forget(&mut self, slots: impl IntoIterator<Item = Slot>) {
+        for slot in slots {
+            self.resident = self.resident.saturating_sub(usize::from(self.partition.forget(slot)));
+        }
+    }
+
+    /// A record of this customer's, with this event time, is one of what was erased.
+    pub fn is_erased(&self, customer: &CustomerId, time: EventTime) -> Result<bool, StoreError> {
+        let state = self.partition.find(customer).and_then(|slot| self.partition.resident(slot).state.as_deref());
+        let erased = match state {
+            Some(state) => state.erased,
+            None => self.erasures.find(&*self.store, customer)?,
+        };
+        Ok(erased.is_some_and(|erased| time <= erased.at))
     }
 
     /// Fires a slice of the timers due strictly before `to`. `true`: more are due; commit what there is, call again.
@@ -127,7 +158,7 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -168,7 +199,7 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &mut self.resident);
+            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -209,6 +240,11 @@ impl Task {
     /// The open batch changes some customer.
     pub fn is_changed(&self) -> bool {
         !self.partition.changed().is_empty()
+    }
+
+    /// How many customers the open batch erases.
+    pub fn erased(&self) -> usize {
+        self.partition.erased().len()
     }
 
     pub fn timers_pending(&self) -> usize {
@@ -252,7 +288,10 @@ impl Task {
                 codec::written(state);
             }
         }
+        self.erasures.saved();
+        let erased = self.partition.erased().clone();
         self.partition.settled();
+        self.forget(erased);
         self.release();
         Ok(())
     }
@@ -292,14 +331,20 @@ impl Task {
             return;
         }
         self.encoded.extend(self.register.change());
+        self.encoded.extend(self.erasures.change());
         let plan = self.partition.plan().clone();
         for slot in self.partition.changed().to_vec() {
             let resident = self.partition.resident_mut(slot);
             let armed = resident.armed;
-            if let Some(state) = resident.state.as_deref_mut() {
+            if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
                 codec::write(&plan, &resident.customer, state, armed, &mut |key, value| self.encoded.push((key, value)));
             }
         }
+        for slot in self.partition.erased() {
+            let resident = self.partition.resident(*slot);
+            self.encoded.extend(resident.state.as_deref().and_then(|state| self.erasures.record(&resident.customer, state)));
+        }
+        self.encoded.extend(self.erasures.tombstones(&self.encoded));
     }
 
     /// Lets go of states beyond the memory that the task may use; all of them are in the store.
@@ -324,14 +369,14 @@ fn membership_record(plan: &Plan, names: &SegmentNames, customer: &CustomerId, s
             segment: &segment.key,
             since: membership.since()?,
             entry: membership.entry(),
-            sequence: membership.sequence,
+            sequence: state.published(membership.sequence),
             valid_until: valid_until(plan, customer, state, index),
             version: &segment.version,
         })
     });
     let former = state.standing.former.iter().filter_map(|former| {
         let (name, membership) = (names.get(&former.segment)?, &former.membership);
-        let (since, entry, sequence) = (membership.since()?, membership.entry(), membership.sequence);
+        let (since, entry, sequence) = (membership.since()?, membership.entry(), state.published(membership.sequence));
         Some(MembershipFields { segment: &name.key, since, entry, sequence, valid_until: None, version: &name.version })
     });
     membership_value(customer, memberships.chain(former), state.standing.at)

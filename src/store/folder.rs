@@ -17,6 +17,9 @@ use crate::id::Partition;
 /// The longest instance id: it becomes part of transactional ids, which brokers keep in memory.
 const INSTANCE_BYTES: usize = 64;
 
+/// Where the system gives random bytes.
+const RANDOM: &str = "/dev/urandom";
+
 /// A locked state folder.
 pub struct StateDir {
     path: PathBuf,
@@ -128,7 +131,19 @@ fn check_instance(path: &Path, text: &str) -> Result<String, StoreError> {
 
 /// 64 random bits: enough that no two folders of a deployment ever share an id.
 fn random_instance() -> io::Result<String> {
-    let mut bytes = [0; 8];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+    random().map(|bytes| format!("{:016x}", u64::from_be_bytes(bytes)))
+}
+
+/// Bytes that nobody can guess.
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open(RANDOM)?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A secret that nobody can guess.
+///
+/// Errors: [`StoreError::Inaccessible`], where the system gives none.
+pub fn secret<const N: usize>() -> Result<[u8; N], StoreError> {
+    random().map_err(|e| StoreError::inaccessible(Path::new(RANDOM), e))
 }

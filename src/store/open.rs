@@ -8,6 +8,9 @@ use rocksdb::{ColumnFamilyDescriptor, DB};
 
 use super::{FORMAT, Family, Shared, Store, StoreError, keys};
 
+/// A week.
+const OLDEST_FILE_SECONDS: &str = "604800";
+
 impl Store {
     /// Opens the store in the folder `path`, or makes an empty one there.
     ///
@@ -22,7 +25,17 @@ impl Store {
         let store = Store { db, path: path.into() };
         store.check_format()?;
         store.check_origin(origin)?;
+        store.limit_age()?;
         Ok(store)
+    }
+
+    /// Has every file rewritten in time, also where nothing changes: what was removed is then out of it.
+    fn limit_age(&self) -> Result<(), StoreError> {
+        for family in Family::ALL {
+            let age = [("periodic_compaction_seconds", OLDEST_FILE_SECONDS)];
+            self.db.set_options_cf(self.family(family)?, &age).map_err(|e| self.error(e))?;
+        }
+        Ok(())
     }
 
     /// Opens a store that is there, to read it: nothing in its folder is changed, and writing fails. Whose state it is, is

@@ -8,6 +8,7 @@ use proptest::test_runner::TestRunner;
 use segmentd::event::Catalogue;
 use segmentd::scenario::{Page, PageLadder, PageSegment};
 use segmentd::time::EventTime;
+use segmentd::transition::Cause;
 
 use super::events::{self, Shape};
 use super::naive::{Ends, rules_of, transitions};
@@ -80,6 +81,20 @@ fn many_cases_move_customers_on_ladders_that_keep_them() {
         keeping += usize::from(transitions(&rules_of(&free), &free, &catalogue, Ends::Ignored) != found);
     }
     assert!(moving > 40 && keeping > 30, "{moving} move, in {keeping} it matters that a stage keeps");
+}
+
+/// The same for erasures: of somebody who is in a segment, and of somebody who comes back.
+#[test]
+fn many_cases_erase_customers_of_whom_some_come_back() {
+    let (mut runner, catalogue) = (TestRunner::deterministic(), Catalogue::segment_spec());
+    let (mut erasing, mut reviving) = (0, 0);
+    for _ in 0..200 {
+        let page = case(Shape::DENSE).new_tree(&mut runner).unwrap().current().0;
+        let found = transitions(&rules_of(&page), &page, &catalogue, Ends::Ignored);
+        erasing += usize::from(found.iter().any(|outcome| outcome.cause == Cause::Delete));
+        reviving += usize::from(found.iter().any(|outcome| outcome.sequence > 1_000_000_000));
+    }
+    assert!(erasing > 40 && reviving > 20, "{erasing} erase a member, in {reviving} somebody comes back");
 }
 
 /// A rule that the checker refuses would never reach the engine.

@@ -65,7 +65,7 @@ fn event(beginning: EventTime, shape: Shape, customers: usize) -> impl Strategy<
     let at = (0..shape.days, prop::sample::select(&HOURS[..]), prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)]);
     let at =
         at.prop_map(move |(day, hour, off)| EventTime::from_millis(beginning.millis() + day * shape.stretch * DAY + hour * HOUR + off));
-    (at, 0..customers, what(shape.ids)).prop_map(|(at, customer, (stream, id, fields))| PageEvent {
+    (at, 0..customers, what(shape)).prop_map(|(at, customer, (stream, id, fields))| PageEvent {
         at,
         customer: ["c", "d", "e"][customer].into(),
         partition: Partition(0),
@@ -76,17 +76,20 @@ fn event(beginning: EventTime, shape: Shape, customers: usize) -> impl Strategy<
 }
 
 /// Stream, event id, fields.
-fn what(ids: usize) -> BoxedStrategy<(&'static str, String, Fields)> {
+fn what(shape: Shape) -> BoxedStrategy<(&'static str, String, Fields)> {
+    let ids = shape.ids;
+    // About one in three short histories has one, and a long one has few, so that the others get old.
+    let erasures = shape.events as u32 / Shape::DENSE.events as u32;
     let id = move || (1..=ids).prop_map(|n| format!("m{n}"));
-    prop_oneof![
+    let anything = prop_oneof![
         8 => order(ids).prop_map(|(id, fields)| ("orders", id, fields)),
         2 => (id(), reference(ids), amount()).prop_map(|(id, order, total)| ("refunds", id, vec![order, ("total".into(), total)])),
         1 => (id(), reference(ids)).prop_map(|(id, order)| ("cancellations", id, vec![order])),
         2 => (id(), reference(ids), amount()).prop_map(|(id, order, discount)| ("coupons", id, vec![order, ("discount".into(), discount)])),
         1 => (id(), amount()).prop_map(|(id, price)| ("product_views", id, vec![("price".into(), price)])),
         2 => (id(), trait_value(), trait_value()).prop_map(|(id, x, y)| ("traits", id, vec![("x".into(), x), ("y".into(), y)])),
-    ]
-    .boxed()
+    ];
+    prop_oneof![20 * erasures.max(1).pow(2) => anything, 1 => id().prop_map(|id| ("erasures", id, Vec::new()))].boxed()
 }
 
 fn order(ids: usize) -> impl Strategy<Value = (String, Fields)> {

@@ -109,6 +109,8 @@ pub struct Customer {
     next_announcement: Option<i64>,
     /// Everything up to and including this instant has been decided.
     decided_to: i64,
+    /// How often somebody of this id was erased before.
+    lives: u64,
     /// So many changes of cuts have come into force.
     recuts: usize,
 }
@@ -117,6 +119,8 @@ struct Partition {
     clock: i64,
     recuts: usize,
     customers: BTreeMap<CustomerId, Customer>,
+    /// When last, and how often somebody was known then.
+    erased: BTreeMap<CustomerId, (i64, u64)>,
 }
 
 /// Whether to find out, for every entry, when it ends by itself: that means to let time run on each time.
@@ -169,7 +173,7 @@ fn in_order(rules: &[Rule]) -> Vec<Rule> {
 }
 
 impl Partition {
-    const NEW: Partition = Partition { clock: i64::MIN, recuts: 0, customers: BTreeMap::new() };
+    const NEW: Partition = Partition { clock: i64::MIN, recuts: 0, customers: BTreeMap::new(), erased: BTreeMap::new() };
 
     fn take(&mut self, event: &PageEvent, world: &World, out: &mut Vec<Outcome>) {
         let at = event.at.millis();
@@ -178,13 +182,33 @@ impl Partition {
             self.advance(at, world, out);
             self.clock = at;
         }
-        let new = || Customer { recuts: self.recuts, ..Customer::new(&event.customer, world, self.clock) };
-        let customer = self.customers.entry(event.customer.clone()).or_insert_with(new);
         let stream = world.catalogue.stream(event.stream);
+        if stream.role == StreamRole::Erasures {
+            return self.erase(&event.customer, world, out);
+        }
+        let (erased_at, lives) = self.erased.get(&event.customer).copied().unwrap_or((i64::MIN, 0));
+        if at <= erased_at {
+            return;
+        }
+        let begin = || Customer { lives, recuts: self.recuts, ..Customer::new(&event.customer, world, self.clock) };
+        let customer = self.customers.entry(event.customer.clone()).or_insert_with(begin);
         let accepted = customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention);
         if accepted || !world.survey.remembered.contains(stream.name.as_str()) {
             let cause = if late { Cause::LateEvent } else { cause_of(stream.role) };
             customer.decide(self.clock, cause, world, out);
+        }
+    }
+
+    /// All that is kept is the instant.
+    fn erase(&mut self, id: &CustomerId, world: &World, out: &mut Vec<Outcome>) {
+        let erased = self.erased.entry(id.clone()).or_default();
+        erased.0 = self.clock;
+        let Some(mut customer) = self.customers.remove(id) else { return };
+        erased.1 += 1;
+        for rule in &world.rules {
+            if customer.memberships.get(&rule.key).is_some_and(|m| m.member) {
+                customer.turn(rule, self.clock, Cause::Delete, None, out);
+            }
         }
     }
 
@@ -203,6 +227,7 @@ fn cause_of(role: StreamRole) -> Cause {
         StreamRole::Refunds => Cause::Refund,
         StreamRole::Cancellations => Cause::Cancellation,
         StreamRole::Traits => Cause::Trait,
+        StreamRole::Erasures => Cause::Delete,
         StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
     }
 }
@@ -220,6 +245,7 @@ impl Customer {
             announced: BTreeMap::new(),
             next_announcement: None,
             decided_to: clock,
+            lives: 0,
             recuts: 0,
         }
     }
@@ -303,7 +329,7 @@ impl Customer {
                 segment: key.into(),
                 happening: Happening::Expiring,
                 at: EventTime::from_millis(now),
-                sequence,
+                sequence: self.numbered(sequence),
                 entry,
                 cause,
                 valid_until: Some(end),
@@ -333,7 +359,7 @@ impl Customer {
             segment: rule.key.as_str().into(),
             happening: if is { Happening::Entered } else { Happening::Exited },
             at: EventTime::from_millis(now),
-            sequence,
+            sequence: self.numbered(sequence),
             entry,
             cause,
             valid_until: None,
@@ -341,6 +367,11 @@ impl Customer {
             published: is && self.lets_through(rule, now) && arm != Some(Arm::Control),
             arm,
         });
+    }
+
+    /// Semantics §6, "Erasure": each life has a thousand million numbers of its own.
+    fn numbered(&self, sequence: u64) -> u64 {
+        self.lives * 1_000_000_000 + sequence
     }
 
     fn must_stay(&self, rule: &Rule, now: i64) -> bool {

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use segmentd::customer::codec::{self, FormatError};
+use segmentd::customer::CustomerState;
+use segmentd::customer::codec::{self, FormatError, Secret};
 use segmentd::engine::{Loaded, Partition, rebuild};
 use segmentd::event::Catalogue;
 use segmentd::id::CustomerId;
@@ -21,6 +22,9 @@ use super::engine::{CASES, config};
 use super::events::Shape;
 use super::rules;
 use super::shrink::smallest;
+
+/// What erased customers are recognised by.
+const SECRET: [u8; Secret::BYTES] = *b"nobody knows it ";
 
 /// What a store holds: values by key.
 pub type Stored = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -138,7 +142,11 @@ pub fn revived(plan: &Arc<Plan>, clock: EventTime, stored: &Stored) -> Partition
 }
 
 pub fn read(plan: &Plan, stored: &Stored, customer: &CustomerId) -> Result<Option<Loaded>, FormatError> {
-    let Some(head) = stored.get(&codec::head_key(customer)) else { return Ok(None) };
+    let Some(head) = stored.get(&codec::head_key(customer)) else {
+        let erased = stored.get(&Secret::new(SECRET).key_of(customer)).map(|value| codec::read_erased(value)).transpose()?;
+        let nobody = |erased| Loaded { state: CustomerState { erased: Some(erased), ..CustomerState::new(plan) }, redecide: None };
+        return Ok(erased.map(nobody));
+    };
     let read = codec::read(plan, customer, head, |key| Ok::<_, FormatError>(stored.get(key).cloned()))?;
     let mut state = read.state;
     rebuild(plan, customer, &state.facts, &mut state.standing);
@@ -148,10 +156,17 @@ pub fn read(plan: &Plan, stored: &Stored, customer: &CustomerId) -> Result<Optio
 
 pub fn settle(partition: &mut Partition, plan: &Plan, stored: &mut Stored, out: &mut Vec<Outcome>) {
     out.extend(partition.outputs().map(Outcome::from));
+    for slot in partition.erased() {
+        let resident = partition.resident(*slot);
+        let (id, erased) = (&resident.customer, resident.state.as_ref().unwrap().erased.unwrap());
+        let parts = codec::parts_of(id);
+        stored.retain(|key, _| *key != codec::head_key(id) && !parts.iter().any(|part| key.starts_with(part)));
+        stored.insert(Secret::new(SECRET).key_of(id), codec::write_erased(&erased));
+    }
     for slot in partition.changed().to_vec() {
         let resident = partition.resident_mut(slot);
         let armed = resident.armed;
-        let Some(state) = resident.state.as_deref_mut() else { continue };
+        let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) else { continue };
         codec::write(plan, &resident.customer, state, armed, &mut |key, value| match value {
             Some(value) => drop(stored.insert(key, value)),
             None => drop(stored.remove(&key)),

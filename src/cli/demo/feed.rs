@@ -8,9 +8,9 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::EVENTS;
-use crate::cli::load::Sender;
 use crate::config::ConfigFile;
-use crate::kafka::Settings;
+use crate::id::TopicName;
+use crate::kafka::{Sender, Settings};
 use crate::runtime::{Shutdown, clock};
 use crate::time::{EventTime, Span};
 
@@ -28,7 +28,7 @@ pub fn start(settings: Settings, speed: u32, shutdown: Shutdown) -> anyhow::Resu
 
 fn feed(settings: &Settings, speed: u32, shutdown: &Shutdown) -> anyhow::Result<u64> {
     let topics = ConfigFile::default().input.topics;
-    let sender = Sender::connect(settings, topics.first().map_or("", String::as_str))?;
+    let sender = Sender::connect(settings, &TopicName(topics.first().map_or("", String::as_str).into()))?;
     let lines = BufReader::new(zstd::Decoder::with_buffer(EVENTS)?).lines();
     let (begun, mut first, mut sent) = (clock::now(), None, 0);
     for line in lines {

@@ -16,6 +16,7 @@ pub struct Tally {
     events: u64,
     duplicates: u64,
     unmatched: u64,
+    erased: u64,
     late: u64,
     pub transitions: u64,
     /// By reason.
@@ -35,6 +36,7 @@ impl Tally {
         self.late += u64::from(accepted.late);
         match accepted.applied {
             Applied::Duplicate => self.duplicates += 1,
+            Applied::Erased => self.erased += 1,
             Applied::Accepted { matched } => self.unmatched += u64::from(!matched),
         }
     }
@@ -52,7 +54,13 @@ impl Tally {
     pub fn show(&self, took: Duration) {
         let rate = per_second(self.events, took);
         eprintln!("{} events, {} transitions, {:.2} s ({rate} events/s)", count(self.events), count(self.transitions), took.as_secs_f64());
-        for (n, words) in [(self.duplicates, "duplicates"), (self.late, "late"), (self.unmatched, "that refer to nothing known")] {
+        let kinds = [
+            (self.duplicates, "duplicates"),
+            (self.late, "late"),
+            (self.unmatched, "that refer to nothing known"),
+            (self.erased, "of erased customers, from before"),
+        ];
+        for (n, words) in kinds {
             if n > 0 {
                 eprintln!("  of them {} {words}", count(n));
             }

@@ -9,7 +9,8 @@
 
 use super::super::exposure::{Dropped, Exposure};
 use super::bytes::{Reader, Writer};
-use super::{FormatError, Standing};
+use super::{ERASED, FormatError, erased};
+use crate::customer::CustomerState;
 use crate::experiment::Arm;
 use crate::plan::Plan;
 
@@ -23,7 +24,8 @@ const DROPPED: u8 = 4;
 /// The funnel is decided up to an instant: steps and instant follow.
 const SETTLED: u8 = 8;
 
-pub(super) fn write(w: &mut Writer, standing: &Standing) {
+pub(super) fn write(w: &mut Writer, state: &CustomerState) {
+    let standing = &state.standing;
     if !standing.exposures.is_empty() {
         let mut section = Writer::part();
         section.count(standing.exposures.len());
@@ -31,15 +33,25 @@ pub(super) fn write(w: &mut Writer, standing: &Standing) {
         w.byte(EXPOSURES);
         w.sized(section);
     }
+    if let Some(before) = &state.erased {
+        let mut section = Writer::part();
+        erased::put(&mut section, before);
+        w.byte(ERASED);
+        w.sized(section);
+    }
 }
 
-pub(super) fn read(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {
+pub(super) fn read(r: &mut Reader<'_>, plan: &Plan, state: &mut CustomerState) -> Result<(), FormatError> {
     while !r.is_at_end() {
         let (kind, mut section) = (r.byte()?, r.sized()?);
-        if kind == EXPOSURES {
-            for _ in 0..section.count()? {
-                standing.exposures.push(read_exposure(&mut section)?.under(plan));
+        match kind {
+            EXPOSURES => {
+                for _ in 0..section.count()? {
+                    state.standing.exposures.push(read_exposure(&mut section)?.under(plan));
+                }
             }
+            ERASED => state.erased = Some(erased::take(&mut section)?),
+            _ => {}
         }
     }
     Ok(())

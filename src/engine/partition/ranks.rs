@@ -199,7 +199,7 @@ impl Partition {
         let at = At { plan: &self.plan, facts: &state.facts, customer, t: state.standing.at };
         let mut moved = false;
         for (plan, ranking) in self.plan.rankings.iter().zip(&mut self.ranks.rankings) {
-            let value = at.rank(&state.standing, plan.aggregate);
+            let value = if state.is_known() { at.rank(&state.standing, plan.aggregate) } else { None };
             moved |= ranking.put(slot, value.as_ref().map(Bucket::of));
         }
         if moved {
@@ -217,7 +217,8 @@ impl Partition {
         if stale {
             state.standing.cuts = self.ranks.cuts.clone();
         }
-        if self.ranks.waiting.is_empty() || !(stale || read) {
+        // Nobody, or nobody any more: to be decided with the first event.
+        if self.ranks.waiting.is_empty() || !(stale || read) || !state.is_known() {
             return;
         }
         let now = just_before(self.clock).max(state.standing.at);

@@ -150,12 +150,23 @@ impl Reading<'_> {
         let stream = self.stream()?;
         let route = &self.routes.streams[usize::from(stream.0)];
         let (customer, time) = (self.customer()?, self.time(record_time)?);
+        match self.content(stream, route) {
+            Ok((id, body)) => Ok(Event { customer, stream, time, id, body }),
+            Err(refusal) => Err(refusal.of(customer, time)),
+        }
+    }
+
+    fn content(&self, stream: StreamIndex, route: &StreamRoute) -> Outcome<(EventId, Body)> {
+        if self.routes.erasures_stream == Some(stream) {
+            // To erase somebody twice is to erase them, so nothing hangs on the id.
+            return Ok((self.id(route).unwrap_or_else(|_| EventId::new("")), Body::Fields(Vec::new())));
+        }
         let traits = self.routes.traits_stream == Some(stream);
         // Before the id: where `properties` are no object, that is the fault, not the id that cannot be found in them.
         let body = if traits { Body::Traits(self.traits()?) } else { Body::Fields(self.fields(route)?) };
         let id = self.id(route)?;
         self.check_currency(route)?;
-        Ok(Event { customer, stream, time, id, body })
+        Ok((id, body))
     }
 
     fn stream(&self) -> Outcome<StreamIndex> {
@@ -167,6 +178,8 @@ impl Reading<'_> {
                 self.routes.by_event.find(event.as_bytes()).ok_or(Refusal::Skip(SkipReason::UnknownEvent))
             }
             "identify" => self.routes.traits_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
+            // What Segment sends where a regulation asks to delete. Source: Twilio Segment, "Destination Functions", `onDelete`.
+            "delete" => self.routes.erasures_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
             "page" | "screen" | "group" | "alias" => Err(Refusal::Skip(SkipReason::OtherCall)),
             _ => Err(Refusal::Skip(SkipReason::UnknownType)),
         }

@@ -1,5 +1,8 @@
 //! What is accepted, as what; what is not, with which code.
 
+#[path = "decode_tests/erasure.rs"]
+mod erasure;
+
 use super::super::reject::RejectCode as Code;
 use super::*;
 use crate::event::FieldIndex;

@@ -6,6 +6,8 @@
 use std::fmt;
 
 use super::scanner::{JsonError, MAX_DEPTH};
+use crate::id::CustomerId;
+use crate::time::EventTime;
 
 /// Why a record goes to the dead letters; [`RejectCode::as_str`] is the header `error_code` and a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,10 +42,13 @@ pub enum RejectCode {
     /// An event id longer than `limits.id_bytes`.
     BadId,
     CurrencyMismatch,
+    /// Of an erased customer, from before the erasure. Decided by the task; counted, and never a dead letter: that would
+    /// keep what was erased.
+    Erased,
 }
 
 impl RejectCode {
-    pub const ALL: [RejectCode; 17] = [
+    pub const ALL: [RejectCode; 18] = [
         RejectCode::Tombstone,
         RejectCode::TooLarge,
         RejectCode::BadUtf8,
@@ -61,6 +66,7 @@ impl RejectCode {
         RejectCode::MissingId,
         RejectCode::BadId,
         RejectCode::CurrencyMismatch,
+        RejectCode::Erased,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -82,6 +88,7 @@ impl RejectCode {
             RejectCode::MissingId => "missing_id",
             RejectCode::BadId => "bad_id",
             RejectCode::CurrencyMismatch => "currency_mismatch",
+            RejectCode::Erased => "erased",
         }
     }
 }
@@ -91,11 +98,13 @@ impl RejectCode {
 pub struct Reject {
     pub code: RejectCode,
     pub message: String,
+    /// Whose it is and when it happened, where that could be read. For nobody's eyes: it is no part of the message.
+    pub whose: Option<Box<(CustomerId, EventTime)>>,
 }
 
 impl Reject {
     pub fn new(code: RejectCode, message: impl Into<String>) -> Reject {
-        Reject { code, message: message.into() }
+        Reject { code, message: message.into(), whose: None }
     }
 
     /// `base`: bytes of the payload before the scanned text.
@@ -148,6 +157,16 @@ impl SkipReason {
 pub(super) enum Refusal {
     Skip(SkipReason),
     Reject(Reject),
+}
+
+impl Refusal {
+    /// Of a record that is this customer's.
+    pub(super) fn of(self, customer: CustomerId, time: EventTime) -> Refusal {
+        match self {
+            Refusal::Reject(reject) => Refusal::Reject(Reject { whose: Some(Box::new((customer, time))), ..reject }),
+            skip @ Refusal::Skip(_) => skip,
+        }
+    }
 }
 
 impl From<Reject> for Refusal {

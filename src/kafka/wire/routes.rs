@@ -14,6 +14,7 @@ pub(super) struct Routes {
     pub spec: SpecNodes,
     pub by_event: KeyTable<StreamIndex>,
     pub traits_stream: Option<StreamIndex>,
+    pub erasures_stream: Option<StreamIndex>,
     /// Trait name to its position in the projection.
     pub trait_names: KeyTable<usize>,
     pub streams: Vec<StreamRoute>,
@@ -92,6 +93,7 @@ impl Routes {
             spec: SpecNodes::new(&tree),
             by_event: KeyTable::new(events.collect()),
             traits_stream: catalogue.with_role(StreamRole::Traits),
+            erasures_stream: catalogue.with_role(StreamRole::Erasures),
             trait_names: KeyTable::new(projection.traits.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect()),
             streams: catalogue.streams.iter().enumerate().map(|(i, s)| StreamRoute::new(s, kept(i), &tree)).collect(),
             tree,

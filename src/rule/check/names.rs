@@ -9,9 +9,9 @@ use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::event::{FieldType, StreamIndex};
 
 impl Checker<'_> {
-    /// Traits come through a stream that rules cannot name.
+    /// Traits and erasures come through streams that rules cannot name.
     pub fn stream(&mut self, name: &Name) -> Option<StreamIndex> {
-        let named = |stream: &&StreamDefinition| stream.role != StreamRole::Traits;
+        let named = |stream: &&StreamDefinition| stream.role.is_named();
         let found = self.catalogue.find(&name.text).filter(|index| named(&self.catalogue.stream(*index)));
         if found.is_none() {
             let known = self.catalogue.streams.iter().filter(named).map(|stream| stream.name.as_str());

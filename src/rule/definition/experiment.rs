@@ -8,7 +8,7 @@ use super::super::yaml::Node;
 use super::entry::Entries;
 use super::publication::Reading;
 use crate::event::FieldType;
-use crate::event::streams::{FieldDefinition, StreamDefinition, StreamRole};
+use crate::event::streams::{FieldDefinition, StreamDefinition};
 use crate::experiment::{Experiment, Goal, Holdout};
 use crate::id::SegmentKey;
 
@@ -93,7 +93,7 @@ impl<'a> Reading<'a> {
 
     /// A stream that is named; traits come through one that cannot be.
     fn stream(&mut self, node: &Node, name: &str) -> Option<&'a StreamDefinition> {
-        let named = |stream: &&StreamDefinition| stream.role != StreamRole::Traits;
+        let named = |stream: &&StreamDefinition| stream.role.is_named();
         let found = self.catalogue.streams.iter().filter(named).find(|stream| stream.name == name);
         if found.is_none() {
             let known = self.catalogue.streams.iter().filter(named).map(|stream| stream.name.as_str());

@@ -7,7 +7,7 @@ use super::super::diagnostic::{Finding, nearest};
 use super::tokens::TokenKind;
 use super::{Importer, Parsed};
 use crate::event::StreamIndex;
-use crate::event::streams::{FieldDefinition, StreamRole};
+use crate::event::streams::FieldDefinition;
 
 /// Our functions for theirs, of one property.
 const REDUCERS: [(&str, &str); 6] =
@@ -201,7 +201,7 @@ impl Importer<'_> {
         let streams = &self.catalogue.streams;
         let takes = |name: &str| streams.iter().position(|stream| stream.events.iter().any(|known| known == name));
         let found = takes(event).map(|index| StreamIndex(index as u16));
-        found.filter(|index| self.catalogue.stream(*index).role != StreamRole::Traits).ok_or_else(|| {
+        found.filter(|index| self.catalogue.stream(*index).role.is_named()).ok_or_else(|| {
             let known: Vec<&str> = streams.iter().flat_map(|stream| &stream.events).map(|event| event.as_str()).collect();
             let mut finding = Finding::error("unknown-event", place, format!("no stream takes the event `{event}`"));
             finding.label = nearest(event, known).map(|near| format!("did you mean `{near}`?"));

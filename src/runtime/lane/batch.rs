@@ -148,7 +148,7 @@ impl Running {
                 figures.skipped();
                 return Ok(Applied::Done);
             }
-            Decoded::Rejected(reject) => return Ok(Applied::Letter(Fate::Dead(reject))),
+            Decoded::Rejected(reject) => return self.reject(reject, figures),
             Decoded::Event(event) => event,
         };
         if let Some(fate) = refusal(&event, message, settings, wall) {
@@ -167,6 +167,17 @@ impl Running {
         let led_to = self.task.transitions().len() - before;
         self.caused.extend(message.timestamp().into_iter().cycle().take(led_to));
         Ok(Applied::Done)
+    }
+
+    /// A record that cannot be an event is kept for a person to look at; not one of what was erased.
+    fn reject(&self, reject: Reject, figures: &Figures) -> Result<Applied, StoreError> {
+        if let Some((customer, time)) = reject.whose.as_deref()
+            && self.task.is_erased(customer, *time)?
+        {
+            figures.erased();
+            return Ok(Applied::Done);
+        }
+        Ok(Applied::Letter(Fate::Dead(reject)))
     }
 
     fn has_passed(&self, message: &Message) -> bool {

@@ -13,6 +13,7 @@ use crate::engine::Accepted;
 use crate::event::StreamIndex;
 use crate::id::TopicName;
 use crate::kafka::Message;
+use crate::kafka::wire::RejectCode;
 use crate::metrics::{Metrics, StreamMetrics};
 use crate::plan::Plan;
 use crate::runtime::committed::Showing;
@@ -54,10 +55,16 @@ impl Figures {
         self.metrics.events.skipped.inc();
     }
 
+    /// A record of an erased customer, from before the erasure.
+    pub fn erased(&self) {
+        self.metrics.events.rejected(RejectCode::Erased.as_str()).inc();
+    }
+
     pub fn accepted(&self, stream: StreamIndex, accepted: Accepted) {
         let Some(stream) = self.streams.get(usize::from(stream.0)) else { return };
         match accepted.applied {
             Applied::Duplicate => stream.duplicate.inc(),
+            Applied::Erased => self.erased(),
             Applied::Accepted { matched } => {
                 stream.applied.inc();
                 if !matched {

@@ -211,6 +211,10 @@ impl Lane {
             let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
             self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
             let told = self.around.observed.feed.prepare(running.task.outputs(), &self.around.settings.kafka.deployment);
+            if running.task.erased() > 0 {
+                let (partition, erased) = (sent.partition.0, running.task.erased());
+                tracing::info!(partition, erased, "customers were erased; `segmentd erase --receipt` says what is left until when");
+            }
             // The marker of the transaction takes an offset too.
             let changelog_next = Offset(running.changelog_next.0 + sent.records + 1);
             if let Err(error) = running.task.commit(&sent.manifest, changelog_next) {

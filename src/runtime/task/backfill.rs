@@ -107,6 +107,14 @@ impl Backfill {
         self.seen.decided += u64::from(decided);
     }
 
+    /// The customer is erased: its id must not stand in the manifests to come. Where the scan had come to just that customer
+    /// it begins again, which decides nobody otherwise.
+    pub fn forget(&mut self, customer: &CustomerId) {
+        if self.after.as_deref() == Some(&codec::head_key(customer)) {
+            self.after = None;
+        }
+    }
+
     /// Its state was decided with other lists than these.
     pub fn is_relisted(&self, customer: &CustomerId) -> bool {
         let passed = || self.after.as_deref().is_some_and(|after| *codec::head_key(customer) <= *after);

@@ -3,6 +3,7 @@
 //! **Invariant:** what is read is never changed here; whether it has to be decided anew is only said.
 
 use super::backfill::{Backfill, redecide};
+use super::erasures::{Erasures, nobody};
 use crate::customer::codec::{self, FormatError, Stored};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
@@ -14,11 +15,15 @@ pub fn loader<'a>(
     plan: &'a Plan,
     store: &'a impl Values,
     backfill: Option<&'a Backfill>,
+    erasures: &'a Erasures,
     resident: &'a mut usize,
 ) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
     move |customer| {
         *resident += 1;
-        let Some(head) = store.get(&codec::head_key(customer))? else { return Ok(None) };
+        let Some(head) = store.get(&codec::head_key(customer))? else {
+            let erased = erasures.find(store, customer)?;
+            return Ok(erased.map(|erased| Loaded { state: nobody(plan, erased), redecide: None }));
+        };
         let stored = read(plan, store, customer, &head)?;
         let mut state = stored.state;
         rebuild(plan, customer, &state.facts, &mut state.standing);
@@ -45,11 +50,18 @@ impl From<FormatError> for ReadError {
 
 impl ReadError {
     fn at(self, store: &impl Values) -> StoreError {
-        let path = store.path().to_owned();
         match self {
             ReadError::Store(error) => error,
-            ReadError::Format(FormatError::Newer(found)) => StoreError::Newer { path, found, known: codec::VERSION },
-            ReadError::Format(error @ FormatError::Damaged) => StoreError::Corrupt { path, reason: error.to_string() },
+            ReadError::Format(error) => at(store, error),
         }
+    }
+}
+
+/// A value in this store that cannot be read.
+pub fn at(store: &impl Values, error: FormatError) -> StoreError {
+    let path = store.path().to_owned();
+    match error {
+        FormatError::Newer(found) => StoreError::Newer { path, found, known: codec::VERSION },
+        FormatError::Damaged => StoreError::Corrupt { path, reason: error.to_string() },
     }
 }

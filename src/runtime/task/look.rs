@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::backfill::{Backfill, decided_by, redecide};
+use super::erasures::Erasures;
 use super::load::loader;
 use super::membership_record;
 use super::register::Register;
@@ -43,8 +44,8 @@ pub fn look(plan: &Arc<Plan>, store: &impl Values, customer: &CustomerId) -> Res
     let (backfill, mut resident) = (Backfill::since(&manifest.decided, &decided_by(plan)), 0);
     let current = codec::fingerprint_of(&head) == Some(plan.fingerprint);
     let decided = redecide(backfill.as_ref(), customer, current).is_none();
-    let slot = partition.slot(customer);
-    partition.ensure(slot, None, &mut loader(plan, store, backfill.as_ref(), &mut resident))?;
+    let (slot, erasures) = (partition.slot(customer), Erasures::read(store)?);
+    partition.ensure(slot, None, &mut loader(plan, store, backfill.as_ref(), &erasures, &mut resident))?;
     partition.settled();
     Ok(Some(Looked { partition, seen: true, decided }))
 }
@@ -100,7 +101,7 @@ pub fn membership(plan: &Plan, store: &impl Values, customer: &CustomerId) -> Re
         return Ok(None);
     }
     let mut resident = 0;
-    let Some(loaded) = loader(plan, store, None, &mut resident)(customer)? else { return Ok(None) };
+    let Some(loaded) = loader(plan, store, None, &Erasures::default(), &mut resident)(customer)? else { return Ok(None) };
     // Names are read only where one is needed: it is a record of all segments that ever were.
     let is_former = loaded.state.standing.former.iter().any(|former| former.membership.is_member());
     let names = if is_former { Register::read(store)?.names().clone() } else { SegmentNames::default() };

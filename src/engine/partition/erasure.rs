@@ -1,0 +1,65 @@
+//! Erasures in a partition: the place that a customer had is given up once nothing of it is to be written any more.
+//!
+//! **Invariant:** from its erasure on a customer has no timer; and between two batches nothing here names somebody of whom
+//! nothing is known, if the caller forgets those whom it erased.
+
+use std::collections::BTreeSet;
+
+use super::{Loaded, Occasion, Partition, Resident, Slot};
+use crate::customer::{Applied, CustomerState};
+use crate::engine::Input;
+use crate::id::CustomerId;
+use crate::time::EventTime;
+
+impl Partition {
+    /// Ends everything that is known of a customer, as of the clock. Who has to be decided anew is not: nobody should enter
+    /// on the way out.
+    pub(super) fn erase<E>(
+        &mut self,
+        slot: Slot,
+        occasion: &Occasion<'_>,
+        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+    ) -> Result<Applied, E> {
+        self.load(slot, load)?;
+        self.retire(slot, self.clock, occasion);
+        let applied = self.step(slot, Input::Erasure, self.clock, occasion);
+        self.residents[slot.at()].armed = EventTime::MAX;
+        self.erased.insert(slot);
+        Ok(applied)
+    }
+
+    /// What had happened by `time` was erased with the customer, whose state is in memory.
+    pub(super) fn is_erased(&self, slot: Slot, time: EventTime) -> bool {
+        let state = self.residents[slot.at()].state.as_deref();
+        state.and_then(|state| state.erased).is_some_and(|erased| time <= erased.at)
+    }
+
+    /// Customers who were erased since the last [`Partition::settled`], some of whom may have begun anew.
+    pub fn erased(&self) -> &BTreeSet<Slot> {
+        &self.erased
+    }
+
+    /// Gives somebody new a place, one that was given up if there is any.
+    pub(super) fn place(&mut self, resident: Resident) -> Slot {
+        if let Some(slot) = self.vacant.pop() {
+            self.residents[slot.at()] = resident;
+            return slot;
+        }
+        self.residents.push(resident);
+        Slot((self.residents.len() - 1) as u32)
+    }
+
+    /// Gives up the place of a customer of whom nothing is known, its id with it; `false`: something is known, or is not
+    /// stored yet.
+    pub fn forget(&mut self, slot: Slot) -> bool {
+        let resident = &mut self.residents[slot.at()];
+        if resident.changed || resident.state.as_deref().is_none_or(CustomerState::is_known) {
+            return false;
+        }
+        resident.state = None;
+        let customer = std::mem::replace(&mut resident.customer, CustomerId::new(""));
+        self.index.remove(&customer);
+        self.vacant.push(slot);
+        true
+    }
+}
