@@ -18,6 +18,7 @@ mod input;
 mod load;
 mod logging;
 mod man;
+mod past;
 mod plan;
 mod ready;
 mod reload;

@@ -16,8 +16,8 @@ mod exposure;
 mod history;
 mod total;
 
-pub use apply::{Applied, Touched, apply};
-pub use cursor::Cursor;
+pub use apply::{Added, Applied, Touched, apply};
+pub use cursor::{Cursor, Passage};
 pub use erased::Erased;
 pub use exposure::{Exposure, measure};
 pub use history::{History, Row};

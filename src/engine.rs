@@ -28,7 +28,7 @@ pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
 pub use why::{PinOrBan, Reason, Why, aggregates, why};
 
-use crate::customer::{Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
+use crate::customer::{Added, Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;
 use crate::event::Event;
 use crate::experiment::Arm;
@@ -95,11 +95,6 @@ impl Outcome {
         self.changes.iter_mut().for_each(|change| change.sequence = state.published(change.sequence));
         self.expiries.iter_mut().for_each(|expiry| expiry.sequence = state.published(expiry.sequence));
     }
-
-    fn clear_touched(&mut self) {
-        self.touched.grown.clear();
-        self.touched.changed.clear();
-    }
 }
 
 /// Advances one customer by one input at instant `now`; the changes are left in `out`, in dependency order.
@@ -109,7 +104,7 @@ impl Outcome {
 pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input: Input<'_>, now: EventTime, out: &mut Outcome) -> Applied {
     out.changes.clear();
     out.expiries.clear();
-    out.clear_touched();
+    out.touched.clear();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
         Input::Time | Input::Definitions | Input::Lists | Input::Cuts => Applied::Accepted { matched: true },
@@ -147,7 +142,8 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
     settling.end_stays();
     out.recut.drain(..).for_each(|predicate| settling.evaluate_recut(predicate));
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
-    out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate));
+    out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate, out.touched.added));
+    out.touched.growing.iter().for_each(|(predicate, at)| settling.wake(*predicate, *at));
     settling.decide_dirty();
     standing.at = at.t;
     standing.next_flip = next_flip(at.plan, standing);
@@ -175,9 +171,15 @@ impl Settling<'_> {
     }
 
     /// The same after an event was added, and nothing else.
-    fn evaluate_grown(&mut self, predicate: usize) {
-        let truth = self.at.truth_of_grown(self.standing, predicate);
+    fn evaluate_grown(&mut self, predicate: usize, added: Option<Added>) {
+        let truth = self.at.truth_of_grown(self.standing, predicate, added);
         self.set(predicate, truth);
+    }
+
+    /// What it looks at changes at that instant, whatever was found before.
+    fn wake(&mut self, predicate: usize, at: EventTime) {
+        let truth = &mut self.standing.predicates[predicate];
+        truth.flip = truth.flip.min(at);
     }
 
     /// A state that was read has found the truth by the new cut already: only the segments are to be decided.

@@ -8,10 +8,11 @@
 mod ahead;
 mod distance;
 mod evidence;
+mod linear;
 mod sequence;
 mod suffix;
 
-use crate::customer::{self, Facts, Standing, Truth};
+use crate::customer::{self, Added, Facts, Standing, Truth};
 use crate::event::Scalar;
 use crate::id::CustomerId;
 use crate::money::Number;
@@ -23,7 +24,7 @@ pub use distance::Distance;
 /// How many changes are looked through for the flip. Beyond it the engine wakes at an instant where nothing flips, which
 /// costs less than looking further at every event (measured with `make bench`), and keeps the cost of an event
 /// independent of the length of the history.
-const LOOK_AHEAD: usize = 4;
+const LOOK_AHEAD: usize = 8;
 
 /// A customer at an instant, to evaluate predicates against.
 pub struct At<'a> {
@@ -46,9 +47,13 @@ impl At<'_> {
     }
 
     /// The same after an event was added and nothing else changed. While a monotone predicate's truth stays, one more
-    /// event only puts its flip off: the old one is early, which is allowed, and costs nothing to find.
-    pub fn truth_of_grown(&self, standing: &mut Standing, index: usize) -> Truth {
+    /// event only puts its flip off: the old one is early, which is allowed, and costs nothing to find. So it is where the
+    /// event speaks for the truth as it was.
+    pub fn truth_of_grown(&self, standing: &mut Standing, index: usize, added: Option<Added>) -> Truth {
         let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
+        if before.flip > self.t && added.is_some_and(|added| self.confirms(predicate, added, before.holds)) {
+            return before;
+        }
         if predicate.monotone && before.flip > self.t {
             self.advance(predicate, standing);
             if self.holds(predicate, standing) == before.holds {
@@ -66,9 +71,12 @@ impl At<'_> {
 
     #[inline]
     fn holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
-        if let Some(band) = &predicate.band {
-            return band.holds(&standing.totals[band.aggregate]);
-        }
+        let linear = || predicate.linear.as_ref().and_then(|linear| linear.sums(&standing.totals).map(|sums| linear.holds(&sums)));
+        let band = || predicate.band.as_ref().map(|band| band.holds(&standing.totals[band.aggregate]));
+        linear().or_else(band).unwrap_or_else(|| self.formula_holds(predicate, standing))
+    }
+
+    fn formula_holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
         predicate.formula.holds(&|leaf| self.leaf(leaf, standing, self.t))
     }
 
@@ -76,6 +84,9 @@ impl At<'_> {
         let passing = predicate.windows.iter().map(|window| standing.cursors[*window].quiet_until()).min();
         if passing.is_none_or(|next| next == EventTime::MAX) && !predicate.counts_days {
             return self.still_change(predicate, standing, self.t);
+        }
+        if let Some(flip) = predicate.linear.as_ref().and_then(|linear| self.linear_flip(predicate, linear, standing, holds)) {
+            return flip;
         }
         if predicate.monotone {
             return self.suffix_flip(predicate, standing.cursors[predicate.windows[0]].members(), holds);
@@ -99,7 +110,7 @@ impl At<'_> {
         ahead.t()
     }
 
-    /// The same as by [`Ahead`], for the form that most predicates have.
+    /// The same as by [`Ahead`], for an extreme or a number of values.
     fn band_flip(&self, band: &Band, standing: &Standing, holds: bool) -> EventTime {
         let aggregate = &self.plan.aggregates[band.aggregate];
         let over = &self.plan.windows[aggregate.through];

@@ -15,6 +15,7 @@
 //! **Invariant:** no label ever holds a customer's id, nor any other text that a record brings.
 
 mod credentials;
+mod cuts;
 mod declare;
 mod events;
 mod reloads;
@@ -35,6 +36,7 @@ use smol_str::SmolStr;
 
 use crate::id::{SegmentKey, TopicName};
 pub use credentials::CredentialMetrics;
+pub use cuts::CutMetrics;
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
 pub use reloads::ReloadMetrics;
@@ -90,6 +92,7 @@ pub struct Metrics {
     pub transitions: Arc<TransitionMetrics>,
     pub commits: Arc<CommitMetrics>,
     pub tasks: Arc<TasksMetrics>,
+    pub cuts: Arc<CutMetrics>,
     pub state: Arc<StateMetrics>,
     pub reloads: Arc<ReloadMetrics>,
     pub credentials: Arc<CredentialMetrics>,
@@ -111,6 +114,7 @@ impl Metrics {
             events: Arc::new(EventMetrics::new(&declare, labels)?),
             transitions: Arc::new(TransitionMetrics::new(&declare, &labels.segments)?),
             commits: Arc::new(CommitMetrics::new(&declare)?),
+            cuts: Arc::new(CutMetrics::new(&declare)?),
             tasks: Arc::new(TasksMetrics::new(&declare, &labels.task_states)?),
             state: Arc::new(StateMetrics::new(&declare)?),
             reloads: Arc::new(ReloadMetrics::new(&declare)?),

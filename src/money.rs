@@ -41,6 +41,8 @@ const POWERS_OF_TEN: [i64; 19] = {
 
 impl Number {
     pub const ZERO: Number = Number::integer(0);
+    /// How many millionths make one.
+    pub const MILLION: i64 = 1_000_000;
 
     pub const fn integer(units: i64) -> Number {
         Number(Form::Small { units, over: 1 })
@@ -140,6 +142,16 @@ impl Number {
         }
     }
 
+    /// How many millionths it is, if that is a whole number of 64 bits.
+    #[inline]
+    pub fn millionths(&self) -> Option<i64> {
+        match &self.0 {
+            Form::Small { units, over: 100 } => units.checked_mul(Number::MILLION / 100),
+            Form::Small { units, over } => (Number::MILLION % over == 0).then(|| units.checked_mul(Number::MILLION / over)).flatten(),
+            Form::Big(_) => None,
+        }
+    }
+
     /// The sum or difference in 64 bits, if it fits. Scales differ by powers of ten, so the coarser is a divisor of the finer.
     #[inline]
     fn small_sum(&self, other: &Number, op: fn(i64, i64) -> Option<i64>) -> Option<Number> {
@@ -169,6 +181,13 @@ impl Number {
             _ => Number(Form::Big(Box::new(big))),
         }
     }
+}
+
+/// The same as [`Number::millionths`].
+#[inline]
+pub fn millionths(decimal: &Decimal) -> Option<i64> {
+    let places = 6usize.checked_sub(decimal.scale() as usize)?;
+    i64::try_from(decimal.mantissa()).ok()?.checked_mul(POWERS_OF_TEN[places])
 }
 
 fn reduced(units: i64, over: i64) -> (i64, i64) {

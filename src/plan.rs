@@ -13,6 +13,7 @@ mod compile;
 mod experiment;
 pub mod formula;
 mod kept;
+pub mod linear;
 mod list;
 mod monotone;
 mod ranking;
@@ -29,6 +30,7 @@ pub use compile::compile;
 pub use experiment::{ExperimentPlan, GoalPlan};
 pub use formula::{Formula, Leaf};
 pub use kept::Kept;
+pub use linear::Linear;
 pub use list::List;
 pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
@@ -151,6 +153,8 @@ pub struct AggregatePlan {
 pub struct Predicate {
     pub formula: Formula,
     /// The formula once more, where it is of this form.
+    pub linear: Option<Linear>,
+    /// The same.
     pub band: Option<Band>,
     pub subject: Subject,
     /// Rows only leave its window, and while they do its truth changes at most once.

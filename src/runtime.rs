@@ -32,6 +32,7 @@ pub mod owners;
 mod ownership;
 mod poller;
 mod progress;
+mod ranks;
 mod restore;
 pub mod status;
 mod supervisor;
@@ -53,6 +54,7 @@ use crate::kafka::{self, Failure};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::StoreError;
+use crate::time::Span;
 
 use committed::Committed;
 use feed::Feed;
@@ -77,6 +79,8 @@ pub struct Settings {
     pub state_memory: u64,
     pub commit: Commit,
     pub clock: ClockSettings,
+    /// How often cuts among all customers are sought, by the task clock.
+    pub epoch: Span,
     pub limits: DecodeLimits,
     /// Threads that compute; as many transactions are open at once.
     pub lanes: usize,
@@ -120,6 +124,8 @@ pub struct Topics {
     pub changelog: TopicName,
     /// Records that came in on another partition than their customer's pass through here once.
     pub repartition: TopicName,
+    /// What tasks tell each other of their customers' ranks.
+    pub ranks: TopicName,
     /// Of each input, the changelog and the repartition topic.
     pub partitions: u32,
 }
@@ -219,6 +225,7 @@ impl Settings {
             (&topics.dead_letters.name, Purpose::DeadLetters),
             (&topics.changelog, Purpose::Changelog),
             (&topics.repartition, Purpose::Repartition),
+            (&topics.ranks, Purpose::Ranks),
         ];
         let owners = self.advertised.iter().map(|advertised| (&advertised.topic, Purpose::Owners));
         wanted.into_iter().chain(own).chain(owners).map(|(topic, purpose)| Wanted { topic: topic.clone(), purpose }).collect()

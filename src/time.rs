@@ -65,10 +65,20 @@ impl EventTime {
 impl fmt::Display for EventTime {
     /// RFC 3339, UTC, milliseconds: `2017-01-27T21:30:07.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rfc3339() {
+            Some(text) => f.write_str(std::str::from_utf8(&text).unwrap_or_default()),
+            None => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+impl EventTime {
+    /// As ASCII text: RFC 3339, UTC, milliseconds. `None`: outside of the years 0 to 9999, which that cannot say.
+    pub fn rfc3339(self) -> Option<[u8; 24]> {
         let (days, millis) = (self.0.div_euclid(Span::DAY.0), self.0.rem_euclid(Span::DAY.0));
         let (year, month, day) = civil_from_days(days);
         if !(0..=9999).contains(&year) {
-            return write!(f, "{}ms", self.0);
+            return None;
         }
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let parts = [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, millis / 3_600_000), (14, 2, millis / 60_000 % 60)];
@@ -79,7 +89,7 @@ impl fmt::Display for EventTime {
                 number /= 10;
             }
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        Some(text)
     }
 }
 

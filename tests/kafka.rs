@@ -385,6 +385,31 @@ fn definitions_change_while_events_flow() {
     assert_eq!(found, wanted, "{}", scene.logs());
 }
 
+#[test]
+fn all_partitions_go_by_one_cut_whoever_dies() {
+    let scene = Scene::new(4);
+    scene.define("segments: [{key: best, when: 'top 25% by sum(orders.total lifetime)'}]");
+    let seconds = [("SERVICE_EPOCH", "1s"), ("SERVICE_LANES", "1")];
+    let mut first = scene.service("a", &seconds);
+    let mut second = scene.service("b", &seconds);
+    scene.send_ranked_orders(0);
+    let minute = scene.await_ranks(1, Duration::from_secs(60));
+    for round in 0..6 {
+        // Many exceed the cut that is in force, until it follows.
+        scene.send_ranked_orders(minute + round);
+        std::thread::sleep(Duration::from_millis(1_500));
+        if round % 2 == 1 {
+            second.kill();
+            second = scene.service("b", &seconds);
+        }
+    }
+    // Whoever has partition 0 cuts for all; another one takes over.
+    first.kill();
+    scene.await_ranks(minute + 6, Duration::from_secs(60));
+    second.terminate();
+    scene.assert_alternating();
+}
+
 fn told(record: &support::client::Read) -> String {
     let properties = &record.json()["properties"];
     let text = |key: &str| properties[key].as_str().unwrap().to_string();

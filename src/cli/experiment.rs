@@ -8,25 +8,18 @@ mod screen;
 mod stored;
 
 use std::io::Write;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
 
 use super::Outcome;
-use super::around::{Around, Epoch};
-use super::explain::end_epochs;
-use super::input::each_event;
-use super::replay::{instant, progress};
-use super::report::{self as complaints, Format};
+use super::past::Past;
+use super::replay::instant;
+use super::report::Format;
 use crate::customer::measure;
-use crate::engine::{Epochs, Partition, nobody};
+use crate::engine::Partition;
 use crate::experiment::{Arms, Report};
-use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
-use crate::runtime::task::pass;
 use crate::time::EventTime;
 
 /// Measure an experiment: did the campaign pay?
@@ -52,37 +45,21 @@ pub struct Args {
     /// Key of the segment whose experiment it is
     #[arg(value_name = "EXPERIMENT")]
     experiment: String,
-    /// A file of definitions, or a folder of them; may be given several times
-    #[arg(long, required = true, value_name = "PATH")]
-    segments: Vec<PathBuf>,
     /// As it stood at this instant, or will if nothing more happens
     #[arg(long, value_name = "INSTANT", value_parser = instant, conflicts_with = "state")]
     at: Option<EventTime>,
     #[command(flatten)]
-    around: Around,
-    #[command(flatten)]
-    epoch: Epoch,
+    past: Past,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// State folder of a service that is stopped, instead of files
-    #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
-    state: Option<PathBuf>,
-    /// NDJSON, plain, .zst or .gz; `-` is stdin
-    #[arg(required_unless_present = "state", value_name = "FILE")]
-    files: Vec<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let (ruleset, diagnostics) = args.around.load(&args.segments);
-    let Some(ruleset) = ruleset else {
-        complaints::complain(&diagnostics);
-        return Ok(Outcome::Refused);
-    };
-    let plan = Arc::new(ruleset.plan());
+    let Some(plan) = args.past.plan() else { return Ok(Outcome::Refused) };
     let experiment = position(&plan, &args.experiment)?;
-    let (as_of, sums) = match &args.state {
+    let (as_of, sums) = match args.past.state() {
         Some(folder) => stored::stored(&plan, folder)?,
-        None => replayed(&plan, args)?,
+        None => counted(&plan, &args.past.replay(&plan, args.at, |_| true)?),
     };
     let report = report(&plan, experiment, as_of, sums);
     let mut out = std::io::stdout().lock();
@@ -111,35 +88,11 @@ fn report(plan: &Plan, position: usize, as_of: EventTime, mut sums: Vec<Arms>) -
     Report::new(segment, experiment.definition.clone(), as_of, sums.swap_remove(position))
 }
 
-/// The clock at the end, and the sums of each experiment.
-fn replayed(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<(EventTime, Vec<Arms>)> {
-    let mut partition = Partition::new(plan.clone(), EventTime::MIN);
-    let mut epochs = Epochs::new(args.epoch.length());
-    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
-    let bar = progress(&args.files);
-    let rejected = each_event(&args.files, &mut decoder, &bar, |event| {
-        end_epochs(&mut epochs, &mut partition, args.at.map_or(event.time, |at| at.min(event.time)));
-        if args.at.is_some_and(|at| event.time > at) {
-            return ControlFlow::Break(());
-        }
-        let Ok(_) = partition.accept(event, None, None, &mut nobody);
-        partition.settled();
-        ControlFlow::Continue(())
-    })?;
-    bar.finish_and_clear();
-    if rejected > 0 {
-        eprintln!("{rejected} records were rejected; `segmentd replay` says why");
-    }
-    let end = args.at.unwrap_or(partition.clock());
-    end_epochs(&mut epochs, &mut partition, end);
-    pass(&mut partition, end, true);
-    Ok((end, sums(plan, &partition)))
-}
-
-fn sums(plan: &Plan, partition: &Partition) -> Vec<Arms> {
+/// The clock, and the sums of each experiment.
+fn counted(plan: &Plan, partition: &Partition) -> (EventTime, Vec<Arms>) {
     let mut sums = vec![Arms::default(); plan.experiments.len()];
     for state in partition.residents().filter_map(|resident| resident.state.as_deref()) {
         measure(plan, &state.facts, &state.standing, partition.clock(), &mut sums);
     }
-    sums
+    (partition.clock(), sums)
 }

@@ -8,21 +8,14 @@
 mod answer;
 mod stored;
 
-use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use clap::Parser;
 
 use super::Outcome;
-use super::around::{Around, Epoch};
-use super::input::each_event;
-use super::replay::{instant, progress};
-use super::report::{self, Format};
-use crate::engine::{Epochs, Partition, nobody, why};
-use crate::event::Event;
+use super::past::Past;
+use super::replay::instant;
+use super::report::Format;
+use crate::engine::{Partition, why};
 use crate::id::{CustomerId, SegmentKey};
-use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
 use crate::runtime::task::pass;
@@ -48,9 +41,6 @@ that are not the service's are shown as they would decide. While the service run
 
 Exit codes: 0 explained, 1 the customer or the segment is not known, 2 usage, 78 definitions refused.")]
 pub struct Args {
-    /// A file of definitions, or a folder of them; may be given several times
-    #[arg(long, required = true, value_name = "PATH")]
-    segments: Vec<PathBuf>,
     /// Whose memberships
     #[arg(long, value_name = "ID")]
     customer: String,
@@ -61,31 +51,19 @@ pub struct Args {
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Option<EventTime>,
     #[command(flatten)]
-    around: Around,
-    #[command(flatten)]
-    epoch: Epoch,
+    past: Past,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// State folder of a service that is stopped, instead of files
-    #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
-    state: Option<PathBuf>,
-    /// NDJSON, plain, .zst or .gz; `-` is stdin
-    #[arg(required_unless_present = "state", value_name = "FILE")]
-    files: Vec<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let (ruleset, diagnostics) = args.around.load(&args.segments);
-    let Some(ruleset) = ruleset else {
-        report::complain(&diagnostics);
-        return Ok(Outcome::Refused);
-    };
-    let plan = Arc::new(ruleset.plan());
+    let Some(plan) = args.past.plan() else { return Ok(Outcome::Refused) };
     let segments = segments(&plan, &args.segment)?;
     let customer = CustomerId::new(args.customer.as_str());
-    let partition = match &args.state {
+    let partition = match args.past.state() {
         Some(folder) => at(stored(&plan, &customer, folder)?, args.at)?,
-        None => replayed(&plan, &customer, args)?,
+        // Where customers are ranked, all of them count.
+        None => args.past.replay(&plan, args.at, |event| event.customer == customer || !plan.rankings.is_empty())?,
     };
     let t = args.at.unwrap_or(partition.clock());
     let Some(state) = partition.find(&customer).and_then(|slot| partition.resident(slot).state.as_deref()).filter(|state| state.is_known())
@@ -115,33 +93,6 @@ fn segments(plan: &Plan, keys: &[String]) -> anyhow::Result<Vec<usize>> {
     if keys.is_empty() { Ok((0..plan.segments.len()).collect()) } else { keys.iter().map(position).collect() }
 }
 
-/// A partition that knows only this customer, its clock at the instant that is asked for; it knows all, where customers
-/// are ranked.
-fn replayed(plan: &Arc<Plan>, customer: &CustomerId, args: &Args) -> anyhow::Result<Partition> {
-    let mut partition = Partition::new(plan.clone(), EventTime::MIN);
-    let mut epochs = Epochs::new(args.epoch.length());
-    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
-    let bar = progress(&args.files);
-    let rejected = each_event(&args.files, &mut decoder, &bar, |event| {
-        end_epochs(&mut epochs, &mut partition, args.at.map_or(event.time, |at| at.min(event.time)));
-        take(&mut partition, event, customer, args.at)
-    })?;
-    bar.finish_and_clear();
-    if rejected > 0 {
-        eprintln!("{rejected} records were rejected; `segmentd replay` says why");
-    }
-    let end = args.at.unwrap_or(partition.clock());
-    end_epochs(&mut epochs, &mut partition, end);
-    pass(&mut partition, end, true);
-    Ok(partition)
-}
-
-pub(super) fn end_epochs(epochs: &mut Epochs, partition: &mut Partition, to: EventTime) {
-    while epochs.end_one(std::slice::from_mut(partition), to) {
-        partition.settled();
-    }
-}
-
 /// Lets time run on from what is stored; what was before has not been kept.
 fn at(mut partition: Partition, at: Option<EventTime>) -> anyhow::Result<Partition> {
     let clock = partition.clock();
@@ -151,17 +102,4 @@ fn at(mut partition: Partition, at: Option<EventTime>) -> anyhow::Result<Partiti
     }
     pass(&mut partition, end, true);
     Ok(partition)
-}
-
-fn take(partition: &mut Partition, event: &Event, customer: &CustomerId, at: Option<EventTime>) -> ControlFlow<()> {
-    if at.is_some_and(|at| event.time > at) {
-        return ControlFlow::Break(());
-    }
-    if event.customer == *customer || !partition.plan().rankings.is_empty() {
-        let Ok(_) = partition.accept(event, None, None, &mut nobody);
-        partition.settled();
-    } else {
-        pass(partition, event.time, false);
-    }
-    ControlFlow::Continue(())
 }

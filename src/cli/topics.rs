@@ -78,6 +78,7 @@ fn described(purpose: Purpose) -> &'static str {
         Purpose::Latest => "output, compacted",
         Purpose::Changelog => "state, compacted",
         Purpose::Owners => "owners of partitions, compacted",
+        Purpose::Ranks => "ranks of customers, compacted",
         Purpose::Repartition => "records on their way to another partition",
     }
 }

@@ -22,6 +22,7 @@ pub struct ConfigFile {
     pub state: StateFile,
     pub commit: CommitFile,
     pub clock: ClockFile,
+    pub top: TopFile,
     pub limits: LimitsFile,
     pub http: HttpFile,
     pub serve: ServeFile,
@@ -85,6 +86,8 @@ pub struct StateFile {
     pub changelog: String,
     /// Records that came in on another partition than their customer's pass through it once.
     pub repartition: String,
+    /// What partitions tell each other of their customers' ranks, for `top p% by …`; small, compacted.
+    pub ranks: String,
     /// Memory for block cache and write buffers, all partitions together: `512MiB`.
     pub memory: String,
 }
@@ -108,6 +111,14 @@ pub struct ClockFile {
     pub idle_delay: String,
     /// An event further ahead of the wall clock is rejected: `5m`.
     pub max_future: String,
+}
+
+/// `top p% by …`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopFile {
+    /// How often cuts among all customers are sought, by event time: `1m`.
+    pub epoch: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -164,6 +175,7 @@ impl Default for ConfigFile {
             state: StateFile::default(),
             commit: CommitFile::default(),
             clock: ClockFile::default(),
+            top: TopFile::default(),
             limits: LimitsFile::default(),
             http: HttpFile::default(),
             serve: ServeFile::default(),
@@ -217,6 +229,7 @@ impl Default for StateFile {
             dir: "./state".into(),
             changelog: "segmentd-changelog".into(),
             repartition: "segmentd-repartition".into(),
+            ranks: "segmentd-ranks".into(),
             memory: "512MiB".into(),
         }
     }
@@ -231,6 +244,12 @@ impl Default for CommitFile {
 impl Default for ClockFile {
     fn default() -> ClockFile {
         ClockFile { follow_wall: true, idle_delay: "2s".into(), max_future: "5m".into() }
+    }
+}
+
+impl Default for TopFile {
+    fn default() -> TopFile {
+        TopFile { epoch: "1m".into() }
     }
 }
 

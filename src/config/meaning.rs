@@ -21,6 +21,7 @@ use crate::replica;
 use crate::rule::diagnostic::{Diagnostic, Location};
 use crate::runtime::owners::Advertised;
 use crate::runtime::{self, ClockSettings, Commit, Start};
+use crate::time::Span;
 
 /// What a configuration means.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub state: State,
     pub commit: Commit,
     pub clock: ClockSettings,
+    /// How often cuts among all customers are sought.
+    pub epoch: Span,
     pub limits: DecodeLimits,
     /// Threads that compute.
     pub lanes: usize,
@@ -78,6 +81,7 @@ pub struct State {
     pub dir: PathBuf,
     pub changelog: TopicName,
     pub repartition: TopicName,
+    pub ranks: TopicName,
     pub memory_bytes: u64,
 }
 
@@ -114,6 +118,7 @@ impl Config {
             ("output.dead_letters", &output.dead_letters),
             ("state.changelog", &self.state.changelog),
             ("state.repartition", &self.state.repartition),
+            ("state.ranks", &self.state.ranks),
         ];
         inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
     }
@@ -147,6 +152,7 @@ impl Config {
                 dead_letters: output(&self.output.dead_letters),
                 changelog: self.state.changelog.clone(),
                 repartition: self.state.repartition.clone(),
+                ranks: self.state.ranks.clone(),
                 partitions: 0,
             },
             create_topics: self.kafka.create_topics,
@@ -155,6 +161,7 @@ impl Config {
             state_memory: self.state.memory_bytes,
             commit: self.commit,
             clock: self.clock,
+            epoch: self.epoch,
             limits: self.limits,
             lanes: self.lanes,
             advertised: self.advertise.clone().map(|address| Advertised { topic: self.owners(), address }),
@@ -193,6 +200,7 @@ impl Meaning<'_> {
             state: self.state(file.state),
             commit: self.commit(file.commit),
             clock: self.clock(file.clock),
+            epoch: self.epoch(&file.top.epoch),
             limits: self.limits(file.limits),
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
             listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
@@ -281,6 +289,7 @@ impl Meaning<'_> {
             dir: file.dir.into(),
             changelog: self.topic("state.changelog", file.changelog),
             repartition: self.topic("state.repartition", file.repartition),
+            ranks: self.topic("state.ranks", file.ranks),
             memory_bytes,
         }
     }
@@ -401,6 +410,15 @@ impl Meaning<'_> {
             let help = format!("a time from {least:?} to {most:?}, with ms, s, m, h or d: 100ms");
             self.error(setting, &format!("is `{text}`"), &help);
             least
+        })
+    }
+
+    /// Whole epochs make a day, so that they end at the same times every day.
+    fn epoch(&mut self, text: &str) -> Span {
+        let epoch = Span::parse(text).filter(|epoch| Span::DAY.millis() % epoch.millis() == 0);
+        epoch.unwrap_or_else(|| {
+            self.error("top.epoch", &format!("is `{text}`"), "a part of a day that goes into it without a rest: 30s, 1m, 1h, 1d");
+            Span::MINUTE
         })
     }
 

@@ -11,9 +11,8 @@ use crate::event::Catalogue;
 use crate::event::streams_file::StreamProblem;
 use crate::id::ListKey;
 use crate::plan::{self, List, Plan};
-use crate::rule::definition::{self, Definitions, Names, SegmentDefinition};
+use crate::rule::definition::{self, Definitions, Names};
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
-use crate::rule::walk;
 
 /// Where the parts stand.
 #[derive(Clone, Copy, Debug)]
@@ -56,20 +55,9 @@ impl Ruleset {
 pub fn load_for(config: &Config) -> (Option<Ruleset>, Vec<Diagnostic>) {
     let (ruleset, mut diagnostics) = load(Paths::of(config), config.limits.id_bytes);
     let taken: Vec<Diagnostic> = ruleset.iter().flat_map(|ruleset| taken_topics(config, &ruleset.definitions)).collect();
-    let unranked: Vec<Diagnostic> = ruleset.iter().flat_map(|ruleset| ranking_segments(&ruleset.definitions)).collect();
-    let sound = taken.is_empty() && unranked.is_empty();
+    let sound = taken.is_empty();
     diagnostics.extend(taken);
-    diagnostics.extend(unranked);
     (ruleset.filter(|_| sound), diagnostics)
-}
-
-/// The tasks of a service do not tell each other yet where their customers rank.
-fn ranking_segments(definitions: &Definitions) -> impl Iterator<Item = Diagnostic> + '_ {
-    let ranks = |segment: &&SegmentDefinition| segment.rules().any(|rule| !walk::tops(rule).is_empty());
-    definitions.segments.iter().filter(ranks).map(|segment| {
-        let message = format!("the segment `{}` uses `top`, which the service does not support yet", segment.key);
-        Diagnostic::error("not-yet", segment.location.clone(), message).help("`segmentd replay` and `segmentd test` do")
-    })
 }
 
 /// A segment's own entries among the inputs would be read back, and among other outputs be taken for something else.

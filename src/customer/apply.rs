@@ -5,6 +5,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::cursor::Place;
 use super::history::{Conditions, OrderChange, Pending, Refund, Row};
 use super::{CustomerState, arrival};
 use crate::aggregate::Removal;
@@ -31,8 +32,33 @@ pub enum Applied {
 pub struct Touched {
     /// Some aggregate of theirs got one more event.
     pub grown: Vec<usize>,
+    /// Some aggregate of theirs will get one at this instant, and is as it was until then.
+    pub growing: Vec<(usize, EventTime)>,
     /// An event that an aggregate of theirs had seen changed or went, or a trait changed, or they are due.
     pub changed: Vec<usize>,
+    /// The row that came.
+    pub added: Option<Added>,
+}
+
+/// Where a row that came stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    pub stream: usize,
+    /// Counted from the newest: rows are dropped at the other end. The newest is 1.
+    pub from_newest: usize,
+}
+
+impl Touched {
+    pub fn is_empty(&self) -> bool {
+        self.grown.is_empty() && self.growing.is_empty() && self.changed.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.grown.clear();
+        self.growing.clear();
+        self.changed.clear();
+        self.added = None;
+    }
 }
 
 /// Applies an event at instant `t` (the task clock, not before the event's own time), and adds to `touched` every
@@ -137,20 +163,27 @@ impl Application<'_> {
         let at = history.place_for(row.time);
         for window in &self.plan.over_stream[stream] {
             let over = &self.plan.windows[*window];
-            let is_member = self.state.standing.cursors[*window].inserted(&over.window, row.time, self.t);
+            let place = self.state.standing.cursors[*window].inserted(&over.window, row.time, self.t);
             for index in &over.aggregates {
                 let aggregate = &self.plan.aggregates[*index];
-                let sees = aggregate.sees(&row);
-                if is_member && sees {
-                    aggregate.add(&mut self.state.standing.totals[*index], history, &row);
-                }
-                if sees || matches!(aggregate.measure, Measure::Returned { .. }) {
+                if matches!(aggregate.measure, Measure::Returned { .. }) {
+                    // The row may also be the predecessor of one inside.
                     self.touched.grown.extend(&aggregate.predicates);
+                } else if aggregate.sees(&row) {
+                    match place {
+                        Place::Behind => {}
+                        Place::Inside => {
+                            aggregate.add(&mut self.state.standing.totals[*index], history, &row);
+                            self.touched.grown.extend(&aggregate.predicates);
+                        }
+                        Place::Ahead { enters } => self.touched.growing.extend(aggregate.predicates.iter().map(|p| (*p, enters))),
+                    }
                 }
             }
         }
         history.rows.insert(at, row);
         history.blocks.inserted(at);
+        self.touched.added = Some(Added { stream, from_newest: history.rows.len() - at });
     }
 
     /// Changes the order that was named, or keeps the change until it comes. `false`: it is gone, or too old.

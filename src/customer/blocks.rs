@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!     rows   [ block 0 ][ block 1 ][ block 4 ] tail
-//!              16 rows    17 rows    16 rows    0..32 rows, stored with the customer's head
+//!               8 rows     9 rows     8 rows    0..16 rows, stored with the customer's head
 //! ```
 //!
 //! **Invariant:** the blocks' lengths, in order, cover the oldest rows; what is left is the tail. A block whose rows
@@ -11,9 +11,9 @@
 use std::collections::VecDeque;
 
 /// The tail is cut when it has this many rows; what is left of it is rewritten with each of the customer's events.
-const TAIL_ROWS: usize = 32;
+const TAIL_ROWS: usize = 16;
 /// Rows of a new block.
-const BLOCK_ROWS: usize = 16;
+const BLOCK_ROWS: usize = 8;
 /// Late events may fill a block up to this; then it is cut in two.
 const LONGEST_BLOCK: usize = 64;
 
@@ -151,10 +151,10 @@ mod tests {
     #[test]
     fn a_long_tail_is_cut_and_the_new_block_is_dirty() {
         let mut blocks = Blocks::default();
-        blocks.seal(31);
+        blocks.seal(15);
         assert_eq!(lengths(&blocks), Vec::<usize>::new());
-        blocks.seal(32);
-        assert_eq!(lengths(&blocks), [16]);
+        blocks.seal(16);
+        assert_eq!(lengths(&blocks), [8]);
         assert!(blocks.iter().all(|block| block.dirty));
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!     head      everything that is small or changes with each event: memberships, traits, bases, ids, newest rows
 //!     block     up to 64 older rows of one stream
-//!     ids       64 retired ids of one stream
+//!     ids       up to 64 retired ids of one stream
 //! ```
 //!
 //! Names stand as hashes, so that a state can be read under another plan: rows keep the fields that are still named,
@@ -34,11 +34,14 @@ pub use erased::{SECRET, Secret, read_erased, write_erased};
 use rows::Columns;
 
 /// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
-/// have a number of arrival. Since 3 a head may end with sections ([`sections`]).
+/// have a number of arrival. Since 3 a head may end with sections ([`sections`]), and the last block of ids need not be full.
 pub const VERSION: u8 = 3;
 
 /// Retired ids that stand together.
 const IDS_PER_BLOCK: usize = 64;
+/// As many retired ids are moved from the head to a block at once: the head is rewritten with each event, and hashes do
+/// not compress.
+const IDS_PER_MOVE: usize = 8;
 
 /// First byte of a key: what its value is.
 const HEAD: u8 = b'h';
@@ -134,12 +137,13 @@ pub fn write(
 pub fn written(state: &mut CustomerState) {
     for history in &mut state.facts.histories {
         history.blocks.written();
-        history.retired_stored = full_blocks(history) * IDS_PER_BLOCK;
+        history.retired_stored = ids_in_blocks(history);
     }
 }
 
-fn full_blocks(history: &History) -> usize {
-    history.retired.len() / IDS_PER_BLOCK
+/// How many of the retired ids stand in blocks; the others stand in the head.
+fn ids_in_blocks(history: &History) -> usize {
+    history.retired.len() / IDS_PER_MOVE * IDS_PER_MOVE
 }
 
 fn write_parts(plan: &Plan, customer: &CustomerId, stream: usize, history: &History, put: &mut impl FnMut(Vec<u8>, Option<Vec<u8>>)) {
@@ -157,10 +161,11 @@ fn write_parts(plan: &Plan, customer: &CustomerId, stream: usize, history: &Hist
         }
         at += block.rows;
     }
-    for block in history.retired_stored / IDS_PER_BLOCK..full_blocks(history) {
+    let (before, now) = (history.retired_stored, &history.retired[..ids_in_blocks(history)]);
+    for (number, block) in now.chunks(IDS_PER_BLOCK).enumerate().skip(before / IDS_PER_BLOCK).filter(|_| now.len() > before) {
         let mut w = Writer::new(VERSION);
-        history.retired[block * IDS_PER_BLOCK..][..IDS_PER_BLOCK].iter().for_each(|id| w.fixed(*id));
-        put(part_key(IDS, customer, name, block as u32), Some(w.done()));
+        block.iter().for_each(|id| w.fixed(*id));
+        put(part_key(IDS, customer, name, number as u32), Some(w.done()));
     }
 }
 
@@ -219,11 +224,10 @@ fn write_history(w: &mut Writer, plan: &Plan, stream: usize, history: &History) 
     history.bases.iter().for_each(|base| write_base(w, base));
     w.count(history.pending.len());
     history.pending.iter().for_each(|pending| write_pending(w, pending));
-    let full = full_blocks(history);
-    w.count(full);
-    let tail = &history.retired[full * IDS_PER_BLOCK..];
-    w.count(tail.len());
-    tail.iter().for_each(|id| w.fixed(*id));
+    let (in_blocks, others) = history.retired.split_at(ids_in_blocks(history));
+    w.count(in_blocks.len());
+    w.count(others.len());
+    others.iter().for_each(|id| w.fixed(*id));
     write_blocks(w, &history.blocks);
     Columns::of(plan, stream).write(w);
     rows::write(w, history.rows.range(history.blocks.rows()..));
@@ -361,10 +365,11 @@ fn read_history<E: From<FormatError>>(
     for _ in 0..r.count()? {
         history.pending.push(read_pending(r)?);
     }
-    for number in 0..r.count()? {
+    let in_blocks = if r.version() < 3 { r.count()? * IDS_PER_BLOCK } else { r.count()? };
+    for number in 0..in_blocks.div_ceil(IDS_PER_BLOCK) {
         let value = part(IDS, number as u32)?.ok_or(FormatError::Damaged)?;
         let mut ids = Reader::new(&value)?;
-        for _ in 0..IDS_PER_BLOCK {
+        for _ in history.retired.len()..in_blocks.min((number + 1) * IDS_PER_BLOCK) {
             history.retired.push(ids.fixed()?);
         }
     }

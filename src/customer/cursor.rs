@@ -30,6 +30,14 @@ pub enum Passage {
     Leaves,
 }
 
+/// Where a new row stands to a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Behind,
+    Inside,
+    Ahead { enters: EventTime },
+}
+
 impl Cursor {
     /// Before all rows.
     pub const START: Cursor = Cursor { from: 0, to: 0, quiet_until: EventTime::MIN };
@@ -70,20 +78,21 @@ impl Cursor {
         self.quiet_until = leaves.min(enters);
     }
 
-    /// Makes room for a row of that time, the cursor standing at `t`; `true`: the window holds it.
-    pub(super) fn inserted(&mut self, window: &Window, time: EventTime, t: EventTime) -> bool {
+    /// Makes room for a row of that time, the cursor standing at `t`.
+    pub(super) fn inserted(&mut self, window: &Window, time: EventTime, t: EventTime) -> Place {
         let (enters, leaves) = (window.enters_at(time), window.leaves_at(time));
         if leaves <= t {
             self.from += 1;
             self.to += 1;
-        } else if enters <= t {
+            return Place::Behind;
+        }
+        if enters <= t {
             self.to += 1;
             self.quiet_until = self.quiet_until.min(leaves);
-            return true;
-        } else {
-            self.quiet_until = self.quiet_until.min(enters);
+            return Place::Inside;
         }
-        false
+        self.quiet_until = self.quiet_until.min(enters);
+        Place::Ahead { enters }
     }
 
     /// The row at `at` is gone.

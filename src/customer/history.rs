@@ -23,7 +23,7 @@ pub struct History {
     pub(super) ids: HashSet<u64, foldhash::fast::FixedState>,
     /// Those of them that have no row, in order of retirement.
     pub(super) retired: Vec<u64>,
-    /// How many of `retired` stand in full stored blocks.
+    /// How many of `retired` stand in stored blocks.
     pub(super) retired_stored: usize,
     pub(super) bases: Vec<Base>,
     pub(super) newest_dropped: Option<EventTime>,
@@ -164,6 +164,15 @@ impl Row {
             | Leaf::Segment { .. }
             | Leaf::List(_)
             | Leaf::Sequence(_) => Scalar::Null,
+        }
+    }
+
+    /// A field's value as it came, where rules see it so: no refund has lowered it.
+    #[inline]
+    pub fn plain(&self, field: FieldRef) -> Option<&Value> {
+        match field {
+            FieldRef::Cell(cell) if self.refund.is_none() => Some(&self.cells[cell]),
+            _ => None,
         }
     }
 

@@ -37,7 +37,7 @@ impl Epochs {
 
     /// The last end of an epoch that is not after `t`.
     pub fn begun_at(self, t: EventTime) -> EventTime {
-        EventTime::from_millis(t.millis() - t.millis().rem_euclid(self.length.millis()))
+        EventTime::from_millis(t.millis().saturating_sub(t.millis().rem_euclid(self.length.millis())))
     }
 
     /// Ends one epoch that ends at or before `to`, in all partitions of a deployment. `false`: there is none left, and what
@@ -85,13 +85,13 @@ fn redraw(partitions: &mut [Partition]) {
 
 /// The cuts that take the place of `cuts`, by the sketches of all partitions; `None`: they stay.
 pub fn redrawn(plan: &Plan, cuts: &Cuts, partitions: &[Vec<&Sketch>]) -> Option<Cuts> {
-    let merged = |ranking: usize| {
-        let mut all = Sketch::default();
-        partitions.iter().filter_map(|sketches| sketches.get(ranking)).for_each(|sketch| all.merge(sketch));
-        all
-    };
-    let merged: Vec<Sketch> = (0..plan.rankings.len()).map(merged).collect();
-    let found: Vec<Option<Bucket>> = plan.cuts.iter().map(|cut| merged[cut.ranking].cut(cut.percent)).collect();
+    let mut found: Vec<Option<Bucket>> = vec![None; plan.cuts.len()];
+    for ranking in 0..plan.rankings.len() {
+        let sketches: Vec<&Sketch> = partitions.iter().filter_map(|sketches| sketches.get(ranking)).copied().collect();
+        let own = || plan.cuts.iter().enumerate().filter(move |(_, cut)| cut.ranking == ranking);
+        let buckets = Sketch::cuts(&sketches, own().map(|(_, cut)| cut.percent));
+        own().zip(buckets).for_each(|((place, _), bucket)| found[place] = bucket);
+    }
     cuts.redrawn(&found)
 }
 

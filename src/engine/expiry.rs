@@ -53,7 +53,7 @@ pub(super) fn announce(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, 
 fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
     match input {
         Input::Time | Input::Cuts => false,
-        Input::Event(_) => !(out.touched.grown.is_empty() && out.touched.changed.is_empty()),
+        Input::Event(_) => !out.touched.is_empty(),
         Input::Definitions | Input::Lists | Input::Erasure => true,
     }
 }

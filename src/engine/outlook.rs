@@ -21,7 +21,7 @@ pub(super) fn next_change(at: &At<'_>, standing: &Standing, segment: usize) -> O
     while standing.next_flip < at.t.plus(HORIZON) {
         let t = standing.next_flip;
         let later = At { plan: &outlook.plan, facts: at.facts, customer: at.customer, t };
-        out.clear_touched();
+        out.touched.clear();
         settle(&later, &mut standing, false, &mut out);
         if standing.memberships[outlook.target].is_member() != before {
             return Some(t);

@@ -69,6 +69,8 @@ pub struct Resident {
     pub state: Option<Box<CustomerState>>,
     /// When its timer fires; [`EventTime::MAX`]: it has none.
     pub armed: EventTime,
+    /// The same as it is stored, by who stores it.
+    pub stored: EventTime,
     /// In `changed`, since the last [`Partition::settled`].
     changed: bool,
 }
@@ -244,6 +246,7 @@ impl Partition {
     /// Arms a customer's timer as it was stored; its state stays where it is until it is of use.
     pub fn arm_stored(&mut self, customer: &CustomerId, due: EventTime) {
         let slot = self.slot(customer);
+        self.residents[slot.at()].stored = due;
         self.arm(slot, due);
     }
 
@@ -325,7 +328,7 @@ impl Partition {
         if let Some(slot) = self.index.get(customer) {
             return *slot;
         }
-        let resident = Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, changed: false };
+        let resident = Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, stored: EventTime::MAX, changed: false };
         let slot = self.place(resident);
         self.index.insert(customer.clone(), slot);
         slot

@@ -44,6 +44,8 @@ pub enum Purpose {
     Repartition,
     /// Which process owns which partition: a hint, the last one of each.
     Owners,
+    /// Ranks, all in the first partition: the last value of each key.
+    Ranks,
 }
 
 /// Why the topics do not fit. Each message says what to do.
@@ -112,6 +114,7 @@ impl Topics {
         let topics: Vec<_> = missing
             .iter()
             .map(|wanted| {
+                let count = if wanted.purpose == Purpose::Ranks { 1 } else { count };
                 let topic = NewTopic::new(&wanted.topic.0, count, TopicReplication::Fixed(replication));
                 let topic = if replication == 3 { topic.set("min.insync.replicas", "2") } else { topic };
                 wanted.purpose.config().iter().fold(topic, |topic, (key, value)| topic.set(key, value))
@@ -177,7 +180,7 @@ impl Purpose {
                 ("max.compaction.lag.ms", "604800000"),
                 ("delete.retention.ms", "604800000"),
             ],
-            Purpose::Owners => &[("cleanup.policy", "compact")],
+            Purpose::Owners | Purpose::Ranks => &[("cleanup.policy", "compact")],
             Purpose::Repartition => &[("cleanup.policy", "delete"), ("retention.ms", "604800000")],
         }
     }

@@ -16,6 +16,7 @@ pub struct TasksMetrics {
     pub timers_pending: IntGauge,
     by_state: IntGaugeVec,
     clock: GaugeVec,
+    epoch: GaugeVec,
     restore_remaining: IntGaugeVec,
     backfill_remaining: IntGaugeVec,
     /// Customers that scans after a change of definitions or lists have looked at.
@@ -27,6 +28,7 @@ pub struct TasksMetrics {
 #[derive(Clone)]
 pub struct TaskMetrics {
     clock: Gauge,
+    epoch: Gauge,
     /// Changelog records still to replay.
     pub restore_remaining: IntGauge,
     /// About how many customers a scan still has to look at.
@@ -57,6 +59,11 @@ impl TasksMetrics {
             timers_pending: declare.gauge("segmentd_timers_pending", "Customers with a timer that has not fired")?,
             by_state,
             clock: declare.float_gauges("segmentd_task_clock_timestamp_seconds", "The task clock, in Unix time", &["partition"])?,
+            epoch: declare.float_gauges(
+                "segmentd_top_sketch_timestamp_seconds",
+                "The task clock as of which a task last told where its customers rank, in Unix time",
+                &["partition"],
+            )?,
             restore_remaining: declare.gauges(
                 "segmentd_restore_remaining_records",
                 "Changelog records that a task still has to replay",
@@ -86,6 +93,7 @@ impl TasksMetrics {
         let partition = partition.0.to_string();
         TaskMetrics {
             clock: self.clock.with_label_values(&[&partition]),
+            epoch: self.epoch.with_label_values(&[&partition]),
             restore_remaining: self.restore_remaining.with_label_values(&[&partition]),
             backfill_remaining: self.backfill_remaining.with_label_values(&[&partition]),
         }
@@ -101,6 +109,7 @@ impl TasksMetrics {
         let partition = partition.0.to_string();
         // An error says that there was no such series.
         let _ = self.clock.remove_label_values(&[&partition]);
+        let _ = self.epoch.remove_label_values(&[&partition]);
         let _ = self.restore_remaining.remove_label_values(&[&partition]);
         let _ = self.backfill_remaining.remove_label_values(&[&partition]);
         for topic in topics {
@@ -112,9 +121,18 @@ impl TasksMetrics {
 impl TaskMetrics {
     /// Shows the task clock; one that has seen nothing is not shown.
     pub fn set_clock(&self, clock: EventTime) {
-        if clock != EventTime::MIN {
-            self.clock.set(clock.millis() as f64 / 1000.0);
-        }
+        show_instant(&self.clock, clock);
+    }
+
+    /// Shows as of when the task told where its customers rank.
+    pub fn set_epoch(&self, clock: EventTime) {
+        show_instant(&self.epoch, clock);
+    }
+}
+
+fn show_instant(gauge: &Gauge, instant: EventTime) {
+    if instant != EventTime::MIN {
+        gauge.set(instant.millis() as f64 / 1000.0);
     }
 }
 

@@ -1,6 +1,8 @@
-//! A band: the interval that a predicate wants one aggregate's value to lie in. `count(…) > 2`, `avg(…) in [50, 100)`.
+//! A band: the interval that a predicate wants an extreme or a number of values to lie in. `max(…) >= 150`,
+//! `distinct(…) in [2, 5)`.
 //!
-//! Nearly all predicates are of this form, and are decided by two comparisons instead of a walk over their formula.
+//! It is decided by two comparisons instead of a walk over its formula. Counts, sums and averages are
+//! [linear](super::linear).
 //!
 //! **Invariant:** a value is in the band iff the formula that the band was made of holds for it.
 
@@ -15,8 +17,6 @@ use crate::rule::ast::Function;
 #[derive(Clone, Debug)]
 pub struct Band {
     pub aggregate: usize,
-    /// The value is the total divided by the count.
-    average: bool,
     low: Option<End>,
     high: Option<End>,
 }
@@ -29,19 +29,18 @@ struct End {
 }
 
 impl Band {
-    /// `None`: the formula is of another form, or its aggregate is found by position and not by a running total.
+    /// `None`: the formula is of another form, or over another aggregate.
     pub(super) fn of(formula: &Formula, aggregates: &[AggregatePlan]) -> Option<Band> {
         let (value, low, high) = formula.interval()?;
         let (aggregate, low, high) = (leaf(value)?, fixed(low)?, fixed(high)?);
         let Measure::Function(function) = aggregates[aggregate].measure else { return None };
-        let is_total = !matches!(function, Function::First | Function::Latest | Function::DaysSince | Function::DaysSinceFirst);
-        is_total.then_some(Band { aggregate, average: function == Function::Avg, low, high })
+        matches!(function, Function::Min | Function::Max | Function::Distinct).then_some(Band { aggregate, low, high })
     }
 
     /// Whether the aggregate's value lies in the band. No value does not.
     #[inline]
     pub fn holds(&self, total: &Accumulator) -> bool {
-        total.value(self.average).is_some_and(|value| {
+        total.value(false).is_some_and(|value| {
             let above = self.low.as_ref().is_none_or(|low| low.allows(value.cmp(&low.at), Ordering::Greater));
             above && self.high.as_ref().is_none_or(|high| high.allows(value.cmp(&high.at), Ordering::Less))
         })

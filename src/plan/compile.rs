@@ -8,17 +8,17 @@
 
 mod needs;
 mod sequence;
+mod top;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::experiment::{experiments, longest_within, share_retention};
 use super::{
-    AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, List, Logic, Measure, Plan, Predicate, RankingPlan,
-    SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
+    AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate,
+    RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -171,6 +171,7 @@ impl<'c> Compiler<'c> {
         let formula = self.formula(expr, None);
         let mut predicate = Predicate {
             subject: Subject::of(expr),
+            linear: None,
             band: None,
             monotone: false,
             counts_days: false,
@@ -196,6 +197,7 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.linear = Linear::of(&predicate.formula, &self.aggregates);
         predicate.band = Band::of(&predicate.formula, &self.aggregates);
         predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());
         predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);
@@ -310,19 +312,6 @@ impl<'c> Compiler<'c> {
         Some(self.aggregates.len() - 1)
     }
 
-    /// The value against the cut that is in force.
-    fn top(&mut self, percent: Decimal, by: &Aggregate) -> Option<Formula> {
-        let expr = Expr { kind: ExprKind::Aggregate(Box::new(by.clone())), place: Place::default() };
-        let aggregate = self.aggregate(Measure::Function(by.function), &by.over, &expr)?;
-        let AggregatePlan { key, text, .. } = &self.aggregates[aggregate];
-        let new = RankingPlan { aggregate, key: *key, text: text.clone() };
-        let ranking = place_of(&mut self.rankings, new, |a, b| a.key == b.key);
-        let text = format!("top {}% by {}", percent.normalize(), self.rankings[ranking].text);
-        let cut = place_of(&mut self.cuts, CutPlan { ranking, percent, text: text.into() }, |a, b| a.text == b.text);
-        let (left, right) = (Formula::Leaf(Leaf::Ranked(aggregate)), Formula::Leaf(Leaf::Cut(cut)));
-        Some(Formula::Compare { op: CompareOp::GreaterOrEqual, left: Box::new(left), right: Box::new(right) })
-    }
-
     fn condition(&mut self, stream: usize, filter: &Expr) -> usize {
         let key = (stream, filter.to_string());
         if let Some(index) = self.condition_index.get(&key) {
@@ -369,15 +358,6 @@ impl<'c> Compiler<'c> {
         }
         share_retention(experiments, &mut self.streams);
     }
-}
-
-/// Where something stands, put there if it is new.
-fn place_of<T>(all: &mut Vec<T>, one: T, same: impl Fn(&T, &T) -> bool) -> usize {
-    let known = all.iter().position(|other| same(other, &one));
-    known.unwrap_or_else(|| {
-        all.push(one);
-        all.len() - 1
-    })
 }
 
 const NULL: Formula = Formula::Literal(Value::Null);

@@ -51,11 +51,13 @@ impl Bucket {
         self.0.abs_diff(other.0) <= 1
     }
 
-    pub(super) fn index(self) -> i32 {
+    /// Its place among all buckets, which neighbours differ in by 1.
+    pub fn index(self) -> i32 {
         self.0
     }
 
-    pub(super) fn at(index: i32) -> Bucket {
+    /// The inverse of [`Bucket::index`].
+    pub fn at(index: i32) -> Bucket {
         Bucket(index)
     }
 }

@@ -1,7 +1,7 @@
 //! A sketch: how many customers have a value in each bucket.
 //!
-//! Laws (tested below): adding and removing the same value leaves a sketch as it was; adding up sketches gives the sketch
-//! of all their values, in whatever order and however they are divided.
+//! Laws (tested below): adding and removing the same value leaves a sketch as it was; several sketches together have the
+//! cuts of all their values, in whatever order they came and however they are divided.
 //!
 //! **Invariant:** counts are exact. Only where within its bucket a value lies is not known: the cut of the top p % is at
 //! most a hundredth below the value of the last customer among them, and never above it.
@@ -40,26 +40,31 @@ impl Sketch {
         }
     }
 
-    /// Adds all values of another sketch.
-    pub fn merge(&mut self, other: &Sketch) {
-        other.nonzero().for_each(|(bucket, count)| self.add_many(bucket, count));
-    }
-
     /// How many values there are.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// The bucket of the last of the top `percent` of all values, the number of these rounded up; all values of that bucket
-    /// and above are at least so many. `None`: there are no values.
-    pub fn cut(&self, percent: Decimal) -> Option<Bucket> {
-        let (wanted, mut found) = (share(self.total, percent), 0);
-        let reached = |count: &u64| {
-            found += count;
-            found >= wanted
-        };
-        let place = self.counts.iter().rev().position(reached).filter(|_| self.total > 0)?;
-        Some(self.bucket(self.counts.len() - 1 - place))
+    /// Of all sketches together, for each share: the bucket of the last of the top `percent` of all values, the number of these
+    /// rounded up; so many at least are in that bucket and above. `None`: there are no values.
+    pub fn cuts(sketches: &[&Sketch], percents: impl Iterator<Item = Decimal>) -> Vec<Option<Bucket>> {
+        let total = sketches.iter().map(|sketch| sketch.total).sum();
+        let mut wanted: Vec<(u64, usize)> = percents.enumerate().map(|(place, percent)| (share(total, percent), place)).collect();
+        let mut found = vec![None; wanted.len()];
+        wanted.sort_unstable_by(|a, b| b.cmp(a));
+        let lowest = sketches.iter().map(|sketch| sketch.first).min().unwrap_or(0);
+        let above_all = sketches.iter().map(|sketch| sketch.end()).max().unwrap_or(0);
+        let mut above = 0;
+        for index in (lowest..above_all).rev().take_while(|_| total > 0) {
+            above += sketches.iter().map(|sketch| sketch.count(index)).sum::<u64>();
+            while let Some((_, place)) = wanted.pop_if(|(share, _)| *share <= above) {
+                found[place] = Some(Bucket::at(index));
+            }
+            if wanted.is_empty() {
+                break;
+            }
+        }
+        found
     }
 
     pub fn to_counts(&self) -> Counts {
@@ -84,6 +89,16 @@ impl Sketch {
         }
         let needed = index.abs_diff(self.first) as usize + 1;
         self.counts.resize(needed.max(self.counts.len()), 0);
+    }
+
+    /// Just above the highest bucket.
+    fn end(&self) -> i32 {
+        self.first + self.counts.len() as i32
+    }
+
+    fn count(&self, index: i32) -> u64 {
+        let place = usize::try_from(index - self.first);
+        place.ok().and_then(|place| self.counts.get(place)).copied().unwrap_or(0)
     }
 
     fn count_mut(&mut self, bucket: Bucket) -> Option<&mut u64> {
@@ -139,7 +154,18 @@ mod tests {
     }
 
     fn cut(values: &[i64], percent: &str) -> Option<String> {
-        sketch(values).cut(percent.parse().unwrap()).map(|bucket| bucket.low().to_string())
+        cuts(&[&sketch(values)], percent.parse().unwrap()).map(|bucket| bucket.low().to_string())
+    }
+
+    fn cuts(sketches: &[&Sketch], percent: Decimal) -> Option<Bucket> {
+        Sketch::cuts(sketches, std::iter::once(percent)).remove(0)
+    }
+
+    #[test]
+    fn several_shares_are_found_at_once() {
+        let found =
+            Sketch::cuts(&[&sketch(&[100, 200]), &sketch(&[300, 400])], ["50", "100", "25", "30"].map(|p| p.parse().unwrap()).into_iter());
+        assert_eq!(found, [bucket(300), bucket(100), bucket(400), bucket(300)].map(Some));
     }
 
     #[test]
@@ -168,17 +194,16 @@ mod tests {
         }
 
         #[test]
-        fn parts_add_up_to_the_whole(values in values(), at in any::<prop::sample::Index>()) {
+        fn parts_have_the_cuts_of_the_whole(values in values(), at in any::<prop::sample::Index>(), tenths in 1..=1000_i64) {
             let (one, other) = values.split_at(at.index(values.len()));
-            let mut merged = sketch(one);
-            merged.merge(&sketch(other));
-            prop_assert_eq!(&merged, &sketch(&values));
-            prop_assert_eq!(&Sketch::from(&merged.to_counts()), &merged);
+            let (one, other, whole) = (sketch(one), sketch(other), sketch(&values));
+            prop_assert_eq!(cuts(&[&one, &other], Decimal::new(tenths, 1)), cuts(&[&whole], Decimal::new(tenths, 1)));
+            prop_assert_eq!(&Sketch::from(&whole.to_counts()), &whole);
         }
 
         #[test]
         fn a_cut_is_at_most_a_hundredth_below_the_last_of_the_top(values in values(), tenths in 1..=1000_i64) {
-            let cut = sketch(&values).cut(Decimal::new(tenths, 1)).unwrap().low();
+            let cut = cuts(&[&sketch(&values)], Decimal::new(tenths, 1)).unwrap().low();
             let exact = exact(&values, tenths);
             let size = if exact < Number::ZERO { exact.negated() } else { exact.clone() };
             prop_assert!(cut <= exact && exact.minus(&cut).times(&Number::integer(100)) <= size, "{cut} for {exact}");

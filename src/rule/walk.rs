@@ -73,17 +73,6 @@ pub fn lists(expr: &Expr) -> Vec<&Name> {
     names
 }
 
-/// What a rule ranks customers by, as often as it does.
-pub fn tops(expr: &Expr) -> Vec<&Aggregate> {
-    let mut found = Vec::new();
-    every(expr, &mut |e| {
-        if let ExprKind::Top { by, .. } = &e.kind {
-            found.push(&**by);
-        }
-    });
-    found
-}
-
 /// The aggregates of a rule, as often as it names them.
 pub fn aggregates(expr: &Expr) -> Vec<&Aggregate> {
     let mut found = Vec::new();

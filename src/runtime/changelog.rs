@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::rank::Written;
+
 /// Carried by the first record of a transaction: who can be fenced if it never ends.
 pub const WRITER: &str = "writer";
 
@@ -54,6 +56,23 @@ pub struct Decided {
     /// A scan was under way, and had come to this customer; customers after it may have been decided otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scanned_to: Option<String>,
+    /// By which cuts among all customers, if any are ranked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuts: Option<InForce>,
+}
+
+/// The cuts in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Of their record.
+    pub number: u64,
+    pub cuts: Written,
+    /// Customers between these and `cuts` may still be decided by these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Written>,
+    /// The number of the last cuts that this partition found for all; 0: it found none.
+    #[serde(default)]
+    pub found: u64,
 }
 
 /// Ownership of a partition, made visible: replay is complete once one's own claim has been read.

@@ -17,6 +17,7 @@ mod claim;
 mod definitions;
 mod figures;
 mod pace;
+mod ranks;
 mod sender;
 mod shares;
 mod transaction;
@@ -33,6 +34,7 @@ use super::footprint;
 use super::mail::{Mail, Notice, Queued, Request};
 use super::ownership::Published;
 use super::progress::Progress;
+use super::ranks::Board;
 use super::status::Heartbeat;
 use super::task::TaskOptions;
 use super::{Observed, RunError, Settings};
@@ -62,9 +64,20 @@ pub struct Surroundings {
     pub requests: Sender<Request>,
     pub observed: Observed,
     pub progress: Arc<Progress>,
+    /// What partitions tell of their customers' ranks.
+    pub board: Board,
     /// `{deployment}-{instance}-`: what the transactional ids of this process begin with.
     pub own_ids: Arc<str>,
     pub instance: Arc<str>,
+}
+
+impl Surroundings {
+    /// Begins to read what partitions tell of ranks, once a plan ranks anybody.
+    pub fn read_ranks(&self, plan: &Plan) {
+        if !plan.rankings.is_empty() {
+            self.board.follow(&self.settings.kafka, &self.settings.topics.ranks);
+        }
+    }
 }
 
 /// What a call of a lane can end with. The lane handles the first two itself.
@@ -195,8 +208,10 @@ impl Lane {
     fn step(&mut self) -> Result<(), Trouble> {
         self.claim()?;
         self.redefine();
+        self.take_cuts();
         self.fill()?;
         self.decide_slice()?;
+        self.rank()?;
         if self.is_due() { self.commit_batch() } else { Ok(()) }
     }
 

@@ -24,6 +24,7 @@ use super::owners::Keeper;
 use super::ownership::Published;
 use super::poller::Poller;
 use super::progress::Progress;
+use super::ranks::Board;
 use super::status::{Check, Condition};
 use super::{Definitions, Observed, RunError, Settings, watchdog};
 use crate::kafka::TransactionalProducer;
@@ -83,9 +84,11 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
         published: Published::default(),
         requests,
         observed,
+        board: Board::default(),
         own_ids,
         instance: folder.instance().into(),
     };
+    around.read_ranks(&definitions.plan);
     let over = Shutdown::default();
     keep_owners(&around, &over)?;
     let result = Service::start(around, asked, definitions).and_then(|service| service.supervise(shutdown));
@@ -167,6 +170,7 @@ impl Service {
     fn redefine(&self, plan: &Arc<Plan>) {
         let keys: Vec<_> = plan.segments.iter().map(|segment| segment.key.clone()).collect();
         self.around.observed.metrics.transitions.name(&keys);
+        self.around.read_ranks(plan);
         for lane in &self.lanes {
             // A lane that is gone has failed, and is reported by its end.
             let _ = lane.send(Mail::Notice(Notice::Redefined(plan.clone())));

@@ -12,8 +12,10 @@ mod erasures;
 mod load;
 mod look;
 mod measured;
+mod ranks;
 mod register;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::changelog::Decided;
@@ -84,6 +86,8 @@ pub struct Task {
     erasures: Erasures,
     resident: usize,
     sweep: usize,
+    /// The number of the last cuts that were found here for all partitions.
+    found: u64,
 }
 
 impl Task {
@@ -105,7 +109,9 @@ impl Task {
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
-        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0 })
+        ranks::restore(&mut partition, &store, then)?;
+        let found = then.cuts.as_ref().map_or(0, |cuts| cuts.found);
+        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0, found })
     }
 
     /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
@@ -122,7 +128,8 @@ impl Task {
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let cuts = self.partition.cuts().clone();
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
         drop(load);
         if plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
@@ -158,7 +165,8 @@ impl Task {
             return Ok(false);
         }
         let plan = self.partition.plan().clone();
-        let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let cuts = self.partition.cuts().clone();
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -199,7 +207,8 @@ impl Task {
             self.encoded.clear();
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let mut load = loader(&plan, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+            let cuts = self.partition.cuts().clone();
+            let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
         }
         if let Some(backfill) = &mut self.backfill {
@@ -220,7 +229,8 @@ impl Task {
 
     /// As the next manifest says it.
     pub fn decided(&self) -> Decided {
-        Decided { scanned_to: self.backfill.as_ref().map(Backfill::scanned_to), ..self.decided.clone() }
+        let scanned_to = self.backfill.as_ref().map(Backfill::scanned_to);
+        Decided { scanned_to, cuts: self.cuts_in_force(), ..self.decided.clone() }
     }
 
     pub fn clock(&self) -> EventTime {
@@ -280,11 +290,17 @@ impl Task {
     /// Writes the open batch to the store, now that its transaction is known to be committed.
     pub fn commit(&mut self, manifest: &[u8], changelog_next: Offset) -> Result<(), StoreError> {
         self.encode();
-        Task::materialise(&self.store, &self.encoded, Some(manifest), changelog_next)?;
+        let partition = &self.partition;
+        let stored = |customer: &CustomerId| partition.find(customer).map_or(EventTime::MAX, |slot| partition.resident(slot).stored);
+        let armed = |key: &[u8]| codec::customer_of(key).as_ref().map_or(EventTime::MAX, stored);
+        write(&self.store, &self.encoded, armed, Some(manifest), changelog_next)?;
         self.encoded.clear();
         self.register.saved();
         for slot in self.partition.changed().to_vec() {
-            if let Some(state) = self.partition.resident_mut(slot).state.as_deref_mut() {
+            let resident = self.partition.resident_mut(slot);
+            resident.stored = EventTime::MAX;
+            if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
+                resident.stored = resident.armed;
                 codec::written(state);
             }
         }
@@ -305,25 +321,8 @@ impl Task {
     pub fn materialise(store: &Store, changes: &[Change], manifest: Option<&[u8]>, changelog_next: Offset) -> Result<(), StoreError> {
         let keys: Vec<&[u8]> = changes.iter().map(|(key, _)| key.as_slice()).filter(|key| codec::is_head(key)).collect();
         let stored = store.multi_get(&keys)?;
-        let mut batch = StoreBatch::new();
-        for (key, before) in keys.iter().zip(&stored) {
-            if let Some(due) = before.as_ref().and_then(|value| codec::armed_of(key, value)) {
-                batch.remove_timer(due, &key[1..]);
-            }
-        }
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
-            }
-            if let Some(due) = value.as_ref().and_then(|value| codec::armed_of(key, value)) {
-                batch.set_timer(due, &key[1..]);
-            }
-        }
-        if let Some(manifest) = manifest {
-            batch.set_manifest(manifest);
-        }
-        store.write(batch, changelog_next)
+        let armed: HashMap<&[u8], EventTime> = keys.iter().zip(&stored).map(|(key, value)| (*key, armed(key, value.as_deref()))).collect();
+        write(store, changes, |key| armed.get(key).copied().unwrap_or(EventTime::MAX), manifest, changelog_next)
     }
 
     fn encode(&mut self) {
@@ -340,6 +339,7 @@ impl Task {
                 codec::write(&plan, &resident.customer, state, armed, &mut |key, value| self.encoded.push((key, value)));
             }
         }
+        self.encoded.extend(self.rank_changes());
         for slot in self.partition.erased() {
             let resident = self.partition.resident(*slot);
             self.encoded.extend(resident.state.as_deref().and_then(|state| self.erasures.record(&resident.customer, state)));
@@ -359,6 +359,35 @@ impl Task {
             }
         }
     }
+}
+
+/// Writes a batch with its timers. `armed_before`: when the timer of a head fires that is stored.
+fn write(
+    store: &Store,
+    changes: &[Change],
+    armed_before: impl Fn(&[u8]) -> EventTime,
+    manifest: Option<&[u8]>,
+    changelog_next: Offset,
+) -> Result<(), StoreError> {
+    let mut batch = StoreBatch::new();
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
+        }
+        if codec::is_head(key) {
+            batch.move_timer(&key[1..], armed_before(key), armed(key, value.as_deref()));
+        }
+    }
+    if let Some(manifest) = manifest {
+        batch.set_manifest(manifest);
+    }
+    store.write(batch, changelog_next)
+}
+
+/// When the timer of a head fires; [`EventTime::MAX`]: it has none, or there is no head.
+fn armed(key: &[u8], head: Option<&[u8]>) -> EventTime {
+    head.and_then(|value| codec::armed_of(key, value)).unwrap_or(EventTime::MAX)
 }
 
 /// `names`: of segments that are not in the plan; who is in one is told of it until the exit is decided.

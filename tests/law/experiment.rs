@@ -94,7 +94,7 @@ type Found = BTreeMap<String, Arms>;
 #[test]
 fn much_is_counted() {
     let (catalogue, arms) = (Catalogue::segment_spec(), |page: &Page, catalogue: &Catalogue| counted(page, catalogue).into_values());
-    let pages = pages(Shape::DENSE, 100);
+    let pages = pages(Shape::DENSE, 160);
     let count = |holds: &dyn Fn(&Figures) -> bool| {
         let any = |page: &&Page| arms(page, &catalogue).any(|arms| holds(&arms.treatment) || holds(&arms.control));
         pages.iter().filter(any).count()

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod client;
 pub mod kafka;
+pub mod ranks;
 pub mod replica;
 pub mod scene;
 pub mod service;

@@ -17,6 +17,7 @@ use segmentd::runtime::feed::Feed;
 use segmentd::runtime::owners::Owners;
 use segmentd::runtime::status::Status;
 use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, TaskOptions, Topic, Topics};
+use segmentd::time::Span;
 
 pub const INPUT: &str = "shop.events";
 pub const TRANSITIONS: &str = "segment-transitions";
@@ -138,6 +139,7 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
             dead_letters: Topic::named(DEAD_LETTERS),
             changelog: TopicName(CHANGELOG.into()),
             repartition: TopicName("segmentd-repartition".into()),
+            ranks: TopicName("segmentd-ranks".into()),
             partitions: 0,
         },
         create_topics: true,
@@ -153,6 +155,7 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
             idle_delay: Duration::from_secs(2),
             max_future: Duration::from_secs(300),
         },
+        epoch: Span::parse(&std::env::var("SERVICE_EPOCH").unwrap_or_else(|_| "1m".into())).expect("a duration"),
         limits: DecodeLimits::default(),
         lanes: number("SERVICE_LANES", 2),
         advertised: None,

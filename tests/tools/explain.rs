@@ -60,6 +60,24 @@ fn an_earlier_instant_knows_nothing_of_what_came_later() {
     ");
 }
 
+/// The cut of the epoch that ended after the third order; by then the others had spent 1 and 55.50.
+#[test]
+fn who_is_ranked_is_told_its_value_and_the_cut() {
+    let (_folder, path) = file("segments.yaml", "segments: [{key: best, when: 'top 50% by sum(orders.total last 365d)'}]");
+    let explained = |arguments: &[&str]| {
+        let output = with_input(&[&["explain", "--segments", &path, "--customer", "bob"], arguments, &["-"]].concat(), &events());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    insta::assert_snapshot!(explained(&["--at", "2026-01-06T00:00:00Z"]), @r"
+    best: not a member at 2026-01-06T00:00:00.000Z, never was one
+      * sum(orders.total last 365d) is 1, >= 55.5 (the cut among all customers, approximate): no, needs 54.5 more
+      enters if nothing more happens: never
+    ");
+    let found: serde_json::Value = serde_json::from_str(&explained(&["--format", "json"])).unwrap();
+    assert_eq!(found["reasons"][0]["approximate"], true);
+}
+
 /// To be taken off the list, and then what the rules ask; a list is no way in or out for others.
 #[test]
 fn who_is_pinned_or_banned_is_told_so() {

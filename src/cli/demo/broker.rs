@@ -25,8 +25,8 @@ impl Broker {
     pub fn start() -> KafkaResult<Broker> {
         let cluster = MockCluster::new(1)?;
         let ConfigFile { input, output, state, .. } = ConfigFile::default();
-        let outputs =
-            [&output.transitions, &output.entries, &output.membership, &output.dead_letters, &state.changelog, &state.repartition];
+        let own = [&state.changelog, &state.repartition, &state.ranks];
+        let outputs = [&output.transitions, &output.entries, &output.membership, &output.dead_letters].into_iter().chain(own);
         for topic in input.topics.iter().chain(outputs) {
             cluster.create_topic(topic, PARTITIONS, 1)?;
         }

@@ -127,3 +127,45 @@ fn a_head_of_a_newer_format_is_refused_and_a_cut_one_is_damaged() {
         assert_eq!(read_head(&plan, &FORMAT_1[..length]).unwrap_err(), FormatError::Damaged, "{length}");
     }
 }
+
+/// A customer of whom only so many ids are known.
+fn with_ids(plan: &Plan, ids: usize) -> CustomerState {
+    let mut state = CustomerState::new(plan);
+    let history = &mut state.facts.histories[0];
+    history.retired = (1..=ids as u64).map(|id| id << 32).collect();
+    history.ids = history.retired.iter().copied().collect();
+    state
+}
+
+#[test]
+fn ids_are_read_back_however_many_stand_in_blocks() {
+    let plan = plan();
+    for ids in [0, 7, 8, 63, 64, 65, 72, 129, 200] {
+        let mut state = with_ids(&plan, ids);
+        let mut stored = std::collections::HashMap::new();
+        // Written in two goes: the second rewrites the last block of the first.
+        state.facts.histories[0].retired.truncate(ids / 2);
+        write(&plan, &"c".into(), &mut state, EventTime::MAX, &mut |key, value| drop(stored.insert(key, value)));
+        written(&mut state);
+        state.facts.histories[0].retired = with_ids(&plan, ids).facts.histories[0].retired.clone();
+        write(&plan, &"c".into(), &mut state, EventTime::MAX, &mut |key, value| drop(stored.insert(key, value)));
+        let head = stored[&head_key(&"c".into())].clone().unwrap();
+        let part = |key: &[u8]| Ok::<_, FormatError>(stored.get(key).cloned().flatten());
+        let read = read(&plan, &"c".into(), &head, part).unwrap().state;
+        assert_eq!(read.facts.histories[0].retired, state.facts.histories[0].retired, "{ids}");
+        assert!(head.len() < 128, "{} bytes with {ids} ids", head.len());
+    }
+}
+
+/// Format 2 says in full blocks how many ids stand in them, and is otherwise the same here.
+#[test]
+fn full_blocks_of_ids_of_format_2_are_read() {
+    let plan = plan();
+    let mut parts = std::collections::HashMap::new();
+    write(&plan, &"c".into(), &mut with_ids(&plan, 70), EventTime::MAX, &mut |key, value| drop(parts.insert(key, value)));
+    let mut head = parts[&head_key(&"c".into())].clone().unwrap();
+    let count = head.windows(2).position(|two| two == [64, 6]).unwrap();
+    (head[0], head[count]) = (2, 1);
+    let part = |key: &[u8]| Ok::<_, FormatError>(parts.get(key).cloned().flatten());
+    assert_eq!(read(&plan, &"c".into(), &head, part).unwrap().state.facts.histories[0].retired.len(), 70);
+}

@@ -60,6 +60,7 @@ impl Partition {
         let customer = std::mem::replace(&mut resident.customer, CustomerId::new(""));
         self.index.remove(&customer);
         self.vacant.push(slot);
+        self.ranks.forget(slot);
         true
     }
 }

@@ -105,6 +105,14 @@ impl Ranks {
         self
     }
 
+    /// The place is given up: who gets it next does not wait.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.waiting.retain(|waiting| *waiting != slot);
+        if self.waiting.is_empty() {
+            self.before = None;
+        }
+    }
+
     fn wait_for(&mut self, cuts: &[CutPlan], before: Cuts) {
         let concerned = cuts.iter().enumerate().flat_map(|(index, cut)| {
             let (was, is) = (before.bucket(index), self.cuts.bucket(index));

@@ -111,6 +111,12 @@ impl Scene {
         self.showing.iter().for_each(Showing::committing);
     }
 
+    /// What the open batch has to tell is told so many times.
+    pub fn repeat(&self, times: usize) {
+        let told = self.feed.prepare(self.task.outputs(), "test");
+        (0..times).for_each(|_| self.feed.tell(told.clone()));
+    }
+
     /// The open batch is stored.
     pub fn commit(&mut self) {
         let manifest = Manifest { clock: self.task.clock().millis(), decided: self.task.decided(), ..Manifest::default() };

@@ -1,9 +1,10 @@
 //! A JSON object written member by member into a buffer.
 //!
-//! **Invariant:** commas and braces are placed here and nowhere else; text is escaped by `serde_json`.
+//! **Invariant:** commas and braces are placed here and nowhere else; text that needs an escape is written by `serde_json`.
 
 use std::io::Write;
 
+use super::scanner::plain_length;
 use crate::time::EventTime;
 
 /// An object that has been begun and not yet ended.
@@ -55,13 +56,13 @@ impl<'a> ObjectWriter<'a> {
 
     pub fn instant(&mut self, name: &str, instant: EventTime) {
         self.name(name);
-        self.quoted(instant);
+        self.time(instant);
     }
 
     pub fn instant_or_null(&mut self, name: &str, instant: Option<EventTime>) {
         self.name(name);
         match instant {
-            Some(instant) => self.quoted(instant),
+            Some(instant) => self.time(instant),
             None => self.raw("null"),
         }
     }
@@ -95,14 +96,25 @@ impl<'a> ObjectWriter<'a> {
     }
 
     fn string(&mut self, text: &str) {
+        if plain_length(text.as_bytes()) == text.len() {
+            return self.quoted(text.as_bytes());
+        }
         // Cannot fail: a buffer takes every byte, and text is always JSON.
         let _written = serde_json::to_writer(&mut *self.out, text);
     }
 
-    fn quoted(&mut self, instant: EventTime) {
-        self.raw("\"");
-        self.display(instant);
-        self.raw("\"");
+    fn time(&mut self, instant: EventTime) {
+        match instant.rfc3339() {
+            Some(text) => self.quoted(&text),
+            None => self.string(&instant.to_string()),
+        }
+    }
+
+    /// Text that needs no escape.
+    fn quoted(&mut self, plain: &[u8]) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(plain);
+        self.out.push(b'"');
     }
 
     fn display(&mut self, value: impl std::fmt::Display) {

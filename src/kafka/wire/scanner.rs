@@ -351,7 +351,7 @@ impl<'a> Scanner<'a> {
 
 /// How many bytes from the start are neither `"`, `\` nor a control character. Eight at a time.
 #[inline(always)]
-fn plain_length(bytes: &[u8]) -> usize {
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
     for (i, word) in words.iter().enumerate() {
         let special = special_bytes(u64::from_le_bytes(*word));

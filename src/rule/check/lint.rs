@@ -2,7 +2,6 @@
 //!
 //! - `not (avg(…) > 5)` is also true where there is no average: a comparison with null is false. Silent once the rule
 //!   asks anywhere whether that value `is null`.
-//! - `not top 5% by …` is also true of who ranks nowhere. Silent where a `count` or an `any` of the same stream stands beside.
 //! - `every(…)` of no events is true. Silent where a `count` or an `any` of the same stream stands beside it.
 //! - `in [10, 5)` holds nothing.
 
@@ -51,12 +50,6 @@ impl<'a> Linter<'a> {
             ExprKind::InRange { low, high, .. } | ExprKind::Between { low, high, .. } => self.empty_range(expr, low, high),
             _ => {}
         }
-        if let ExprKind::Top { by, .. } = &expr.kind
-            && negated
-            && !guarded(&by.over.stream.text, beside)
-        {
-            self.negated_top(expr, &by.over.stream.text);
-        }
         if negated && let Some(value) = compared(expr).into_iter().find(|value| self.may_be_null(value)) {
             self.negated(expr, value);
         }
@@ -72,12 +65,6 @@ impl<'a> Linter<'a> {
     fn negated(&mut self, expr: &Expr, value: &Expr) {
         let finding = Finding::warning("negated-null", expr.place, format!("its `not` is also true where `{value}` is null"));
         self.findings.push(finding.help(format!("say what is meant: `{value} is null or …`, or `{value} is not null and …`")));
-    }
-
-    fn negated_top(&mut self, expr: &Expr, stream: &str) {
-        let message = format!("its `not` is also true of a customer who ranks nowhere, for want of any {stream}");
-        let finding = Finding::warning("negated-null", expr.place, message);
-        self.findings.push(finding.help(format!("if that is not meant, add `count({stream} …) > 0 and`")));
     }
 
     fn empty_range(&mut self, expr: &Expr, low: &Expr, high: &Expr) {

@@ -17,7 +17,7 @@ enum Known<'e> {
     Text(&'e str),
 }
 
-/// A warning for each absence (`count(orders last 30d) == 0`) of a rule that holds for such a customer.
+/// A warning for each absence (`count(orders last 30d) == 0`, `not top 5% by …`) of a rule that holds for such a customer.
 pub fn lint(when: &Expr) -> Vec<Finding> {
     let mut findings = Vec::new();
     if holds(when) {
@@ -35,6 +35,9 @@ fn absences(expr: &Expr, negated: bool, findings: &mut Vec<Finding>) {
 }
 
 fn absence(expr: &Expr, negated: bool) -> Option<Finding> {
+    if let ExprKind::Top { by, .. } = &expr.kind {
+        return negated.then(|| unranked(expr, &by.over.stream.text));
+    }
     let (value, demanded) = bounds::demand(expr)?;
     let ExprKind::Aggregate(aggregate) = &value.kind else { return None };
     let none_only = demanded.holds(Decimal::ZERO) != negated && demanded.holds(Decimal::ONE) == negated;
@@ -45,6 +48,11 @@ fn absence(expr: &Expr, negated: bool) -> Option<Finding> {
     let stream = &aggregate.over.stream.text;
     let finding = Finding::warning("no-baseline", expr.place, format!("this also holds for a customer who never had any {stream}"));
     Some(finding.help(format!("for those who stopped, add `count({stream} lifetime) > 0 and`")))
+}
+
+fn unranked(top: &Expr, stream: &str) -> Finding {
+    let message = format!("its `not` also holds for a customer who ranks nowhere, for want of any {stream}");
+    Finding::warning("no-baseline", top.place, message).help(format!("for those who rank lower, add `count({stream} …) > 0 and`"))
 }
 
 fn holds(expr: &Expr) -> bool {

@@ -237,10 +237,12 @@ fn customers_are_ranked_by_a_number_and_a_share_is_one() {
 }
 
 #[test]
-fn a_share_that_leaves_nobody_out_or_takes_in_who_ranks_nowhere_is_doubtful() {
+fn a_share_that_leaves_nobody_out_or_takes_in_those_who_rank_nowhere_is_doubtful() {
     assert_eq!(codes("top 100% by count(orders last 365d)"), ["top-of-all"]);
-    assert_eq!(codes("not top 20% by count(orders last 365d)"), ["negated-null"]);
-    assert_eq!(codes("not top 20% by count(orders last 365d) and count(orders last 365d) > 0"), [""; 0]);
+    assert_eq!(codes("top 20% by days_since(orders lifetime)"), ["top-of-days"]);
+    let at_entry = |text: &str| super::check_entry(&parser::parse(text).unwrap()).len();
+    assert_eq!(at_entry("not top 20% by count(orders last 365d)"), 1);
+    assert_eq!(at_entry("not top 20% by count(orders last 365d) and count(orders last 365d) > 0"), 0);
 }
 
 #[test]

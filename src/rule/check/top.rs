@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::super::ast::{Aggregate, Expr, ExprKind, Place};
+use super::super::ast::{Aggregate, Expr, ExprKind, Function, Place};
 use super::super::diagnostic::Finding;
 use super::super::walk;
 use super::{Checker, Type};
@@ -25,14 +25,18 @@ impl Checker<'_> {
     }
 }
 
-/// Everybody who ranks at all.
+/// Everybody who ranks at all, and ranks that change for everybody every day.
 pub fn lint(rule: &Expr, findings: &mut Vec<Finding>) {
     walk::every(rule, &mut |expr| {
-        if let ExprKind::Top { percent, by } = &expr.kind
-            && *percent == ALL
-        {
+        let ExprKind::Top { percent, by } = &expr.kind else { return };
+        if *percent == ALL {
             let message = format!("this holds for everybody of whom `{by}` has seen an event");
             findings.push(Finding::warning("top-of-all", expr.place, message).help("is a smaller share meant?"));
+        }
+        if matches!(by.function, Function::DaysSince | Function::DaysSinceFirst) {
+            let message = "everybody's days grow every day: customers near the cut enter and leave until it follows";
+            let finding = Finding::warning("top-of-days", expr.place, message);
+            findings.push(finding.help(format!("compare the days: `{by} > 90`, or count what is in a window")));
         }
     });
 }

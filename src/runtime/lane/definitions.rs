@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::ranks::Telling;
 use super::shares::{Running, Stage};
 use super::{Lane, Trouble};
 use crate::id::Partition;
@@ -18,11 +19,11 @@ use crate::runtime::clock::{self, Deadline};
 use crate::runtime::{RunError, task::Seen};
 
 /// How long live events may wait for a slice.
-const SLICE: Duration = Duration::from_millis(20);
+pub(super) const SLICE: Duration = Duration::from_millis(20);
 /// Customers that a slice may decide; they all go out in one transaction.
-const SLICE_CUSTOMERS: u64 = 10_000;
+pub(super) const SLICE_CUSTOMERS: u64 = 10_000;
 /// So many looked at, and the batch is committed.
-const BATCH_CUSTOMERS: u64 = 20_000;
+pub(super) const BATCH_CUSTOMERS: u64 = 20_000;
 
 /// A scan under way, for those who watch it.
 pub struct Scan {
@@ -44,6 +45,7 @@ impl Lane {
                 running.task.redefine(plan.clone());
                 running.showing.redefined(plan.clone());
                 running.scanning = None;
+                running.telling = Telling::new();
             }
         }
         let running: Vec<Partition> = self.shares.keys().copied().collect();

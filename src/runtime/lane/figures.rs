@@ -15,7 +15,9 @@ use crate::id::TopicName;
 use crate::kafka::Message;
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Metrics, StreamMetrics};
+use crate::money::Number;
 use crate::plan::Plan;
+use crate::rank::Cuts;
 use crate::runtime::committed::Showing;
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction, Transition};
@@ -41,6 +43,11 @@ impl Figures {
     /// Another plan is in force: its streams may stand elsewhere.
     pub fn redefined(&mut self, plan: &Plan) {
         self.streams = plan.catalogue.streams.iter().map(|stream| self.metrics.events.stream(&stream.name)).collect();
+    }
+
+    /// Other cuts are in force.
+    pub fn recut(&self, plan: &Plan, cuts: &Cuts) {
+        self.metrics.cuts.show(plan.cut_texts().enumerate().map(|(index, text)| (text, cuts.at(index).map(Number::approximate))));
     }
 
     pub fn consumed(&self, message: &Message) {

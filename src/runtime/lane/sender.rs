@@ -1,7 +1,7 @@
 //! One task's open batch as records: the content of a transaction, in its order.
 //!
 //! ```text
-//! transitions, moves, entries and announcements · memberships · letters · changelog (one record a changed key) · manifest, last
+//! transitions, moves, entries and announcements · memberships · letters · ranks · changelog (one record a changed key) · manifest, last
 //! ```
 //!
 //! **Invariant:** sending changes nothing: a batch that is refused is sent again, and is the same but for the shares
@@ -13,6 +13,7 @@ use crate::id::{Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::encode::{Header, MoveRecord, OutputRecord, dead_letter_headers};
 use crate::kafka::{Failure, Message, Record, TransactionalProducer, partitioner};
 use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
+use crate::runtime::ranks::{CutRecord, PARTITION};
 use crate::runtime::{Settings, Topic, clock};
 use crate::transition::{Output, Transition};
 
@@ -36,7 +37,19 @@ impl Sender<'_> {
         self.send_outputs(running)?;
         self.send_memberships(running)?;
         running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
+        self.send_ranks(running)?;
         self.send_changelog(partition, running)
+    }
+
+    /// All to one partition, so that they have one order.
+    fn send_ranks(&self, running: &Running) -> Result<(), Failure> {
+        let deployment = &self.settings.kafka.deployment;
+        let sketches = running.telling.sketches.iter().map(|sketch| (sketch.key(deployment), sketch.encode()));
+        let cuts = running.telling.cuts.iter().map(|cuts| (CutRecord::key(deployment), cuts.encode()));
+        sketches.chain(cuts).try_for_each(|(key, value)| {
+            let (topic, partition) = (&*self.settings.topics.ranks.0, PARTITION.0);
+            self.producer.send(&Record { topic, partition, key: Some(key.as_bytes()), value: Some(&value), ..Record::default() })
+        })
     }
 
     /// Everything goes to the transitions; what campaigns are to hear of also to the segment's entry topic.

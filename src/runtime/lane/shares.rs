@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Letter;
 use super::definitions::Scan;
+use super::ranks::Telling;
 use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
 use crate::runtime::census;
@@ -60,6 +61,7 @@ pub struct Running {
     pub showing: Showing,
     /// The scan under way, as it was announced.
     pub scanning: Option<Scan>,
+    pub telling: Telling,
 }
 
 impl Lane {
@@ -232,8 +234,10 @@ impl Lane {
             footprint,
             showing,
             scanning: None,
+            telling: Telling::new(),
         }));
         self.around.progress.moved(partition, State::Running);
+        self.show_cuts(partition);
         self.announce(partition);
         Ok(())
     }
@@ -269,6 +273,7 @@ impl Running {
         self.changelog_next = changelog_next;
         self.letters.clear();
         self.caused.clear();
+        self.telling.committed();
         self.open = false;
     }
 }

@@ -53,7 +53,7 @@ pub fn decided_by(plan: &Plan) -> Decided {
         0 => String::new(),
         lists => format!("{lists:016x}"),
     };
-    Decided { definitions: format!("{:016x}", plan.fingerprint), lists, scanned_to: None }
+    Decided { definitions: format!("{:016x}", plan.fingerprint), lists, ..Decided::default() }
 }
 
 impl Backfill {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn decided(definitions: &str, lists: &str, scanned_to: Option<&str>) -> Decided {
-        Decided { definitions: definitions.into(), lists: lists.into(), scanned_to: scanned_to.map(Into::into) }
+        Decided { definitions: definitions.into(), lists: lists.into(), scanned_to: scanned_to.map(Into::into), cuts: None }
     }
 
     /// Where a scan begins, and whether it decides those anew whom this plan has decided.

@@ -8,11 +8,13 @@ use crate::customer::codec::{self, FormatError, Stored};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
+use crate::rank::Cuts;
 use crate::store::{StoreError, Values};
 
-/// Reads customers one by one, and counts them in `resident`.
+/// Reads customers one by one, decided by `cuts`, and counts them in `resident`.
 pub fn loader<'a>(
     plan: &'a Plan,
+    cuts: &'a Cuts,
     store: &'a impl Values,
     backfill: Option<&'a Backfill>,
     erasures: &'a Erasures,
@@ -26,6 +28,7 @@ pub fn loader<'a>(
         };
         let stored = read(plan, store, customer, &head)?;
         let mut state = stored.state;
+        state.standing.cuts = cuts.clone();
         rebuild(plan, customer, &state.facts, &mut state.standing);
         Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
     }

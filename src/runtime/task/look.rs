@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::backfill::{Backfill, decided_by, redecide};
 use super::erasures::Erasures;
 use super::load::loader;
-use super::membership_record;
 use super::register::Register;
+use super::{membership_record, ranks};
 use crate::customer::{CustomerState, Membership, codec};
 use crate::engine::{Loaded, Partition, SegmentNames, rebuild};
 use crate::id::{CustomerId, SegmentKey};
 use crate::plan::Plan;
+use crate::rank::Cuts;
 use crate::runtime::changelog::{Manifest, Unreadable};
 use crate::store::{StoreError, Values};
 use crate::time::EventTime;
@@ -41,11 +42,13 @@ pub fn look(plan: &Arc<Plan>, store: &impl Values, customer: &CustomerId) -> Res
     if let Some(due) = codec::armed_of(&key, &head) {
         partition.arm_stored(customer, due);
     }
+    ranks::restore_one(&mut partition, store, customer, &manifest.decided)?;
+    let cuts = partition.cuts().clone();
     let (backfill, mut resident) = (Backfill::since(&manifest.decided, &decided_by(plan)), 0);
     let current = codec::fingerprint_of(&head) == Some(plan.fingerprint);
     let decided = redecide(backfill.as_ref(), customer, current).is_none();
     let (slot, erasures) = (partition.slot(customer), Erasures::read(store)?);
-    partition.ensure(slot, None, &mut loader(plan, store, backfill.as_ref(), &erasures, &mut resident))?;
+    partition.ensure(slot, None, &mut loader(plan, &cuts, store, backfill.as_ref(), &erasures, &mut resident))?;
     partition.settled();
     Ok(Some(Looked { partition, seen: true, decided }))
 }
@@ -100,12 +103,19 @@ pub fn membership(plan: &Plan, store: &impl Values, customer: &CustomerId) -> Re
     if codec::memberships_of(&head).is_ok_and(|mut known| known.all(|(_, membership)| !membership.is_member())) {
         return Ok(None);
     }
-    let mut resident = 0;
-    let Some(loaded) = loader(plan, store, None, &Erasures::default(), &mut resident)(customer)? else { return Ok(None) };
+    let (cuts, mut resident) = (stored_cuts(plan, store)?, 0);
+    let Some(loaded) = loader(plan, &cuts, store, None, &Erasures::default(), &mut resident)(customer)? else { return Ok(None) };
     // Names are read only where one is needed: it is a record of all segments that ever were.
     let is_former = loaded.state.standing.former.iter().any(|former| former.membership.is_member());
     let names = if is_former { Register::read(store)?.names().clone() } else { SegmentNames::default() };
     Ok(membership_record(plan, &names, customer, &loaded.state))
+}
+
+/// Those of the last transaction, where a rule needs them.
+fn stored_cuts(plan: &Plan, store: &impl Values) -> Result<Cuts, StoreError> {
+    let manifest = if plan.cuts.is_empty() { None } else { store.manifest()? };
+    let Some(manifest) = manifest else { return Ok(Cuts::default()) };
+    Manifest::decode(&manifest).map(|manifest| ranks::in_force(plan, &manifest.decided)).map_err(|error| unreadable(store, &error))
 }
 
 /// Every segment that the customer was ever in, as the last transaction left it; those whose name is not known are left out.
