@@ -26,7 +26,7 @@ pub use epochs::{Epochs, nobody, redrawn};
 pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
 pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
-pub use why::{PinOrBan, Reason, Why, why};
+pub use why::{PinOrBan, Reason, Why, aggregates, why};
 
 use crate::customer::{Added, Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
 use crate::eval::At;

@@ -18,6 +18,7 @@ pub mod access;
 mod health;
 mod listener;
 pub mod lookup;
+mod parameters;
 mod problem;
 pub mod room;
 pub mod service;
@@ -48,7 +49,8 @@ use health::Progress;
 use listener::{Bounded, Bounds};
 use lookup::Lookup;
 use problem::Problem;
-use room::Room;
+use room::{Limits, Room};
+use service::Service;
 use tls::Identity;
 
 /// Every route of every process, as request metrics name them.
@@ -82,6 +84,8 @@ pub struct Site {
     pub progress_limit: Duration,
     /// What lookups are answered from, where they are.
     pub lookup: Option<Lookup>,
+    /// Of a running service.
+    pub service: Option<Service>,
 }
 
 /// A server that listens and does not answer yet.
@@ -111,7 +115,7 @@ impl Server {
         let bind = async { TcpListener::bind(listen).await.and_then(|listener| Ok((listener.local_addr()?, listener))) };
         let (address, listener) = bind.await.map_err(|source| refused(listen, source))?;
         let shown = Shown { metrics: site.metrics, status: site.status, progress: Arc::new(Progress::new(site.progress_limit)) };
-        let router = router(shown.clone(), site.lookup);
+        let router = router(shown.clone(), site.lookup, site.service);
         Ok(Server { listener: Bounded::new(listener, bounds), address, router, access: Access::open(), shown })
     }
 
@@ -161,8 +165,10 @@ fn refused(listen: &str, source: io::Error) -> HttpError {
     HttpError::Bind { listen: listen.into(), hint, source }
 }
 
-fn router(shown: Shown, lookup: Option<Lookup>) -> Router {
-    let lookups = lookup.map(|lookup| lookup::router(lookup.source, Room::new(lookup.limits))).unwrap_or_default();
+fn router(shown: Shown, lookup: Option<Lookup>, service: Option<Service>) -> Router {
+    let room = Room::new(lookup.as_ref().map_or_else(|| Limits::new(0), |lookup| lookup.limits));
+    let lookups = lookup.map(|lookup| lookup::router(lookup.source, room.clone())).unwrap_or_default();
+    let services = service.map(|service| service::router(service, room)).unwrap_or_default();
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -170,8 +176,9 @@ fn router(shown: Shown, lookup: Option<Lookup>) -> Router {
         .route("/version", get(version))
         .with_state(shown)
         .merge(lookups)
+        .merge(services)
         .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version, and of a replica /openapi.json")
+            Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version, and /openapi.json")
         })
 }
 

@@ -17,11 +17,13 @@
 //! **Invariant:** a state on disk never says more than the changelog does. Whatever goes wrong, the way back is one and
 //! the same: [`restore`].
 
+mod census;
 pub mod changelog;
 pub mod clock;
 pub mod committed;
 pub mod crash;
 pub mod erasure;
+pub mod feed;
 mod footprint;
 mod lane;
 mod mail;
@@ -55,6 +57,7 @@ use crate::store::StoreError;
 use crate::time::Span;
 
 use committed::Committed;
+use feed::Feed;
 use owners::{Advertised, Owners};
 use status::Status;
 pub use supervisor::{Shutdown, run};
@@ -163,6 +166,7 @@ pub struct Observed {
     pub status: Status,
     pub committed: Committed,
     pub owners: Owners,
+    pub feed: Feed,
 }
 
 /// Why the service ended. Every message says what to do.

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ struct Embedded {
     service: JoinHandle<Result<(), RunError>>,
     state: TempDir,
     observed: Observed,
+    definitions: PathBuf,
 }
 
 impl Embedded {
@@ -44,7 +46,7 @@ impl Embedded {
         let observed = observed();
         let theirs = observed.clone();
         let service = std::thread::spawn(move || runtime::run(settings, definitions, theirs, &asked));
-        Embedded { cluster, shutdown, service, state, observed }
+        Embedded { cluster, shutdown, service, state, observed, definitions: segments }
     }
 
     /// An order of each of so many customers, `c-0` and so on.
@@ -65,6 +67,11 @@ impl Embedded {
         let all = tail.read_until(count, Duration::from_secs(60));
         assert!(all, "only {} of {count} in {topic}", tail.records.len());
         tail.records
+    }
+
+    /// The interface of the service.
+    fn api(&self) -> Api {
+        Api::of(&self.observed, support::service::rules_of(&self.definitions))
     }
 
     /// A read replica in the folder `replica` below the service's own.
@@ -133,7 +140,7 @@ fn a_membership_can_be_looked_up_once_it_is_told_and_a_restart_goes_on_from_its_
 #[test]
 fn the_service_itself_answers_for_what_it_has_committed() {
     let embedded = Embedded::start("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
-    let api = Api::of(&embedded.observed);
+    let api = embedded.api();
     assert_eq!(api.get("/api/v1/customers/c-0/segments").0, 503, "before it has its partitions nobody is called no member");
     api.await_that("answering", |api| api.holds("c-0", "buyer") == Some(false));
     embedded.order(20);

@@ -12,6 +12,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and measures by the clock
 
+mod figures {
+    pub mod asking;
+}
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use figures::asking::ask;
 use support::client::{Writer, create_topic};
 use support::kafka::Broker;
 use tempfile::TempDir;
@@ -58,6 +62,8 @@ fn lookups() {
     }
     writer.flush();
     let begun = Instant::now();
+    // Every customer comes, far from the one before; one in eight was never seen.
+    let stranger = |number: u32| format!("c-{}", number.wrapping_mul(7919) % (CUSTOMERS / 7 * 8));
     let replica = rig.replica();
     replica.await_ready();
     println!("\nreplica ready       {:>9.1} s, {CUSTOMERS} customers from Kafka", begun.elapsed().as_secs_f64());
@@ -66,69 +72,15 @@ fn lookups() {
     let replica = rig.replica();
     replica.await_ready();
     println!("replica ready       {:>9.1} s, from its disk", begun.elapsed().as_secs_f64());
-    ask(replica.http, None, Duration::from_secs(5)).print("as many as it can");
-    ask(replica.http, Some(2000), Duration::from_secs(10)).print("at 2,000/s");
+    ask(replica.http, &stranger, None, Duration::from_secs(5)).print("as many as it can");
+    ask(replica.http, &stranger, Some(2000), Duration::from_secs(10)).print("at 2,000/s");
     let service = rig.service();
     service.await_ready();
     std::thread::scope(|scope| {
         scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "2"]));
         std::thread::sleep(Duration::from_secs(3));
-        ask(replica.http, Some(2000), Duration::from_secs(10)).print("at 2,000/s beside 20,000 events/s");
+        ask(replica.http, &stranger, Some(2000), Duration::from_secs(10)).print("at 2,000/s beside 20,000 events/s");
     });
-}
-
-/// How long lookups took, seconds.
-struct Asked {
-    took: Vec<f64>,
-    over: Duration,
-}
-
-impl Asked {
-    fn print(mut self, what: &str) {
-        self.took.sort_by(f64::total_cmp);
-        let at = |q: f64| self.took[((self.took.len() - 1) as f64 * q) as usize] * 1000.0;
-        let rate = self.took.len() as f64 / self.over.as_secs_f64();
-        println!("lookups             {rate:>9.0} /s, p50 {:.2} ms, p99 {:.2} ms, {what}", at(0.50), at(0.99));
-    }
-}
-
-/// Asks over eight connections for so long: each as soon as it has its answer, or all together at `rate`, each lookup from
-/// the instant at which it should have been asked.
-fn ask(http: SocketAddr, rate: Option<u32>, over: Duration) -> Asked {
-    const CONNECTIONS: u32 = 8;
-    let begun = Instant::now();
-    let asker = |number: u32| {
-        let mut stream = TcpStream::connect(http).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (mut took, mut count) = (Vec::new(), 0);
-        while begun.elapsed() < over {
-            let due = rate.map_or_else(Instant::now, |rate| begun + Duration::from_secs(1) * (count * CONNECTIONS + number) / rate);
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            // Every customer comes, far from the one before; one in eight was never seen.
-            let customer = (count * CONNECTIONS + number).wrapping_mul(7919) % (CUSTOMERS / 7 * 8);
-            lookup(&mut stream, customer);
-            took.push(due.elapsed().as_secs_f64());
-            count += 1;
-        }
-        took
-    };
-    let took = std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..CONNECTIONS).map(|number| scope.spawn(move || asker(number))).collect();
-        asking.into_iter().flat_map(|asker| asker.join().unwrap()).collect()
-    });
-    Asked { took, over: begun.elapsed() }
-}
-
-fn lookup(stream: &mut TcpStream, customer: u32) {
-    let request = format!("GET /api/v1/customers/c-{customer}/segments?segment=loyal HTTP/1.1\r\nHost: x\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = [0; 4096];
-    let mut length = 0;
-    // The answer's last member ends it.
-    while !answer[..length].ends_with(b"}") {
-        length += stream.read(&mut answer[length..]).unwrap();
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
 }
 
 /// Events a second, as the command itself says.
@@ -194,6 +146,28 @@ fn memory() {
         metrics.sum("process_resident_memory_bytes") / f64::from(1 << 20)
     );
     println!("state               {:>9.0} bytes a customer", metrics.sum("segmentd_state_bytes") / customers as f64);
+}
+
+/// The service itself, asked for the customers that it has, alone and beside events; and what that costs the events.
+#[test]
+#[ignore = "minutes of measuring: `make bench`"]
+fn lookups_in_the_service() {
+    let rig = Rig::new();
+    let sent = rig.load(Path::new(EVENTS), &["--copies", "12"]);
+    let service = rig.service();
+    service.await_consumed(sent);
+    let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
+    let ids: BTreeSet<&[u8]> = text.split_inclusive(|b| *b == b'\n').map(customer).collect();
+    let ids: Vec<String> = ids.into_iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect();
+    let household = |number: u32| format!("{}-{}", ids[number.wrapping_mul(7919) as usize % ids.len()], 1 + number % 12);
+    println!();
+    ask(service.http, &household, None, Duration::from_secs(5)).print("the service itself, as many as it can");
+    ask(service.http, &household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s");
+    std::thread::scope(|scope| {
+        scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "2"]));
+        std::thread::sleep(Duration::from_secs(3));
+        ask(service.http, &household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s beside 20,000 events/s");
+    });
 }
 
 #[test]

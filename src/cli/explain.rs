@@ -11,13 +11,14 @@ mod stored;
 use clap::Parser;
 
 use super::Outcome;
-use super::past::{Past, advance};
+use super::past::Past;
 use super::replay::instant;
 use super::report::Format;
 use crate::engine::{Partition, why};
 use crate::id::{CustomerId, SegmentKey};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
+use crate::runtime::task::pass;
 use crate::time::EventTime;
 use answer::Answer;
 use stored::stored;
@@ -99,6 +100,6 @@ fn at(mut partition: Partition, at: Option<EventTime>) -> anyhow::Result<Partiti
     if end < clock {
         anyhow::bail!("the state stands at {clock}: an earlier instant can be explained only from files of events");
     }
-    advance(&mut partition, end, true);
+    pass(&mut partition, end, true);
     Ok(partition)
 }

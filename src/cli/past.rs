@@ -18,6 +18,7 @@ use crate::engine::{Epochs, Partition, nobody};
 use crate::event::Event;
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
+use crate::runtime::task::pass;
 use crate::time::EventTime;
 
 #[derive(Args)]
@@ -72,7 +73,7 @@ impl Past {
         }
         let end = at.unwrap_or(partition.clock());
         end_epochs(&mut epochs, &mut partition, end);
-        advance(&mut partition, end, true);
+        pass(&mut partition, end, true);
         Ok(partition)
     }
 }
@@ -88,14 +89,6 @@ fn take(partition: &mut Partition, event: &Event, wanted: bool) {
         let Ok(_) = partition.accept(event, None, None, &mut nobody);
         partition.settled();
     } else {
-        advance(partition, event.time, false);
+        pass(partition, event.time, false);
     }
-}
-
-/// Lets the clock go on to `to`; `and_due`: with what is due at that very instant.
-pub fn advance(partition: &mut Partition, to: EventTime, and_due: bool) {
-    let before = EventTime::from_millis(to.millis().saturating_add(i64::from(and_due)));
-    while let Ok(true) = partition.fire_next(before, None, &mut nobody) {}
-    partition.settled();
-    partition.set_clock(to);
 }

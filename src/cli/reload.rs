@@ -14,8 +14,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::report::in_a_line;
+use crate::config::Config;
+use crate::config::ruleset::{self, Ruleset};
 use crate::config::watch::Signature;
-use crate::config::{Config, ruleset};
+use crate::http::service::{InForce, Rules};
 use crate::id::{SegmentKey, TopicName};
 use crate::metrics::ReloadMetrics;
 use crate::plan::Plan;
@@ -32,6 +34,8 @@ pub struct Reload {
     origin: Origin,
     config: Config,
     in_force: Arc<Plan>,
+    /// For those who look at definitions.
+    shown: InForce,
     /// Entry topics that segments had for themselves at start.
     topics: HashSet<TopicName>,
     changes: Sender<Arc<Plan>>,
@@ -54,10 +58,17 @@ impl Origin {
 
 impl Reload {
     /// `in_force` was loaded from what `config` names, after `origin` was taken.
-    pub fn new(origin: Origin, config: Config, in_force: Arc<Plan>, changes: Sender<Arc<Plan>>, metrics: Arc<ReloadMetrics>) -> Reload {
+    pub fn new(
+        origin: Origin,
+        config: Config,
+        in_force: Arc<Plan>,
+        shown: InForce,
+        changes: Sender<Arc<Plan>>,
+        metrics: Arc<ReloadMetrics>,
+    ) -> Reload {
         metrics.loaded(clock::wall());
         let topics = in_force.segments.iter().filter_map(|segment| segment.publication.entry_topic.clone()).collect();
-        Reload { origin, config, in_force, topics, changes, metrics }
+        Reload { origin, config, in_force, shown, topics, changes, metrics }
     }
 
     /// Reloads at every hang-up, and after every change of a file, until nobody can hang up any more.
@@ -90,7 +101,7 @@ impl Reload {
             let after = signature(&self.config);
             if before == after {
                 self.origin.rules = after;
-                return self.decide(ruleset.map(|ruleset| ruleset.plan()), &diagnostics);
+                return self.decide(ruleset, &diagnostics);
             }
             before = after;
         }
@@ -98,13 +109,14 @@ impl Reload {
         tracing::warn!("the files of definitions change while they are read; they are read again when they stand still");
     }
 
-    fn decide(&mut self, plan: Option<Plan>, diagnostics: &[Diagnostic]) {
+    fn decide(&mut self, ruleset: Option<Ruleset>, diagnostics: &[Diagnostic]) {
+        let plan = ruleset.as_ref().map(Ruleset::plan);
         if let Some(topic) = plan.as_ref().and_then(|plan| self.unknown_topic(plan)) {
             self.metrics.failed.inc();
             tracing::error!(topic, "a new entry topic needs a restart; what was in force stays in force");
             return;
         }
-        let Some(plan) = plan.map(Arc::new) else {
+        let Some((plan, ruleset)) = plan.map(Arc::new).zip(ruleset) else {
             self.metrics.failed.inc();
             let errors = diagnostics.iter().filter(|d| d.is_error()).count();
             let first = diagnostics.iter().find(|d| d.is_error()).map(in_a_line).unwrap_or_default();
@@ -122,6 +134,7 @@ impl Reload {
         tracing::info!(segments = plan.segments.len(), added, changed, removed, lists, "definitions were loaded anew");
         self.metrics.succeeded(clock::wall());
         self.in_force = plan.clone();
+        self.shown.replace(Rules { definitions: ruleset.definitions, plan: plan.clone() });
         // Nobody listens while the service stops.
         let _ = self.changes.send(plan);
     }
@@ -167,6 +180,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::metrics::{Labels, Metrics};
+    use crate::rule::Definitions;
 
     /// Follows `segments.yaml` and `staff.txt` of a folder, looking as often as `watch` says.
     struct Followed {
@@ -193,7 +207,8 @@ mod tests {
             let config = config::parse("segmentd.yaml", text, std::iter::empty()).unwrap();
             let origin = Origin::of("segmentd.yaml".into(), &config);
             let in_force = Arc::new(ruleset::load_text("segments.yaml", "segments: [{key: a, when: 'true'}]").unwrap().plan());
-            let reload = Reload::new(origin, config, in_force, sender, followed.metrics.reloads.clone());
+            let shown = InForce::new(Rules { definitions: Definitions::default(), plan: in_force.clone() });
+            let reload = Reload::new(origin, config, in_force, shown, sender, followed.metrics.reloads.clone());
             std::thread::spawn(move || reload.follow(&hangups));
             followed
         }

@@ -58,7 +58,8 @@ fn serve(config: &Config, metrics: &Metrics) -> anyhow::Result<Outcome> {
         .enable_all()
         .build()?;
     let lookup = Lookup { source: Source::Replica(memberships.clone()), limits: Limits::new(config.limits.id_bytes) };
-    let site = Site { metrics: metrics.clone(), status: status.clone(), progress_limit: PROGRESS_LIMIT, lookup: Some(lookup) };
+    let site =
+        Site { metrics: metrics.clone(), status: status.clone(), progress_limit: PROGRESS_LIMIT, lookup: Some(lookup), service: None };
     let credentials = Credentials::read(config, metrics)?;
     let server = io.block_on(Server::bind(&config.serve.to_string(), site)).context("the HTTP server cannot start")?;
     let server = credentials.protect(server);

@@ -19,12 +19,13 @@ use crate::config::Config;
 use crate::config::ruleset::Ruleset;
 use crate::http::lookup::{self, Lookup, Source};
 use crate::http::room::Limits;
-use crate::http::service::Partitions;
-use crate::http::{PROGRESS_LIMIT, ROUTES, Server, Site};
+use crate::http::service::{InForce, Partitions, Rules};
+use crate::http::{self, PROGRESS_LIMIT, ROUTES, Server, Site};
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
 use crate::plan::Plan;
 use crate::runtime::committed::Committed;
+use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
 use crate::runtime::task::TaskOptions;
@@ -39,6 +40,7 @@ const READERS: usize = 8;
 pub struct Service {
     settings: Settings,
     definitions: Definitions,
+    rules: InForce,
     changes: Sender<Arc<Plan>>,
     reload: Option<Reload>,
     credentials: Option<Credentials>,
@@ -55,6 +57,7 @@ impl Service {
             status: Status::new(),
             committed: Committed::default(),
             owners: Owners::default(),
+            feed: Feed::default(),
         };
         let io = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -63,25 +66,34 @@ impl Service {
             .enable_all()
             .build()?;
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
+        let plan = Arc::new(ruleset.plan());
+        let rules = InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone() });
+        let service = http::service::Service {
+            partitions: partitions.clone(),
+            rules: rules.clone(),
+            metrics: observed.metrics.clone(),
+            feed: observed.feed.clone(),
+        };
         let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
         let site = Site {
             metrics: observed.metrics.clone(),
             status: observed.status.clone(),
             progress_limit: PROGRESS_LIMIT,
             lookup: Some(lookup),
+            service: Some(service),
         };
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
         let (changes, changed) = unbounded();
         let options = TaskOptions::within(settings.state_memory);
-        let definitions = Definitions { plan: Arc::new(ruleset.plan()), changes: changed, options };
-        Ok(Service { settings, definitions, changes, reload: None, credentials: None, observed, server, io })
+        let definitions = Definitions { plan, changes: changed, options };
+        Ok(Service { settings, definitions, rules, changes, reload: None, credentials: None, observed, server, io })
     }
 
     /// Follows the files that `config` names.
     pub fn reloading(mut self, origin: Origin, config: Config) -> Service {
         let metrics = self.observed.metrics.reloads.clone();
-        self.reload = Some(Reload::new(origin, config, self.definitions.plan.clone(), self.changes.clone(), metrics));
+        self.reload = Some(Reload::new(origin, config, self.definitions.plan.clone(), self.rules.clone(), self.changes.clone(), metrics));
         self
     }
 
@@ -100,7 +112,7 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, changes: _, reload, credentials, observed, server, io } = self;
+        let Service { settings, definitions, rules: _, changes: _, reload, credentials, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(systemd::tell(observed.status.clone()));
@@ -132,7 +144,7 @@ fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
         segments: ruleset.definitions.segments.iter().map(|segment| segment.key.clone()).collect(),
         reject_reasons: RejectCode::ALL.map(RejectCode::as_str).to_vec(),
         task_states: TASK_STATES.to_vec(),
-        routes: ROUTES.into_iter().chain(lookup::ROUTES).collect(),
+        routes: ROUTES.into_iter().chain(lookup::ROUTES).chain(http::service::ROUTES).collect(),
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** reads and never decides: memberships and truths are those of the engine's last evaluation.
 
+use std::sync::Arc;
+
 use super::outlook;
 use crate::customer::CustomerState;
 use crate::eval::{At, Distance};
@@ -67,6 +69,13 @@ pub fn why(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: u
         needed: predicates.iter().enumerate().filter(|(_, p)| needed.contains(p)).map(|(i, _)| i).collect(),
         changes_at,
     }
+}
+
+/// Every shared aggregate that some rule looks at, with its value at `t`; `None`: null.
+pub fn aggregates(plan: &Plan, customer: &CustomerId, state: &CustomerState, t: EventTime) -> Vec<(Arc<str>, Option<String>)> {
+    let at = At { plan, facts: &state.facts, customer, t };
+    let mut standing = state.standing.clone();
+    plan.aggregates.iter().enumerate().map(|(index, aggregate)| (aggregate.text.clone(), at.value_of(&mut standing, index))).collect()
 }
 
 fn list(segment: &SegmentPlan, predicate: usize) -> Option<PinOrBan> {

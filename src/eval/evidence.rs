@@ -5,7 +5,7 @@
 use super::At;
 use crate::customer::Standing;
 use crate::event::{Scalar, Value};
-use crate::plan::Formula;
+use crate::plan::{Formula, Leaf};
 use crate::transition::Evidence;
 
 impl At<'_> {
@@ -29,6 +29,14 @@ impl At<'_> {
             met: standing.predicates[index].holds,
             approximate: predicate.ranks,
         }
+    }
+}
+
+impl At<'_> {
+    /// A shared aggregate's value, as evidence shows it; `None`: null.
+    pub fn value_of(&self, standing: &mut Standing, aggregate: usize) -> Option<String> {
+        standing.advance(self.plan, self.facts, self.plan.aggregates[aggregate].through, self.t);
+        show(&self.leaf(Leaf::Aggregate(aggregate), standing, self.t))
     }
 }
 

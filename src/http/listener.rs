@@ -21,7 +21,7 @@ use super::tls::{Identity, Wire};
 #[derive(Clone, Copy)]
 pub struct Bounds {
     pub connections: usize,
-    /// How long a connection may go without sending anything.
+    /// How long a connection may go without sending or taking anything.
     pub idle: Duration,
 }
 
@@ -91,7 +91,11 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        // Whoever takes what is sent is there, also if it has nothing to say.
+        let deadline = tokio::time::sleep(self.idle);
+        self.deadline.set(deadline);
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -12,11 +12,12 @@
 //! **Invariant:** no id of a customer reaches a log, a metric or the text of a problem.
 
 mod answer;
-mod query;
 mod source;
 
 #[cfg(test)]
-pub mod tests;
+mod tests;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -27,10 +28,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use super::parameters::Parameters;
 use super::problem::Problem;
 use super::room::{BODY_BYTES, Limits, Room, bounded, json, not_stored, refused, unreadable};
+use super::service;
 use crate::runtime::committed::Unread;
 use answer::Answer;
+pub use answer::held;
 pub use source::Source;
 use source::Standing;
 
@@ -56,12 +60,17 @@ pub struct Lookup {
 
 #[derive(Clone)]
 struct Shared {
+    document: Arc<str>,
     source: Source,
     room: Room,
 }
 
 pub fn router(source: Source, room: Room) -> Router {
-    let shared = Shared { source, room: room.clone() };
+    let document = match source {
+        Source::Replica(_) => OPENAPI_DOCUMENT.into(),
+        Source::Service(_) => service::document(OPENAPI_DOCUMENT).into(),
+    };
+    let shared = Shared { document, source, room: room.clone() };
     Router::new()
         .route(CUSTOMER, get(customer))
         .route(MANY, post(many))
@@ -72,8 +81,8 @@ pub fn router(source: Source, room: Room) -> Router {
         .with_state(shared)
 }
 
-async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI_DOCUMENT)
+async fn openapi(State(shared): State<Shared>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], shared.document.to_string())
 }
 
 async fn customer(
@@ -84,7 +93,7 @@ async fn customer(
 ) -> Result<Response, Problem> {
     let Path(id) = id.map_err(|_| refused("the customer's id is not percent-encoded UTF-8"))?;
     shared.room.check_id(&id)?;
-    let segments = query::segments(uri.query().unwrap_or_default())?;
+    let segments = Parameters::read(uri.query().unwrap_or_default(), &["segment"])?.all("segment");
     check_segments(segments.as_deref().unwrap_or_default())?;
     let mut found = looked_up(&shared.source, vec![id]).await?;
     let (id, standing) = found.pop().ok_or_else(unreadable)?;
@@ -147,7 +156,8 @@ fn all(source: &Source, found: Vec<(String, Result<Standing, Unread>)>) -> Resul
     found.into_iter().map(each).collect::<Result<_, _>>().map_err(|unread| source.problem_of_many(unread, &elsewhere))
 }
 
-fn check_segments(segments: &[String]) -> Result<(), Problem> {
+/// Refuses names that no segment could have, and too many of them.
+pub fn check_segments(segments: &[String]) -> Result<(), Problem> {
     if segments.len() > MOST_SEGMENTS {
         return Err(refused(format!("{} segments are named; one request may name {MOST_SEGMENTS}", segments.len())));
     }

@@ -1,27 +1,130 @@
-//! The routes of a running service: what its own partitions have committed.
+//! The routes of a running service: its segments, and what its own partitions have committed of customers.
+//!
+//! | route | answers |
+//! | --- | --- |
+//! | `GET /api/v1/segments`, `GET /api/v1/segments/{key}` | definitions in force, with figures |
+//! | `GET /api/v1/segments/{key}/customers` | who is in a segment, page by page |
+//! | `GET /api/v1/customers/{id}` | memberships, aggregates and traits of a customer, and when it is looked at next |
+//! | `GET /api/v1/customers/{id}/explain` | why it is in a segment or not |
+//! | `POST /api/v1/definitions/check` | is this text right? |
+//! | `POST /api/v1/definitions/explain` | what would these rules say of a customer? |
+//! | `GET /api/v1/transitions` | transitions as they are committed |
 //!
 //! **Invariant:** a customer of a partition that is not here is never answered for; whoever asks is told where to ask, if that
-//! is known.
+//! is known. Nothing here changes anything.
+
+mod customer;
+mod definitions;
+mod document;
+mod explain;
+mod live;
+mod rules;
+mod segments;
 
 #[cfg(test)]
 pub mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use document::document;
+pub use explain::explanation;
+pub use rules::{InForce, Rules};
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
-use super::room::{later, unreadable};
+use super::room::{BODY_BYTES, Room, bounded, later, not_stored, unreadable};
 use crate::id::Partition;
-use crate::runtime::committed::{Committed, Unread};
+use crate::metrics::Metrics;
+use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
+use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
+use crate::store::StoreError;
+use crate::time::EventTime;
+
+pub const SEGMENTS: &str = "/api/v1/segments";
+pub const SEGMENT: &str = "/api/v1/segments/{key}";
+pub const MEMBERS: &str = "/api/v1/segments/{key}/customers";
+pub const CUSTOMER: &str = "/api/v1/customers/{id}";
+pub const EXPLAIN: &str = "/api/v1/customers/{id}/explain";
+pub const TRANSITIONS: &str = "/api/v1/transitions";
+pub const CHECK: &str = "/api/v1/definitions/check";
+pub const TRY: &str = "/api/v1/definitions/explain";
+
+/// Every route here, as request metrics name them.
+pub const ROUTES: [&str; 8] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS];
+
+/// What the routes here are answered from.
+#[derive(Clone)]
+pub struct Service {
+    pub partitions: Partitions,
+    pub rules: InForce,
+    pub metrics: Metrics,
+    pub feed: Feed,
+}
 
 /// The partitions of this process, and where the others are.
 #[derive(Clone)]
 pub struct Partitions {
     pub committed: Committed,
     pub owners: Owners,
+}
+
+/// Which partitions an answer is about.
+#[derive(Serialize, JsonSchema)]
+struct Covered {
+    /// Those that this process owns and can read.
+    here: Vec<i32>,
+    /// How many there are.
+    of: u32,
+}
+
+/// How fresh an answer about a customer is.
+#[derive(Serialize, JsonSchema)]
+struct Fresh {
+    /// Everything that was committed by then is in the answer.
+    as_of: String,
+    /// Records of the inputs of the customer's partition that were not read yet, when last looked at.
+    lag_records: u64,
+    /// How far time has passed in the customer's partition. Absent: nothing has happened there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_clock: Option<String>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    service: Service,
+    room: Room,
+    /// Places for those who listen to transitions.
+    listeners: Arc<Semaphore>,
+}
+
+pub fn router(service: Service, room: Room) -> Router {
+    let shared = Shared { service, room: room.clone(), listeners: Arc::new(Semaphore::new(live::CLIENTS)) };
+    Router::new()
+        .route(SEGMENTS, get(segments::all))
+        .route(SEGMENT, get(segments::one))
+        .route(MEMBERS, get(segments::customers))
+        .route(CUSTOMER, get(customer::customer))
+        .route(EXPLAIN, get(explain::explain))
+        .route(CHECK, post(definitions::check))
+        .route(TRY, post(definitions::explain))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(room, bounded))
+        // Not bounded in time: it goes on until one of the two has enough.
+        .route(TRANSITIONS, get(live::transitions))
+        .layer(middleware::map_response(not_stored))
+        .with_state(shared)
 }
 
 impl Partitions {
@@ -53,5 +156,27 @@ impl Partitions {
             Some(owner) => problem.with("owner", json!(owner)),
             None => problem,
         }
+    }
+
+    fn covered(&self) -> Covered {
+        Covered { here: self.committed.running().iter().map(|partition| partition.0).collect(), of: self.committed.partitions() }
+    }
+
+    /// Reads a customer's partition, off the threads that serve.
+    async fn read_of<T: Send + 'static>(
+        &self,
+        customer: crate::id::CustomerId,
+        read: impl FnOnce(&Reading<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<(T, Freshness), Problem> {
+        let partitions = self.clone();
+        let task = tokio::task::spawn_blocking(move || partitions.committed.read_of(&customer, read));
+        task.await.map_err(|_| unreadable())?.map_err(|unread| self.problem(unread))
+    }
+}
+
+impl From<Freshness> for Fresh {
+    fn from(fresh: Freshness) -> Fresh {
+        let task_clock = Some(fresh.task_clock).filter(|clock| *clock != EventTime::MIN).map(|clock| clock.to_string());
+        Fresh { as_of: fresh.as_of.to_string(), lag_records: fresh.lag, task_clock }
     }
 }

@@ -13,7 +13,7 @@ use crate::runtime::status::{Check, Condition};
 pub struct Running {
     runtime: tokio::runtime::Runtime,
     serving: tokio::task::JoinHandle<Result<(), HttpError>>,
-    address: SocketAddr,
+    pub address: SocketAddr,
     stop: watch::Sender<bool>,
     status: Status,
 }
@@ -23,19 +23,19 @@ fn start() -> Running {
 }
 
 fn start_with(bounds: Bounds) -> Running {
-    start_site(None, bounds)
+    start_site(None, None, bounds)
 }
 
 /// With lookups, where they are given.
-pub fn start_site(lookup: Option<Lookup>, bounds: Bounds) -> Running {
-    start_guarded(lookup, bounds, Access::open())
+pub fn start_site(lookup: Option<Lookup>, service: Option<Service>, bounds: Bounds) -> Running {
+    start_guarded(lookup, service, bounds, Access::open())
 }
 
 /// For those alone whom `access` lets.
-pub fn start_guarded(lookup: Option<Lookup>, bounds: Bounds, access: Access) -> Running {
+pub fn start_guarded(lookup: Option<Lookup>, service: Option<Service>, bounds: Bounds, access: Access) -> Running {
     let metrics = Metrics::new(&Labels { routes: ROUTES.into(), ..Labels::default() }).unwrap();
     let status = Status::new();
-    let site = Site { metrics, status: status.clone(), progress_limit: Duration::from_millis(50), lookup };
+    let site = Site { metrics, status: status.clone(), progress_limit: Duration::from_millis(50), lookup, service };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(Server::bind_within("127.0.0.1:0", site, bounds)).unwrap().protected(access, None);
     let (stop, stopped) = watch::channel(false);
@@ -82,6 +82,15 @@ impl Running {
         let response = String::from_utf8(response).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
         Received { code: head.split(' ').nth(1).unwrap().parse().unwrap(), head: head.into(), body: body.into() }
+    }
+
+    /// The code of an answer that does not end.
+    pub fn listens(&self, path: &str) -> u16 {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
     }
 
     pub fn metrics(&self) -> String {
@@ -158,6 +167,7 @@ fn an_address_in_use_is_refused_with_a_way_out() {
         status: Status::new(),
         progress_limit: Duration::from_secs(1),
         lookup: None,
+        service: None,
     };
     let refused = server.runtime.block_on(Server::bind(&listen, site.clone())).err().unwrap().to_string();
     assert!(refused.contains(&format!("cannot listen on {listen}")) && refused.contains("another process listens there"), "{refused}");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use prometheus::{GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result};
+use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Result};
 
 use super::Declare;
 use crate::id::SegmentKey;
@@ -15,7 +15,10 @@ pub struct TransitionMetrics {
     segments: RwLock<HashMap<SegmentKey, Arc<SegmentMetrics>, foldhash::fast::RandomState>>,
     transitions: IntCounterVec,
     members: IntGaugeVec,
+    last_change: GaugeVec,
     complete_since: GaugeVec,
+    /// The same for who asks, without making a series.
+    known_since: RwLock<HashMap<SegmentKey, EventTime>>,
     /// From the source timestamp of a record to the commit of the transition that it caused, in seconds.
     pub latency: Histogram,
     /// From a timer's due instant to the commit of what it fired, in seconds; while loading history it is large.
@@ -27,6 +30,7 @@ pub struct TransitionMetrics {
 pub struct SegmentMetrics {
     /// Members among the customers of this process's partitions.
     pub members: IntGauge,
+    last_change: Gauge,
     /// By direction, then by cause.
     transitions: [[IntCounter; Cause::ALL.len()]; 2],
 }
@@ -40,6 +44,12 @@ impl TransitionMetrics {
             segments: RwLock::default(),
             transitions,
             members,
+            last_change: declare.float_gauges(
+                "segmentd_segment_last_change_timestamp_seconds",
+                "The effective instant of the last entry or exit that this process has committed, in Unix time; 0: none",
+                &["segment"],
+            )?,
+            known_since: RwLock::default(),
             complete_since: declare.float_gauges(
                 "segmentd_segment_complete_since_timestamp_seconds",
                 "A segment was defined after this, and knows nothing of what happened before, in Unix time",
@@ -66,6 +76,14 @@ impl TransitionMetrics {
     pub fn complete_since(&self, key: &SegmentKey, since: EventTime) {
         let gauge = self.complete_since.with_label_values(&[key.as_str()]);
         gauge.set(gauge.get().max(since.millis() as f64 / 1000.0));
+        let mut known = self.known_since.write().unwrap_or_else(PoisonError::into_inner);
+        let latest = known.entry(key.clone()).or_insert(since);
+        *latest = since.max(*latest);
+    }
+
+    /// Since when a segment knows everything, where that is not always; see [`Self::complete_since`].
+    pub fn known_since(&self, key: &SegmentKey) -> Option<EventTime> {
+        self.known_since.read().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
     /// The handles of a segment; `None` if it was never named.
@@ -78,12 +96,24 @@ impl TransitionMetrics {
             |direction: Direction, cause: Cause| self.transitions.with_label_values(&[key.as_str(), direction.as_str(), cause.as_str()]);
         SegmentMetrics {
             members: self.members.with_label_values(&[key.as_str()]),
+            last_change: self.last_change.with_label_values(&[key.as_str()]),
             transitions: [Direction::Entered, Direction::Exited].map(|direction| Cause::ALL.map(|cause| counter(direction, cause))),
         }
     }
 }
 
 impl SegmentMetrics {
+    /// Notes the effective instant of a transition.
+    pub fn changed_at(&self, at: EventTime) {
+        self.last_change.set(self.last_change.get().max(at.millis() as f64 / 1000.0));
+    }
+
+    /// The latest of them; `None`: there was none.
+    pub fn last_change(&self) -> Option<EventTime> {
+        let seconds = Some(self.last_change.get()).filter(|seconds| *seconds > 0.0)?;
+        Some(EventTime::from_millis((seconds * 1000.0).round() as i64))
+    }
+
     /// Counts one committed transition.
     pub fn transitions(&self, direction: Direction, cause: Cause) -> &IntCounter {
         &self.transitions[direction as usize][cause as usize]

@@ -14,9 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
+use prometheus::IntGauge;
+
+use super::census::Tally;
 use super::clock::{self, Deadline};
-use crate::id::{CustomerId, Partition};
+use crate::id::{CustomerId, Partition, SegmentKey};
 use crate::kafka::partitioner;
+use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::{Store, StoreError, View};
 use crate::time::EventTime;
@@ -57,6 +61,7 @@ struct Shown {
     committing: AtomicI64,
     lag: AtomicU64,
     hidden: AtomicBool,
+    tally: Mutex<Tally>,
 }
 
 /// A lane's hold on a partition that it shows; dropped, the partition is hidden.
@@ -65,6 +70,10 @@ pub struct Showing {
     partition: Partition,
     shown: Arc<Shown>,
 }
+
+/// Where the members of a partition are counted.
+#[derive(Clone)]
+pub struct Counted(Arc<Shown>);
 
 /// How fresh an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +142,7 @@ impl Committed {
             committing: AtomicI64::new(NONE),
             lag: AtomicU64::new(0),
             hidden: AtomicBool::new(false),
+            tally: Mutex::default(),
         });
         self.stores().insert(partition, shown.store.clone());
         self.ours_mut().insert(partition, Place::Running(shown.clone()));
@@ -159,6 +169,14 @@ impl Committed {
     pub fn running(&self) -> Vec<Partition> {
         let ours = self.ours();
         ours.iter().filter(|(_, place)| matches!(place, Place::Running(_))).map(|(partition, _)| *partition).collect()
+    }
+
+    /// How many members a segment has among the customers of the partitions that can be read; `None`: they are still being
+    /// counted.
+    pub fn members(&self, segment: &SegmentKey) -> Option<i64> {
+        let ours = self.ours();
+        let shown = ours.values().filter_map(|place| if let Place::Running(shown) = place { Some(shown) } else { None });
+        shown.map(|shown| Some(shown.tally()).filter(|tally| tally.complete).map(|tally| tally.members(segment))).sum()
     }
 
     /// The partition of a customer, as its events are keyed; `None`: not known yet.
@@ -216,7 +234,28 @@ impl Committed {
     }
 }
 
+impl Counted {
+    pub fn is_hidden(&self) -> bool {
+        self.0.hidden.load(Ordering::SeqCst)
+    }
+
+    /// Takes in what was counted.
+    pub fn complete(&self, members: BTreeMap<SegmentKey, i64>, metrics: &Metrics) {
+        let mut tally = self.0.tally();
+        for (segment, members) in members {
+            if let Some(metrics) = metrics.transitions.segment(&segment) {
+                tally.add(&segment, members, &metrics.members);
+            }
+        }
+        tally.complete = true;
+    }
+}
+
 impl Shown {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn freshness(&self) -> Freshness {
         // The wall clock first: a commit that begins after it does not matter to it.
         let now = clock::wall().millis();
@@ -246,6 +285,15 @@ impl Showing {
         self.shown.clock.store(clock.millis(), Ordering::SeqCst);
     }
 
+    /// Somebody has entered a segment (1) or left it (-1).
+    pub fn moved(&self, segment: &SegmentKey, by: i64, gauge: &IntGauge) {
+        self.shown.tally().add(segment, by, gauge);
+    }
+
+    pub fn counted(&self) -> Counted {
+        Counted(self.shown.clone())
+    }
+
     /// Another plan is in force.
     pub fn redefined(&self, plan: Arc<Plan>) {
         *self.shown.plan.write().unwrap_or_else(PoisonError::into_inner) = plan;
@@ -255,6 +303,7 @@ impl Showing {
 impl Drop for Showing {
     fn drop(&mut self) {
         self.shown.hidden.store(true, Ordering::SeqCst);
+        self.shown.tally().close();
         let mut ours = self.committed.ours_mut();
         if let Some(place) = ours.get_mut(&self.partition)
             && matches!(place, Place::Running(shown) if Arc::ptr_eq(shown, &self.shown))

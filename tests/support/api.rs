@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use segmentd::http::lookup::{Lookup, Source};
 use segmentd::http::room::Limits;
-use segmentd::http::service::Partitions;
+use segmentd::http::service::{InForce, Partitions, Rules, Service};
 use segmentd::http::{Server, Site};
 use segmentd::runtime::Observed;
 use serde_json::Value;
@@ -19,16 +19,22 @@ pub struct Api {
 }
 
 impl Api {
-    /// Of a running service.
-    pub fn of(observed: &Observed) -> Api {
+    /// Of a running service over these definitions.
+    pub fn of(observed: &Observed, rules: Rules) -> Api {
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
-        Api::start(observed, Source::Service(partitions))
+        let service = Service {
+            partitions: partitions.clone(),
+            rules: InForce::new(rules),
+            metrics: observed.metrics.clone(),
+            feed: observed.feed.clone(),
+        };
+        Api::start(observed, Source::Service(partitions), Some(service))
     }
 
-    pub fn start(observed: &Observed, source: Source) -> Api {
+    pub fn start(observed: &Observed, source: Source, service: Option<Service>) -> Api {
         let lookup = Lookup { source, limits: Limits::new(512) };
         let (metrics, status) = (observed.metrics.clone(), observed.status.clone());
-        let site = Site { metrics, status, progress_limit: Duration::from_secs(30), lookup: Some(lookup) };
+        let site = Site { metrics, status, progress_limit: Duration::from_secs(30), lookup: Some(lookup), service };
         let io = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
         let server = io.block_on(Server::bind("127.0.0.1:0", site)).expect("listens");
         let (address, (stop, stopped)) = (server.address(), watch::channel(false));

@@ -31,7 +31,7 @@ impl Deref for Replica {
 impl Replica {
     pub fn start(kafka: segmentd::kafka::Settings, dir: &Path) -> Replica {
         let (observed, shutdown, memberships) = (observed(), Shutdown::default(), Arc::new(Memberships::default()));
-        let api = Api::start(&observed, Source::Replica(memberships.clone()));
+        let api = Api::start(&observed, Source::Replica(memberships.clone()), None);
         let settings = replica::Settings { kafka, topic: TopicName(MEMBERSHIP.into()), dir: dir.into(), memory_bytes: 16 << 20 };
         let asked = shutdown.clone();
         let reading = std::thread::spawn(move || replica::run(settings, memberships, &observed.metrics, observed.status, &asked));

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segmentd::event::Catalogue;
+use segmentd::http::service::Rules;
 use segmentd::id::TopicName;
 use segmentd::kafka::wire::DecodeLimits;
 use segmentd::metrics::{Labels, Metrics};
 use segmentd::plan::compile;
 use segmentd::rule::{Names, load};
 use segmentd::runtime::committed::Committed;
+use segmentd::runtime::feed::Feed;
 use segmentd::runtime::owners::Owners;
 use segmentd::runtime::status::Status;
 use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, TaskOptions, Topic, Topics};
@@ -160,6 +162,14 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
     }
 }
 
+/// The segments of a file, as they are looked at.
+pub fn rules_of(path: &Path) -> Rules {
+    let catalogue = Catalogue::segment_spec();
+    let definitions = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] }).definitions.expect("sound definitions");
+    let plan = Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new()));
+    Rules { definitions, plan }
+}
+
 /// The segments of a file, compiled.
 pub fn definitions_of(path: &Path) -> Definitions {
     let catalogue = Catalogue::segment_spec();
@@ -174,5 +184,6 @@ pub fn observed() -> Observed {
         status: Status::new(),
         committed: Committed::default(),
         owners: Owners::default(),
+        feed: Feed::default(),
     }
 }

@@ -11,10 +11,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::engine::{PinOrBan, Reason, Why};
 use crate::eval::Distance;
+use crate::http::service::explanation;
 use crate::id::{CustomerId, SegmentKey};
 use crate::time::EventTime;
 
@@ -91,34 +92,6 @@ fn margin(Distance { by, more, beyond }: &Distance, met: bool) -> String {
 impl Answer<'_> {
     /// Absent: not applicable; null: none.
     pub fn to_json(&self) -> Value {
-        let Why { member, since, entries, reasons, needed, changes_at } = &self.why;
-        let reasons: Vec<Value> = reasons.iter().enumerate().map(|(i, reason)| reason_json(reason, needed.contains(&i))).collect();
-        let instant = |at: &Option<EventTime>| at.map(|at| at.to_string());
-        json!({
-            "customer": self.customer, "segment": self.segment, "at": self.at.to_string(), "member": member,
-            "since": instant(since), "entries": entries, "reasons": reasons, "changes_at": instant(changes_at),
-        })
+        explanation(self.customer, self.segment, self.at, &self.why)
     }
-}
-
-fn reason_json(reason: &Reason, needed: bool) -> Value {
-    let evidence = &reason.evidence;
-    let mut object = Map::new();
-    let mut set = |name: &str, value: Value| drop(object.insert(name.into(), value));
-    if let Some(list) = reason.list {
-        set("list", json!(option(list)));
-    }
-    set("aggregate", json!(*evidence.aggregate));
-    set("value", json!(evidence.value));
-    set("op", json!(evidence.op));
-    set("threshold", json!(evidence.threshold));
-    set("met", json!(evidence.met));
-    if evidence.approximate {
-        set("approximate", json!(true));
-    }
-    if let Some(Distance { by, more, beyond }) = &reason.distance {
-        set("distance", json!({"by": by.to_string(), "direction": if *more { "more" } else { "less" }, "beyond": beyond}));
-    }
-    set("needed", json!(needed));
-    Value::Object(object)
 }

@@ -24,7 +24,7 @@ pub fn stored(plan: &Arc<Plan>, customer: &CustomerId, folder: &Path) -> anyhow:
     for partition in state.partitions()? {
         let store = Store::open_to_read(&shared, &state.partition(partition))?;
         if let Some(found) = look(plan, &store, customer)? {
-            return Ok(found);
+            return Ok(found.partition);
         }
     }
     bail!("the state in {} knows no such customer", folder.display())

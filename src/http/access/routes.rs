@@ -6,7 +6,7 @@
 use axum::http::Method;
 
 use super::Scope;
-use crate::http::lookup;
+use crate::http::{lookup, service};
 
 /// What a caller must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +26,24 @@ pub struct Route {
 const OPEN: &[(&str, Need)] = &[("GET", Need::Nothing)];
 const FIGURES: &[(&str, Need)] = &[("GET", Need::Scope(Scope::Metrics))];
 
+const SEGMENTS: &[(&str, Need)] = &[("GET", Need::Scope(Scope::ReadSegments))];
+const CUSTOMERS: &[(&str, Need)] = &[("GET", Need::Scope(Scope::ReadCustomers))];
+
 pub const TABLE: &[Route] = &[
     Route { path: "/livez", methods: OPEN },
     Route { path: "/readyz", methods: OPEN },
     Route { path: "/metrics", methods: FIGURES },
     Route { path: "/version", methods: FIGURES },
     Route { path: lookup::OPENAPI, methods: OPEN },
-    Route { path: lookup::CUSTOMER, methods: &[("GET", Need::Scope(Scope::ReadCustomers))] },
+    Route { path: lookup::CUSTOMER, methods: CUSTOMERS },
+    Route { path: service::SEGMENTS, methods: SEGMENTS },
+    Route { path: service::SEGMENT, methods: SEGMENTS },
+    Route { path: service::MEMBERS, methods: CUSTOMERS },
+    Route { path: service::CUSTOMER, methods: CUSTOMERS },
+    Route { path: service::EXPLAIN, methods: CUSTOMERS },
+    Route { path: service::TRANSITIONS, methods: CUSTOMERS },
+    Route { path: service::CHECK, methods: &[("POST", Need::Scope(Scope::ReadSegments))] },
+    Route { path: service::TRY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
     Route { path: lookup::MANY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
 ];
 

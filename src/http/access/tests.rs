@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::http::listener::Bounds;
+use crate::http::service::{self, fixture};
 use crate::http::tests::{Received, Running, start_guarded};
 use crate::http::{OTHER, ROUTES, lookup};
 
@@ -16,7 +17,8 @@ fn token(name: &str, scopes: &[Scope]) -> Token {
 /// Tokens whose text is their name.
 fn start(tokens: Vec<Token>) -> (Running, Access) {
     let access = Access::by(Tokens(tokens));
-    (start_guarded(Some(lookup::tests::nothing()), Bounds::LOOKUPS, access.clone()), access)
+    let (lookup, service) = fixture::nothing();
+    (start_guarded(Some(lookup), Some(service), Bounds::LOOKUPS, access.clone()), access)
 }
 
 fn ask(server: &Running, method: &str, path: &str, token: Option<&str>) -> Received {
@@ -31,7 +33,7 @@ fn header<'a>(received: &'a Received, name: &str) -> Option<&'a str> {
 #[test]
 fn the_table_has_every_route_that_is_served_and_no_other() {
     let named: BTreeSet<&str> = TABLE.iter().map(|route| route.path).collect();
-    let served: BTreeSet<&str> = ROUTES.into_iter().chain(lookup::ROUTES).filter(|route| *route != OTHER).collect();
+    let served: BTreeSet<&str> = ROUTES.into_iter().chain(lookup::ROUTES).chain(service::ROUTES).filter(|route| *route != OTHER).collect();
     assert_eq!(named, served, "each route needs its line in src/http/access/routes.rs");
     assert_eq!(named.len(), TABLE.len(), "none stands there twice");
 }

@@ -59,6 +59,11 @@ fn read(record: &[u8]) -> Option<(Map<String, Value>, Value)> {
     Some((told.collect::<Option<_>>()?, record.remove("updated_at")?))
 }
 
+/// The memberships of a record, as an answer has them; `None`: it is none of ours.
+pub fn held(record: &[u8]) -> Option<Map<String, Value>> {
+    read(record).map(|(segments, _)| segments)
+}
+
 fn not_held() -> Value {
     Value::Object(std::iter::once(("held".to_owned(), Value::Bool(false))).collect())
 }

@@ -15,11 +15,6 @@ use crate::time::EventTime;
 
 const ANN: &str = r#"{"customer":"ann","segments":{"loyal":{"since":"2026-01-01T00:00:00.000Z","entry":2,"sequence":3,"valid_until":"2026-01-31T00:00:00.000Z","version":"v1"}},"updated_at":"2026-01-01T00:00:00.000Z"}"#;
 
-/// Lookups from copies that nobody has read yet.
-pub fn nothing() -> Lookup {
-    Lookup { source: Source::Replica(Arc::default()), limits: Limits::new(512) }
-}
-
 struct Replica {
     server: Running,
     copies: Arc<Copies>,
@@ -39,7 +34,11 @@ fn replica_within(limits: Limits) -> Replica {
     let copies = Arc::new(Copies::open(folder.path(), 8 << 20, "segment-membership", 1, None).unwrap());
     let memberships = Arc::new(Memberships::default());
     memberships.publish(copies.clone());
-    Replica { server: start_site(Some(Lookup { source: Source::Replica(memberships), limits }), Bounds::LOOKUPS), copies, _folder: folder }
+    Replica {
+        server: start_site(Some(Lookup { source: Source::Replica(memberships), limits }), None, Bounds::LOOKUPS),
+        copies,
+        _folder: folder,
+    }
 }
 
 impl Replica {

@@ -1,11 +1,12 @@
 //! A service's interface in a test: one task over a real store, fed by hand, and a server beside it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Partitions;
+use super::{InForce, Partitions, Rules, Service};
 use crate::event::Catalogue;
 use crate::http::listener::Bounds;
 use crate::http::lookup::{Lookup, Source};
@@ -13,18 +14,23 @@ use crate::http::room::Limits;
 use crate::http::tests::{Received, Running, start_site};
 use crate::id::{Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+use crate::metrics::{Labels, Metrics};
 use crate::plan::{Plan, compile};
 use crate::rule::{Names, load_text};
 use crate::runtime::changelog::{Decided, Manifest};
 use crate::runtime::committed::{Committed, Showing};
+use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::runtime::task::{Task, TaskOptions};
 use crate::store::{Shared, Store};
 use crate::time::EventTime;
+use crate::transition::Direction;
 
 /// Partition 0 of one, in which everything happens.
 pub struct Scene {
     pub server: Running,
+    pub metrics: Metrics,
+    pub feed: Feed,
     pub committed: Committed,
     pub owners: Owners,
     pub plan: Arc<Plan>,
@@ -39,25 +45,45 @@ pub fn day(day: i64) -> EventTime {
     EventTime::parse(&format!("2026-01-{day:02}T00:00:00Z")).unwrap()
 }
 
-pub fn plan_of(definitions: &str) -> Arc<Plan> {
+pub fn rules_of(definitions: &str) -> Rules {
     let catalogue = Catalogue::segment_spec();
-    let loaded = load_text("test.yaml", definitions, Names { catalogue: &catalogue, lists: &[] }, &[]);
-    Arc::new(compile(&loaded.definitions.unwrap(), Arc::new(catalogue), Vec::new()))
+    let definitions = load_text("test.yaml", definitions, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions.unwrap();
+    let lists = definitions.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect();
+    let plan = Arc::new(compile(&definitions, Arc::new(catalogue), lists));
+    Rules { definitions, plan }
+}
+
+/// A service that has no partition yet.
+pub fn nothing() -> (Lookup, Service) {
+    served(
+        Partitions { committed: Committed::default(), owners: Owners::default() },
+        rules_of("segments: [{key: a, when: 'count(orders last 1d) > 0'}]"),
+    )
+}
+
+fn served(partitions: Partitions, rules: Rules) -> (Lookup, Service) {
+    let keys = rules.plan.segments.iter().map(|segment| segment.key.clone()).collect();
+    let metrics = Metrics::new(&Labels { segments: keys, ..Labels::default() }).unwrap();
+    let lookup = Lookup { source: Source::Service(partitions.clone()), limits: Limits::new(512) };
+    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default() })
 }
 
 impl Scene {
     pub fn new(definitions: &str) -> Scene {
-        let (folder, plan, committed) = (TempDir::new().unwrap(), plan_of(definitions), Committed::default());
+        let (folder, rules, committed) = (TempDir::new().unwrap(), rules_of(definitions), Committed::default());
+        let plan = rules.plan.clone();
         let store = Arc::new(Store::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
         let task = Task::new(plan.clone(), TaskOptions::default(), store.clone(), EventTime::MIN, &Decided::default()).unwrap();
         committed.set_partitions(1);
         committed.assigned();
         let showing = Some(committed.show(Partition(0), &store, plan.clone(), EventTime::MIN));
+        showing.iter().for_each(|showing| showing.counted().complete(BTreeMap::new(), &Metrics::new(&Labels::default()).unwrap()));
         let owners = Owners::default();
         let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
-        let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(512) };
-        let server = start_site(Some(lookup), Bounds::LOOKUPS);
-        Scene { server, committed, owners, plan, task, showing, offset: 0, _folder: folder }
+        let (lookup, service) = served(partitions, rules);
+        let (metrics, feed) = (service.metrics.clone(), service.feed.clone());
+        let server = start_site(Some(lookup), Some(service), Bounds::LOOKUPS);
+        Scene { server, metrics, feed, committed, owners, plan, task, showing, offset: 0, _folder: folder }
     }
 
     /// An order in the open batch.
@@ -85,13 +111,30 @@ impl Scene {
         self.showing.iter().for_each(Showing::committing);
     }
 
+    /// What the open batch has to tell is told so many times.
+    pub fn repeat(&self, times: usize) {
+        let told = self.feed.prepare(self.task.outputs(), "test");
+        (0..times).for_each(|_| self.feed.tell(told.clone()));
+    }
+
     /// The open batch is stored.
     pub fn commit(&mut self) {
         let manifest = Manifest { clock: self.task.clock().millis(), decided: self.task.decided(), ..Manifest::default() };
+        if let Some(showing) = &self.showing {
+            for transition in self.task.transitions() {
+                let (segment, by) = (&transition.segment, if transition.direction == Direction::Entered { 1 } else { -1 });
+                let figures = self.metrics.transitions.segment(segment).unwrap();
+                figures.transitions(transition.direction, transition.cause).inc();
+                figures.changed_at(transition.at);
+                showing.moved(segment, by, &figures.members);
+            }
+        }
+        let told = self.feed.prepare(self.task.outputs(), "test");
         self.task.commit(&manifest.encode(), Offset(self.offset)).unwrap();
         if let Some(showing) = &self.showing {
             showing.stored(self.task.clock());
         }
+        self.feed.tell(told);
     }
 
     /// The partition goes away, or is being restored.

@@ -1,7 +1,15 @@
 //! What a running service answers, over a real socket and from a real store.
 
+mod customers;
+mod definitions;
+mod live;
+mod segments;
+
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
+use super::ROUTES;
 use super::fixture::{Scene, day};
 use crate::http::lookup::MANY;
 use crate::id::Partition;
@@ -89,4 +97,19 @@ fn many_customers_are_told_with_their_partition() {
     let told = scene.post(MANY, r#"{"customers":["bob","ann"],"segments":["loyal"]}"#).json();
     let held: Vec<_> = told["customers"].as_array().unwrap().iter().map(|one| one["segments"]["loyal"]["held"].clone()).collect();
     assert_eq!(held, [json!(false), json!(true)]);
+}
+
+#[test]
+fn the_openapi_document_describes_every_route_and_every_form_that_it_names() {
+    let scene = Scene::new(LOYAL);
+    let document = scene.told(crate::http::lookup::OPENAPI);
+    let described: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let routes = ROUTES.into_iter().chain(crate::http::lookup::ROUTES).chain(crate::http::ROUTES);
+    assert_eq!(described, routes.filter(|route| *route != "other").collect());
+    let text = document.to_string();
+    let named = text.split("\"#/components/").skip(1).filter_map(|rest| rest.split('"').next());
+    for name in named {
+        let form = name.split('/').fold(&document["components"], |inside, part| &inside[part]);
+        assert!(form.is_object(), "{name} is named and is not there");
+    }
 }

@@ -18,6 +18,7 @@ use crate::metrics::{Metrics, StreamMetrics};
 use crate::money::Number;
 use crate::plan::Plan;
 use crate::rank::Cuts;
+use crate::runtime::committed::Showing;
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction, Transition};
 
@@ -84,12 +85,13 @@ impl Figures {
     }
 
     /// One task's part of a committed transaction. `caused`: timestamps of the records that led to transitions.
-    pub fn committed(&self, transitions: &[Transition], letters: &[Letter], caused: &[i64], wall: EventTime) {
+    pub fn committed(&self, transitions: &[Transition], letters: &[Letter], caused: &[i64], wall: EventTime, showing: &Showing) {
         for transition in transitions {
             let direction = transition.direction;
             if let Some(segment) = self.metrics.transitions.segment(&transition.segment) {
                 segment.transitions(direction, transition.cause).inc();
-                if direction == Direction::Entered { segment.members.inc() } else { segment.members.dec() }
+                segment.changed_at(transition.at);
+                showing.moved(&transition.segment, if direction == Direction::Entered { 1 } else { -1 }, &segment.members);
             }
             // The delay is what was asked for; what comes on top of it is the lag.
             if transition.cause == Cause::Time {

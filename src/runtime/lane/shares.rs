@@ -12,6 +12,7 @@ use super::definitions::Scan;
 use super::ranks::Telling;
 use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
+use crate::runtime::census;
 use crate::runtime::committed::Showing;
 use crate::runtime::footprint::Footprint;
 use crate::runtime::mail::{Feed, Request};
@@ -218,6 +219,7 @@ impl Lane {
         tracing::info!(partition = partition.0, transaction = number, "task is running");
         let (letters, ended) = (Vec::new(), BTreeSet::new());
         let showing = self.around.observed.committed.show(partition, task.store(), self.plan.clone(), clock);
+        census::begin(showing.counted(), task.store().clone(), self.plan.clone(), self.around.observed.metrics.clone());
         let footprint = Footprint::new(self.around.observed.metrics.state.clone());
         share.stage = Stage::Running(Box::new(Running {
             task,

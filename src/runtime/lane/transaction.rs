@@ -209,7 +209,8 @@ impl Lane {
                 pass(CrashPoint::BetweenStores);
             }
             let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
-            self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall());
+            self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
+            let told = self.around.observed.feed.prepare(running.task.outputs(), &self.around.settings.kafka.deployment);
             if running.task.erased() > 0 {
                 let (partition, erased) = (sent.partition.0, running.task.erased());
                 tracing::info!(partition, erased, "customers were erased; `segmentd erase --receipt` says what is left until when");
@@ -221,6 +222,7 @@ impl Lane {
                 return Err(Trouble::Reset(error.to_string()));
             }
             running.committed(changelog_next);
+            self.around.observed.feed.tell(told);
         }
         Ok(())
     }

@@ -196,7 +196,7 @@ fn who_waits_is_looked_at_as_it_will_be_decided() {
     task.recut(1, &cut(2));
     left.commit(&mut task);
     drop(task);
-    let found = look(&plan(), &open(left.folder.path()), &"ann".into()).unwrap().unwrap();
+    let found = look(&plan(), &open(left.folder.path()), &"ann".into()).unwrap().unwrap().partition;
     let state = found.resident(found.find(&"ann".into()).unwrap()).state.as_ref().unwrap();
     assert!(state.standing.memberships[0].is_member());
 }

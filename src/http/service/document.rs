@@ -1,0 +1,43 @@
+//! The interface of a running service, for programs: lookups as a replica has them, and the routes here.
+//!
+//! Paths stand in `openapi.json`; the forms of bodies are made from the types that are written and read.
+//!
+//! **Invariant:** a member that a type has is in the document, and no other.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::{customer, definitions, explain, segments};
+
+const PATHS: &str = include_str!("openapi.json");
+
+/// The whole document; `lookups`: that of a replica.
+pub fn document(lookups: &str) -> String {
+    let mut document: Value = serde_json::from_str(lookups).unwrap_or_default();
+    let own: Map<String, Value> = serde_json::from_str(PATHS).unwrap_or_default();
+    document["info"]["title"] = json!("segmentd: a running service");
+    document["servers"] = json!([{"url": "http://127.0.0.1:8080"}]);
+    merge(&mut document["paths"], own);
+    merge(&mut document["components"]["schemas"], schemas());
+    document.to_string()
+}
+
+fn merge(into: &mut Value, more: Map<String, Value>) {
+    if let Value::Object(members) = into {
+        members.extend(more);
+    }
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    let mut generator = settings.into_generator();
+    generator.subschema_for::<segments::Segments>();
+    generator.subschema_for::<segments::Members>();
+    generator.subschema_for::<customer::Customer>();
+    generator.subschema_for::<explain::Explained>();
+    generator.subschema_for::<definitions::Asked>();
+    generator.subschema_for::<definitions::Checked>();
+    generator.subschema_for::<definitions::Tried>();
+    generator.take_definitions(true)
+}

@@ -1,0 +1,96 @@
+//! How many customers of a partition are in each segment: counted once when the partition begins to run, then kept by its
+//! transitions.
+//!
+//! The count is of a view that is taken before the first transaction, on a thread of its own: nothing waits for it. What is
+//! committed meanwhile is added to it, in whatever order both come.
+//!
+//! **Invariant:** the gauge of a segment is the sum over the partitions that this process shows, and no partition that has gone
+//! leaves anything in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam_channel::bounded;
+use prometheus::IntGauge;
+
+use super::committed::Counted;
+use super::task;
+use crate::customer::codec;
+use crate::id::SegmentKey;
+use crate::metrics::Metrics;
+use crate::plan::Plan;
+use crate::store::{Store, StoreError, View};
+
+/// Customers that are read at once.
+const HEADS: usize = 1_000;
+
+/// Of one partition.
+#[derive(Default)]
+pub struct Tally {
+    members: BTreeMap<SegmentKey, (i64, IntGauge)>,
+    /// The count is in it.
+    pub complete: bool,
+    /// The partition has gone: nothing is added any more.
+    closed: bool,
+}
+
+impl Tally {
+    pub fn add(&mut self, segment: &SegmentKey, by: i64, gauge: &IntGauge) {
+        if self.closed {
+            return;
+        }
+        gauge.add(by);
+        match self.members.get_mut(segment) {
+            Some((members, _)) => *members += by,
+            None => drop(self.members.insert(segment.clone(), (by, gauge.clone()))),
+        }
+    }
+
+    pub fn members(&self, segment: &SegmentKey) -> i64 {
+        self.members.get(segment).map_or(0, |(members, _)| *members)
+    }
+
+    /// Takes everything back.
+    pub fn close(&mut self) {
+        self.closed = true;
+        std::mem::take(&mut self.members).into_values().for_each(|(members, gauge)| gauge.sub(members));
+    }
+}
+
+/// Counts the members of a partition that nobody writes to yet; returns once later writes do not matter.
+pub fn begin(counted: Counted, store: Arc<Store>, plan: Arc<Plan>, metrics: Metrics) {
+    let (taken, view_taken) = bounded(1);
+    let count = move || {
+        let view = store.view();
+        // The lane waits for it.
+        let _ = taken.send(());
+        match members(&view, &plan, &counted) {
+            Ok(members) => counted.complete(members, &metrics),
+            Err(error) => tracing::warn!(%error, "members were not counted"),
+        }
+    };
+    match std::thread::Builder::new().name("census".into()).spawn(count) {
+        // An error says that it has ended already.
+        Ok(_) => drop(view_taken.recv()),
+        Err(error) => tracing::warn!(%error, "no thread to count members; their numbers begin at zero"),
+    }
+}
+
+fn members(view: &View<'_>, plan: &Plan, counted: &Counted) -> Result<BTreeMap<SegmentKey, i64>, StoreError> {
+    let mut by_hash: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut after: Option<Box<[u8]>> = None;
+    while !counted.is_hidden() {
+        let heads = view.scan_state(codec::HEADS, after.as_deref(), HEADS)?;
+        for (_, head) in &heads {
+            // What cannot be read is reported by whoever needs it.
+            let Ok(known) = codec::memberships_of(head) else { continue };
+            known.filter(|(_, membership)| membership.is_member()).for_each(|(hash, _)| *by_hash.entry(hash).or_default() += 1);
+        }
+        match heads.into_iter().last() {
+            Some((key, _)) => after = Some(key),
+            None => break,
+        }
+    }
+    let names = task::names(plan, view)?;
+    Ok(by_hash.into_iter().filter_map(|(hash, count)| Some((names.get(&hash)?.key.clone(), count))).collect())
+}
