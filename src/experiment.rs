@@ -21,7 +21,7 @@ use crate::id::CustomerId;
 use crate::time::Span;
 pub use comparison::{Comparison, Finding};
 pub use figures::{Arms, Figures, Tally};
-pub use report::Report;
+pub use report::{Document, Report, earliest};
 pub use statistics::{Estimate, SampleRatio};
 pub use verdict::Scale;
 

@@ -97,6 +97,19 @@ impl Number {
         matches!(self.0, Form::Small { units: 0, .. })
     }
 
+    /// A decimal of any length, as [`Number::to_string`] shows it; `None`: no decimal, one that was cut off, or one that is too
+    /// long for any sum of ours.
+    pub fn parse(text: &str) -> Option<Number> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+        if text.len() > LONGEST_TEXT || unsigned.is_empty() || !digits(unsigned) || !digits(fraction) {
+            return None;
+        }
+        let units: BigInt = format!("{whole}{fraction}").parse().ok()?;
+        Number::from_parts(units, BigInt::from(10).pow(fraction.len() as u32))
+    }
+
     /// Numerator and denominator in decimal digits, for storage; not reduced.
     pub fn to_parts(&self) -> (BigInt, BigInt) {
         match &self.0 {
@@ -277,6 +290,9 @@ impl fmt::Display for Number {
 /// As many places as a `Decimal` has, so that every field shows exactly.
 const DISPLAY_PLACES: usize = 28;
 
+/// Of a decimal that is read: the squares of a billion of the largest values have fewer digits.
+const LONGEST_TEXT: usize = 120;
+
 impl Default for Number {
     fn default() -> Number {
         Number::ZERO
@@ -323,6 +339,17 @@ mod tests {
         assert_eq!(number("12.50").to_string(), "12.5");
         assert_eq!(number("-0.25").to_string(), "-0.25");
         assert_eq!(Number::ratio(10, 3).to_string(), "3.3333333333333333333333333333…");
+    }
+
+    #[test]
+    fn a_decimal_is_read_as_it_is_shown_whatever_its_length() {
+        let large = number("79228162514264337593543950335");
+        for n in [number("0"), number("-0.25"), large.times(&large), large.times(&large).negated().plus(&number("0.01"))] {
+            assert_eq!(Number::parse(&n.to_string()), Some(n));
+        }
+        for text in ["", "-", ".5", "1e3", "+1", " 1", "1.2.3", "--1", "3.33…", &"1".repeat(200)] {
+            assert_eq!(Number::parse(text), None, "{text}");
+        }
     }
 
     #[test]

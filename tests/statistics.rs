@@ -92,3 +92,29 @@ fn where_nothing_can_be_estimated_nothing_is_said() {
     let nothing_seen = compare(some(3), some(3)).conversion.unwrap();
     assert!(nothing_seen.low < 0.0 && nothing_seen.high > 0.0, "{nothing_seen:?}");
 }
+
+/// What docs/experiments.md says of 66 of 233 against 168.
+#[test]
+fn the_page_on_experiments_says_what_its_numbers_are() {
+    let page = std::fs::read_to_string("docs/experiments.md").unwrap();
+    let goal = Goal { stream: "orders".into(), value: None, within: None, steps: Vec::new() };
+    let experiment = Experiment { holdout: Holdout::parse("50%").unwrap(), salt: "salt".into(), goal: Some(goal) };
+    let arm = |converted, exposed| Figures { converted, exposed, ..Figures::default() };
+    let compare = |treatment, control| Comparison::of(&experiment, &Arms { treatment, control });
+    let mailed = |converted| compare(arm(converted, 168), arm(66, 233));
+    let odds = 1.0 / mailed(0).dealt.unwrap().p;
+    assert!(page.contains(&format!("come up once in {odds:.0}\n")), "{odds}");
+    let inconclusive: Vec<u64> = (0..=168).filter(|converted| !mailed(*converted).conversion.unwrap().is_conclusive()).collect();
+    assert!(page.contains(&format!("From {} to {} conversions", inconclusive[0], inconclusive.last().unwrap())), "{inconclusive:?}");
+    let seen = 66.0 / 233.0 + mailed(0).conversion.unwrap().detectable.unwrap();
+    assert!(page.contains(&format!("lifts 28.3 % to {:.1} %", seen * 100.0)), "{seen}");
+    for (points, row) in
+        [(10, "| 10 percentage points | 348 |"), (5, "| 5 | 1,338 |"), (3, "| 3 | 3,650 |"), (2, "| 2 | 8,133 |"), (1, "| 1 | 32,206 |")]
+    {
+        let customers: u64 = row.rsplit('|').nth(1).unwrap().trim().replace(',', "").parse().unwrap();
+        // As nearly 66 of 233 as whole customers allow.
+        let converted = (customers * 66 + 116) / 233;
+        let rise = compare(arm(0, customers), arm(converted, customers)).conversion.unwrap().detectable.unwrap() * 100.0;
+        assert!(page.contains(row) && (rise / f64::from(points) - 1.0).abs() < 0.003, "{row}: {rise}");
+    }
+}

@@ -17,7 +17,7 @@ use super::replay::instant;
 use super::report::Format;
 use crate::customer::measure;
 use crate::engine::Partition;
-use crate::experiment::{Arms, Report};
+use crate::experiment::{Arms, Document, Report};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
 use crate::time::EventTime;
@@ -27,18 +27,21 @@ use crate::time::EventTime;
 #[command(after_help = "\
 Examples:
   segmentd report coupon_programme --segments config/segments/ events.ndjson.zst
-  segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson feb.ndjson
-  segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd --format json
+  segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson
+  segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd
 
-Who entered counts in the arm that the hash dealt, from the first entry on that the policy let through: the control arm as
-if its mail had gone out too, and treatment whether the mail was opened or not (intention to treat). An event of the goal
-after the entry, and `within` it, is a conversion; its value is summed, refunds off, cancelled orders out.
+Who entered counts in the arm that the hash dealt, from the first entry on that the policy let
+through: the control arm as if its mail had gone out too, and treatment whether the mail was
+opened or not (intention to treat). An event of the goal after the entry, and `within` it, is a
+conversion; its value is summed, refunds off, cancelled orders out.
 
-An interval that contains 0 is inconclusive: the campaign may have brought something, nothing, or have done harm. Then the
-last column says which difference these many customers would have shown in 4 of 5 cases; smaller ones need more customers.
-Decide before it starts when to look, and look then: who looks every day will one day see a difference.
+An interval that contains 0 is inconclusive: the campaign may have brought something, nothing, or
+have done harm. Then the last column says which difference these many customers would have shown
+in 4 of 5 cases; smaller ones need more customers. Decide before it starts when to look, and look
+then: who looks every day will one day see a difference.
 
-Without --at: as it stands after the last event, or at the last transaction of the service whose state is read.
+Without --at: as it stands after the last event, or at the last transaction of the service whose
+state is read.
 
 Exit codes: 0 reported, 1 there is no such experiment, 2 usage, 78 definitions refused.")]
 pub struct Args {
@@ -65,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
     match args.format {
         Format::Text => write!(out, "{}", screen::Screen(&report))?,
-        Format::Json => writeln!(out, "{}", report.to_json())?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&Document::from(&report))?)?,
     }
     Ok(Outcome::Done)
 }
@@ -82,17 +85,17 @@ fn position(plan: &Plan, key: &str) -> anyhow::Result<usize> {
     })
 }
 
-fn report(plan: &Plan, position: usize, as_of: EventTime, mut sums: Vec<Arms>) -> Report {
+fn report(plan: &Plan, position: usize, as_of: Option<EventTime>, mut sums: Vec<Arms>) -> Report {
     let experiment = &plan.experiments[position];
     let segment = plan.segments[experiment.segment].key.clone();
     Report::new(segment, experiment.definition.clone(), as_of, sums.swap_remove(position))
 }
 
 /// The clock, and the sums of each experiment.
-fn counted(plan: &Plan, partition: &Partition) -> (EventTime, Vec<Arms>) {
+fn counted(plan: &Plan, partition: &Partition) -> (Option<EventTime>, Vec<Arms>) {
     let mut sums = vec![Arms::default(); plan.experiments.len()];
     for state in partition.residents().filter_map(|resident| resident.state.as_deref()) {
         measure(plan, &state.facts, &state.standing, partition.clock(), &mut sums);
     }
-    (partition.clock(), sums)
+    (Some(partition.clock()).filter(|clock| *clock != EventTime::MIN), sums)
 }

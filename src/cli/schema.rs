@@ -1,5 +1,5 @@
-//! `segmentd schema`: JSON Schemas of the records that go out and of the configuration, and the streams with their
-//! fields.
+//! `segmentd schema`: JSON Schemas of the records that go out and of the configuration, the streams with their fields,
+//! and the interfaces as AsyncAPI and OpenAPI documents.
 
 use std::io::Write;
 
@@ -7,8 +7,10 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use crate::config;
+use crate::config::{self, ConfigFile};
 use crate::event::Catalogue;
+use crate::http::lookup;
+use crate::kafka::wire::asyncapi::{self, Addresses};
 use crate::kafka::wire::schemas::schemas;
 
 /// Print a JSON Schema, or the names of all
@@ -42,7 +44,21 @@ fn all() -> Vec<(&'static str, Value)> {
     let mut all = schemas();
     all.push(("config", config::schema()));
     all.push(("streams", streams(&Catalogue::segment_spec())));
+    all.push(("asyncapi", topics(&ConfigFile::default())));
+    all.push(("openapi", serde_json::from_str(lookup::OPENAPI_DOCUMENT).unwrap_or_default()));
     all
+}
+
+/// With the names that topics have unless the configuration says otherwise.
+fn topics(file: &ConfigFile) -> Value {
+    let output = &file.output;
+    asyncapi::document(&Addresses {
+        input: file.input.topics.first().map_or("", String::as_str),
+        transitions: &output.transitions,
+        entries: &output.entries,
+        membership: &output.membership,
+        dead_letters: &output.dead_letters,
+    })
 }
 
 /// Not a schema but its subject: what rules may name.

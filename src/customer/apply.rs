@@ -291,8 +291,11 @@ impl Application<'_> {
         loop {
             let history = &self.state.facts.histories[stream];
             let count = history.blocks.oldest();
-            let newest_of_them = history.rows.get(count - 1).map(|row| row.time);
-            let Some(until) = newest_of_them.filter(|time| time.plus(retention) <= self.t) else { return };
+            let [oldest, newest] = [0, count - 1].map(|at| history.rows.get(at).map(|row| row.time));
+            let Some((oldest, until)) = oldest.zip(newest).filter(|(_, newest)| newest.plus(retention) <= self.t) else { return };
+            if self.state.standing.exposures.iter().any(|exposure| exposure.holds(self.plan, stream, oldest, until, self.t)) {
+                return;
+            }
             for exposure in &mut self.state.standing.exposures {
                 exposure.settle(self.plan, &self.state.facts, stream, until);
             }

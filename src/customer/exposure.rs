@@ -107,6 +107,14 @@ impl Exposure {
         }
     }
 
+    /// Rows of a stream between these instants may still decide how far the customer came: they are not to be forgotten.
+    pub(super) fn holds(&self, plan: &Plan, stream: usize, oldest: EventTime, newest: EventTime, now: EventTime) -> bool {
+        self.goal(plan).filter(|goal| goal.steps.contains(&stream)).is_some_and(|goal| {
+            let counts = newest > self.at && oldest <= goal.end(self.at);
+            counts && goal.settles_after.is_some_and(|span| newest.plus(span) > now)
+        })
+    }
+
     /// Rows of a stream up to `until` are about to be forgotten: what they did for the funnel is decided.
     pub(super) fn settle(&mut self, plan: &Plan, facts: &Facts, stream: usize, until: EventTime) {
         let Some(goal) = self.goal(plan).filter(|goal| goal.steps.contains(&stream) && until > self.dropped.until) else { return };

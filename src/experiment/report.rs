@@ -3,24 +3,25 @@
 //! **Invariant:** a report is made from sums and the definition alone, so that whoever has the sums of every partition has
 //! the report.
 
-use serde_json::{Value, json};
+mod document;
 
-use super::statistics::{CONFIDENCE, POWER};
-use super::{Arm, Arms, Comparison, Estimate, Experiment, Figures, Finding};
+pub use document::Document;
+
+use super::{Arms, Comparison, Experiment};
 use crate::id::SegmentKey;
 use crate::time::EventTime;
 
 pub struct Report {
     pub segment: SegmentKey,
     pub experiment: Experiment,
-    /// The task clock; of several, the earliest.
-    pub as_of: EventTime,
+    /// The task clock; of several, the earliest. `None`: nothing has happened yet.
+    pub as_of: Option<EventTime>,
     pub arms: Arms,
     pub comparison: Comparison,
 }
 
 impl Report {
-    pub fn new(segment: SegmentKey, experiment: Experiment, as_of: EventTime, arms: Arms) -> Report {
+    pub fn new(segment: SegmentKey, experiment: Experiment, as_of: Option<EventTime>, arms: Arms) -> Report {
         let comparison = Comparison::of(&experiment, &arms);
         Report { segment, experiment, as_of, arms, comparison }
     }
@@ -31,41 +32,18 @@ impl Report {
         goal.steps.iter().map(|step| step.as_str()).chain([goal.stream.as_str()]).collect()
     }
 
-    /// For programs (docs/experiments.md, "As JSON").
-    pub fn to_json(&self) -> Value {
-        let goal = self.experiment.goal.as_ref().map(|goal| {
-            let within = goal.within.map(|within| within.to_string());
-            json!({"stream": goal.stream, "value": goal.value, "within": within, "steps": goal.steps})
-        });
-        let arms: serde_json::Map<String, Value> =
-            Arm::ALL.iter().map(|arm| (arm.as_str().to_owned(), self.arm_json(self.arms.of(*arm)))).collect();
-        let dealt = self.comparison.dealt;
-        let dealt = dealt.map(|dealt| json!({"chi_square": dealt.chi_square, "p": dealt.p, "plausible": dealt.is_plausible()}));
-        json!({
-            "experiment": self.segment, "salt": self.experiment.salt, "holdout": self.experiment.holdout.to_string(),
-            "goal": goal, "as_of": self.as_of.to_string(), "arms": arms, "confidence": CONFIDENCE, "power": POWER,
-            "conversion": estimate_json(self.comparison.conversion), "value": estimate_json(self.comparison.value),
-            "sample_ratio": dealt, "verdict": self.verdict(),
-        })
-    }
-
-    fn arm_json(&self, figures: &Figures) -> Value {
-        let steps = self.steps();
-        let funnel: Vec<Value> =
-            steps.iter().enumerate().map(|(step, stream)| json!({"stream": stream, "reached": figures.reached(step)})).collect();
-        json!({
-            "exposed": figures.exposed, "open": figures.open, "recounted": figures.recounted, "converted": figures.converted,
-            "goals": figures.goals, "value": figures.value.to_string(), "squares": figures.squares.to_string(), "steps": funnel,
-        })
+    /// With what another process counted. `None`: it is of another experiment.
+    pub fn with(self, other: Report) -> Option<Report> {
+        if self.segment != other.segment || self.experiment != other.experiment {
+            return None;
+        }
+        let mut arms = self.arms;
+        arms.add(&other.arms);
+        Some(Report::new(self.segment, self.experiment, earliest(self.as_of, other.as_of), arms))
     }
 }
 
-fn estimate_json(estimate: Option<Estimate>) -> Value {
-    let finding = Finding::from(estimate).as_str();
-    match estimate {
-        None => json!({"finding": finding}),
-        Some(Estimate { difference, low, high, detectable }) => {
-            json!({"finding": finding, "difference": difference, "low": low, "high": high, "detectable": detectable})
-        }
-    }
+/// Of two task clocks; one where nothing has happened yet holds nobody up.
+pub fn earliest(one: Option<EventTime>, other: Option<EventTime>) -> Option<EventTime> {
+    one.into_iter().chain(other).min()
 }

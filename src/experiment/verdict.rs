@@ -142,7 +142,7 @@ fn how_often(p: f64) -> String {
 mod tests {
     use crate::experiment::{Arms, Experiment, Figures, Goal, Holdout, Report};
     use crate::money::Number;
-    use crate::time::{EventTime, Span};
+    use crate::time::Span;
 
     /// So many of so many, each of whom spent that much.
     fn arm(converted: u64, exposed: u64, spent: i64) -> Figures {
@@ -153,7 +153,7 @@ mod tests {
     fn verdict(treatment: Figures, control: Figures) -> String {
         let goal = Goal { stream: "orders".into(), value: Some("total".into()), within: Span::parse("30d"), steps: Vec::new() };
         let experiment = Experiment { holdout: Holdout::parse("50%").unwrap(), salt: "salt".into(), goal: Some(goal) };
-        Report::new("programme".into(), experiment, EventTime::from_millis(0), Arms { treatment, control }).verdict().join("\n")
+        Report::new("programme".into(), experiment, None, Arms { treatment, control }).verdict().join("\n")
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub const OPENAPI: &str = "/openapi.json";
 /// Every route here, as request metrics name them.
 pub const ROUTES: [&str; 3] = [CUSTOMER, MANY, OPENAPI];
 
-const OPENAPI_DOCUMENT: &str = include_str!("lookup/openapi.json");
+pub const OPENAPI_DOCUMENT: &str = include_str!("lookup/openapi.json");
 
 /// Customers that one request may ask for.
 const MOST_CUSTOMERS: usize = 1000;

@@ -5,6 +5,7 @@
 //! **Invariant:** every record becomes exactly one of an event, a counted skip or a dead letter with a code; nothing is
 //! dropped in silence.
 
+pub mod asyncapi;
 pub mod decode;
 pub mod encode;
 mod json;

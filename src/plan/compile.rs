@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::experiment::{experiments, longest_within, share_retention};
+use super::experiment::{experiments, longest_within, set_settling};
 use super::{
     AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate,
     RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
@@ -43,8 +43,9 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     };
     let segments: Vec<SegmentPlan> = definitions.segments.iter().map(|s| compiler.segment(s)).collect();
     compiler.mark_sequenced();
-    let experiments = experiments(definitions, &catalogue, &mut compiler.streams);
+    let mut experiments = experiments(definitions, &catalogue, &mut compiler.streams);
     compiler.set_retentions(&experiments);
+    set_settling(&mut experiments, &compiler.streams);
     let mut plan = Plan {
         projection: needs.projection(&catalogue, compiler.traits),
         streams: Arc::new(compiler.streams),
@@ -356,7 +357,6 @@ impl<'c> Compiler<'c> {
                 Retention::Forever => None,
             };
         }
-        share_retention(experiments, &mut self.streams);
     }
 }
 

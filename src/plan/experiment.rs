@@ -1,10 +1,8 @@
 //! Experiments compiled: what is counted of the customers who were exposed.
 //!
 //! **Invariant:** the rows that an experiment counts are kept: its streams are marked as measured, those of a funnel as
-//! ordered too, and `within` is a window over each of them. The key of an experiment changes with its salt, that of a goal
+//! ordered too, and `within` is a window over each of them (for retention). The key of an experiment changes with its salt, that of a goal
 //! with anything that would make another count of the same rows.
-
-use std::collections::BTreeSet;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,6 +34,9 @@ pub struct GoalPlan {
     pub within: Option<Span>,
     /// Streams of the funnel, in order; the goal's own is the last. Empty: no steps are named.
     pub steps: Vec<usize>,
+    /// How long after an event the order of steps may still change by others: the longest retention of their streams that is not
+    /// for ever. `None`: there is none.
+    pub settles_after: Option<Span>,
 }
 
 impl ExperimentPlan {
@@ -80,13 +81,10 @@ pub(super) fn longest_within(experiments: &[ExperimentPlan], stream: usize) -> O
     goals.filter(|goal| goal.streams().any(|counted| counted == stream)).filter_map(|goal| goal.within).max()
 }
 
-/// All streams of funnels are kept equally long: what came between two steps is decided once nothing can change it.
-pub(super) fn share_retention(experiments: &[ExperimentPlan], streams: &mut [StreamPlan]) {
-    let goals = experiments.iter().filter_map(|experiment| experiment.goal.as_ref());
-    let stepped: BTreeSet<usize> = goals.flat_map(|goal| goal.steps.iter().copied()).collect();
-    let longest = stepped.iter().filter_map(|stream| streams[*stream].retention).max();
-    for stream in stepped {
-        streams[stream].retention = streams[stream].retention.and(longest);
+/// Fills in how long the order of steps can change, once the streams know how long their events can.
+pub(super) fn set_settling(experiments: &mut [ExperimentPlan], streams: &[StreamPlan]) {
+    for goal in experiments.iter_mut().filter_map(|experiment| experiment.goal.as_mut()) {
+        goal.settles_after = goal.steps.iter().filter_map(|stream| streams[*stream].retention).max();
     }
 }
 
@@ -103,7 +101,7 @@ fn goal(written: &Goal, catalogue: &Catalogue, streams: &[StreamPlan]) -> Option
         steps.push(stream);
     }
     let value = written.value.as_ref().and_then(|name| streams[stream].cells.iter().position(|(cell, _)| cell == name));
-    Some(GoalPlan { key: goal_key(written), stream, value, within: written.within, steps })
+    Some(GoalPlan { key: goal_key(written), stream, value, within: written.within, steps, settles_after: None })
 }
 
 fn goal_key(goal: &Goal) -> u64 {

@@ -94,7 +94,7 @@ type Found = BTreeMap<String, Arms>;
 #[test]
 fn much_is_counted() {
     let (catalogue, arms) = (Catalogue::segment_spec(), |page: &Page, catalogue: &Catalogue| counted(page, catalogue).into_values());
-    let pages = pages(Shape::DENSE, 160);
+    let pages = pages(Shape::DENSE, 300);
     let count = |holds: &dyn Fn(&Figures) -> bool| {
         let any = |page: &&Page| arms(page, &catalogue).any(|arms| holds(&arms.treatment) || holds(&arms.control));
         pages.iter().filter(any).count()
@@ -102,7 +102,7 @@ fn much_is_counted() {
     let repeated = count(&|figures| figures.converted > 0 && figures.converted < figures.goals);
     let stepped = count(&|figures| figures.reached.len() > 1 && figures.reached[1] > 0);
     let open = count(&|figures| figures.open > 0 && figures.value != Number::ZERO);
-    assert!(repeated > 20 && stepped > 8 && open > 8, "{repeated} convert more than once, {stepped} reach steps, {open} are open");
+    assert!(repeated > 40 && stepped > 12 && open > 9, "{repeated} convert more than once, {stepped} reach steps, {open} are open");
 }
 
 /// The same for rows that are no longer kept.

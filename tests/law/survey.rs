@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** may name too many instants, never too few.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
@@ -30,8 +30,6 @@ pub struct Survey {
     pub days_since: bool,
     /// How long an order can be refunded, cancelled or marked, ms.
     pub order_retention: i64,
-    /// The longest bounded look at each stream, ms.
-    retained: BTreeMap<String, i64>,
     /// The streams that matter to some rule. Of the others no ids are kept: a repeat there cannot be told.
     pub remembered: BTreeSet<String>,
     /// A membership that has not ended by itself after this long never will.
@@ -40,13 +38,12 @@ pub struct Survey {
 
 impl Survey {
     pub fn of(rules: &[Rule]) -> Survey {
-        let mut survey = Survey::default();
+        let mut survey = Survey { order_retention: 90 * DAY, ..Survey::default() };
         for rule in rules {
             each_of(rule, &mut |expr| survey.note(expr, &rule.zone));
             survey.stays += rule.min_stay.unwrap_or(0);
         }
-        let goals: Vec<&Goal> = rules.iter().filter_map(|rule| rule.publication.goal.as_ref()).collect();
-        survey.experiments(&goals);
+        rules.iter().filter_map(|rule| rule.publication.goal.as_ref()).for_each(|goal| survey.experiment(goal));
         if survey.remembered.contains("orders") {
             survey.remembered.extend(["refunds", "cancellations"].map(String::from));
         }
@@ -133,22 +130,17 @@ impl Survey {
     }
 
     fn retain(&mut self, stream: &str, span: i64) {
-        let longest = self.retained.entry(stream.into()).or_default();
-        *longest = span.max(*longest);
+        if stream == "orders" {
+            self.order_retention = self.order_retention.max(span);
+        }
     }
 
-    /// What is counted is remembered, as long as it counts; all that funnels look at equally long.
-    fn experiments(&mut self, goals: &[&Goal]) {
-        for goal in goals {
-            for stream in goal.steps.iter().chain([&goal.stream]) {
-                self.remembered.insert(stream.clone());
-                self.retain(stream, goal.within.unwrap_or(0));
-            }
+    /// What is counted is remembered, as long as it counts.
+    fn experiment(&mut self, goal: &Goal) {
+        for stream in goal.steps.iter().chain([&goal.stream]) {
+            self.remembered.insert(stream.clone());
+            self.retain(stream, goal.within.unwrap_or(0));
         }
-        let funnels: BTreeSet<&str> = goals.iter().flat_map(|goal| goal.funnel()).collect();
-        let of_funnels = funnels.iter().map(|stream| self.retained[*stream]).max().unwrap_or(0);
-        let shared = if funnels.contains("orders") { of_funnels } else { 0 };
-        self.order_retention = shared.max(self.retained.get("orders").copied().unwrap_or(0)).max(90 * DAY);
     }
 }
 

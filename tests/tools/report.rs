@@ -128,6 +128,30 @@ fn where_nothing_was_sent_nothing_is_found_and_the_page_says_so() {
     assert!(page.contains(&stdout(&output)), "docs/experiments.md has not:\n{}", stdout(&output));
 }
 
+/// The table of docs/experiments.md.
+#[test]
+fn none_of_the_ready_experiments_finds_an_effect_where_nothing_was_sent() {
+    let page = std::fs::read_to_string("docs/experiments.md").unwrap();
+    for key in ["coupon_programme", "offer_large", "offer_small", "fading_sparks", "dormant_coins"] {
+        let output = segmentd(&["report", key, "--segments", "config/segments/", "--format", "json", "assets/demo.ndjson.zst"]);
+        let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let number = |of: &str, end: &str| found[of][end].as_f64().unwrap();
+        let row = format!(
+            "| `{key}` | {} | {} | {} | {:.1} to {:.1} points | {:.2} to {:.2} | {:.3} |",
+            found["holdout"].as_str().unwrap(),
+            found["arms"]["treatment"]["exposed"],
+            found["arms"]["control"]["exposed"],
+            number("conversion", "low") * 100.0,
+            number("conversion", "high") * 100.0,
+            number("value", "low"),
+            number("value", "high"),
+            number("sample_ratio", "p"),
+        );
+        assert!(page.contains(&row), "docs/experiments.md has not:\n{row}");
+        assert_eq!((&found["conversion"]["finding"], &found["value"]["finding"]), (&json!("inconclusive"), &json!("inconclusive")));
+    }
+}
+
 #[test]
 fn as_it_stood_at_an_earlier_instant() {
     let output = report(&["buyer", "--at", "2026-01-06T10:00:00Z", "--format", "json"]);

@@ -12,7 +12,8 @@ pub struct Screen<'a>(pub &'a Report);
 
 impl fmt::Display for Screen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}, as of {}\n", self.0.segment, self.subject(), self.0.as_of)?;
+        let as_of = self.0.as_of.map_or_else(|| "before the first event".to_owned(), |as_of| format!("as of {as_of}"));
+        writeln!(f, "{}: {}, {as_of}\n", self.0.segment, self.subject())?;
         writeln!(f, "{}\n", table(["", "treatment", "control"], self.arms()))?;
         let differences = self.differences();
         if !differences.is_empty() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use super::super::explain::refused;
-use crate::experiment::Arms;
+use crate::experiment::{Arms, earliest};
 use crate::plan::Plan;
 use crate::runtime::task::measured;
 use crate::store::{Shared, StateDir, Store};
@@ -17,17 +17,19 @@ use crate::time::EventTime;
 const MEMORY: u64 = 32 << 20;
 
 /// The earliest clock of the partitions, and the sums of each experiment.
-pub fn stored(plan: &Plan, folder: &Path) -> anyhow::Result<(EventTime, Vec<Arms>)> {
+pub fn stored(plan: &Plan, folder: &Path) -> anyhow::Result<(Option<EventTime>, Vec<Arms>)> {
     let state = StateDir::lock_to_look(folder).map_err(refused)?;
     let shared = Shared::new(MEMORY);
     let (mut as_of, mut sums) = (None, vec![Arms::default(); plan.experiments.len()]);
     for partition in state.partitions()? {
         let store = Store::open_to_read(&shared, &state.partition(partition))?;
         if let Some((clock, counted)) = measured(plan, &store)? {
-            as_of = Some(as_of.map_or(clock, |as_of: EventTime| as_of.min(clock)));
+            as_of = earliest(as_of, Some(clock));
             sums.iter_mut().zip(&counted).for_each(|(sum, counted)| sum.add(counted));
         }
     }
-    let Some(as_of) = as_of else { bail!("the state in {} has no partition that was ever written", folder.display()) };
+    if as_of.is_none() {
+        bail!("the state in {} has no partition that was ever written", folder.display());
+    }
     Ok((as_of, sums))
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::asyncapi::{self, Addresses};
 use super::super::reject::RejectCode;
 use super::super::schemas::schemas;
 use super::*;
@@ -289,6 +290,27 @@ fn what_goes_out_is_valid_under_its_schema_and_the_schema_refuses_less() {
                 assert!(violation(&schema, &less).is_some(), "{name} does not miss {required}");
             }
         }
+    }
+}
+
+#[test]
+fn headers_are_those_that_the_asyncapi_document_names() {
+    let addresses = Addresses { input: "i", transitions: "t", entries: "e", membership: "m", dead_letters: "d" };
+    let document = asyncapi::document(&addresses);
+    let (reject, transition, expiring, entry) = (Reject::new(RejectCode::BadJson, "not JSON"), entered(), announced(), moved());
+    let source = SourcePosition { topic: TopicName("shop.events".into()), partition: Partition(3), offset: Offset(9) };
+    let moved = MoveRecord::of(&entry, "shop").expect("a move");
+    let (transition, expiring) =
+        (OutputRecord::new(Output::Transition(&transition), "shop"), OutputRecord::new(Output::Announcement(&expiring), "shop"));
+    for (message, headers) in [
+        ("/components/messages/transition", transition.headers().to_vec()),
+        ("/components/messages/announcement", expiring.headers().to_vec()),
+        ("/components/messages/move", moved.headers().to_vec()),
+        ("/channels/dead-letters/messages/letter", dead_letter_headers(&reject, &source).to_vec()),
+    ] {
+        let written: Value = headers.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.to_string()))).collect();
+        let schema = &document.pointer(message).expect(message)["headers"];
+        assert_eq!(violation(schema, &written), None, "{message}");
     }
 }
 
