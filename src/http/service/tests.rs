@@ -3,6 +3,7 @@
 mod customers;
 mod definitions;
 mod live;
+mod experiments;
 mod segments;
 
 use std::collections::BTreeSet;
