@@ -67,8 +67,7 @@ pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 10] =
-    [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
+pub const ROUTES: [&str; 10] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
 
 /// What the routes here are answered from.
 #[derive(Clone)]

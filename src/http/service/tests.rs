@@ -2,8 +2,8 @@
 
 mod customers;
 mod definitions;
-mod live;
 mod experiments;
+mod live;
 mod segments;
 
 use std::collections::BTreeSet;
