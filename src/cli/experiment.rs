@@ -1,9 +1,11 @@
 //! `segmentd report`: did it pay? The arms of an experiment, counted from the same events that dealt them.
 //!
-//! The events are replayed, or the customers are read from the state of a service that is stopped.
+//! The events are replayed, or the customers are read from the state of a service that is stopped, or running services are
+//! asked, each of which has a part of the customers.
 //!
 //! **Invariant:** what is counted is what the engine exposed, and what is said follows from the sums: nothing is sampled.
 
+mod fetched;
 mod screen;
 mod stored;
 
@@ -29,6 +31,7 @@ Examples:
   segmentd report coupon_programme --segments config/segments/ events.ndjson.zst
   segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson
   segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd
+  segmentd report coupon_programme --url http://localhost:8080 --url http://other:8080
 
 Who entered counts in the arm that the hash dealt, from the first entry on that the policy let
 through: the control arm as if its mail had gone out too, and treatment whether the mail was
@@ -43,6 +46,10 @@ then: who looks every day will one day see a difference.
 Without --at: as it stands after the last event, or at the last transaction of the service whose
 state is read.
 
+With --url: what running services have counted of their partitions, added up. Name all that share
+the topic. A token, where they want one, comes from the environment (SEGMENTD_TOKEN); it needs the
+scope read:segments.
+
 Exit codes: 0 reported, 1 there is no such experiment, 2 usage, 78 definitions refused.")]
 pub struct Args {
     /// Key of the segment whose experiment it is
@@ -53,22 +60,31 @@ pub struct Args {
     at: Option<EventTime>,
     #[command(flatten)]
     past: Past,
+    /// Where a running service answers, instead of files; may be given several times
+    #[arg(long, groups = ["definitions", "source"], conflicts_with = "at", value_name = "URL")]
+    url: Vec<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if !args.url.is_empty() {
+        return show(&fetched::fetched(&args.url, &args.experiment)?, args.format);
+    }
     let Some(plan) = args.past.plan() else { return Ok(Outcome::Refused) };
     let experiment = position(&plan, &args.experiment)?;
     let (as_of, sums) = match args.past.state() {
         Some(folder) => stored::stored(&plan, folder)?,
         None => counted(&plan, &args.past.replay(&plan, args.at, |_| true)?),
     };
-    let report = report(&plan, experiment, as_of, sums);
+    show(&report(&plan, experiment, as_of, sums), args.format)
+}
+
+fn show(report: &Report, format: Format) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
-    match args.format {
-        Format::Text => write!(out, "{}", screen::Screen(&report))?,
-        Format::Json => writeln!(out, "{}", serde_json::to_string(&Document::from(&report))?)?,
+    match format {
+        Format::Text => write!(out, "{}", screen::Screen(report))?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&Document::from(report))?)?,
     }
     Ok(Outcome::Done)
 }

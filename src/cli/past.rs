@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::around::{Around, Epoch};
 use super::input::each_event;
@@ -21,20 +21,22 @@ use crate::plan::Plan;
 use crate::runtime::task::pass;
 use crate::time::EventTime;
 
+/// A command may add to both groups what stands for definitions and events at once.
 #[derive(Args)]
+#[command(group = ArgGroup::new("definitions").required(true), group = ArgGroup::new("source").required(true))]
 pub struct Past {
     /// A file of definitions, or a folder of them; may be given several times
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, group = "definitions", value_name = "PATH")]
     segments: Vec<PathBuf>,
     #[command(flatten)]
     around: Around,
     #[command(flatten)]
     epoch: Epoch,
     /// State folder of a service that is stopped, instead of files
-    #[arg(long, value_name = "FOLDER", conflicts_with = "files")]
+    #[arg(long, group = "source", value_name = "FOLDER")]
     state: Option<PathBuf>,
     /// NDJSON, plain, .zst or .gz; `-` is stdin
-    #[arg(required_unless_present = "state", value_name = "FILE")]
+    #[arg(group = "source", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 

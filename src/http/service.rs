@@ -6,6 +6,7 @@
 //! | `GET /api/v1/segments/{key}/customers` | who is in a segment, page by page |
 //! | `GET /api/v1/customers/{id}` | memberships, aggregates and traits of a customer, and when it is looked at next |
 //! | `GET /api/v1/customers/{id}/explain` | why it is in a segment or not |
+//! | `GET /api/v1/experiments`, `GET /api/v1/experiments/{key}` | what came of both arms |
 //! | `POST /api/v1/definitions/check` | is this text right? |
 //! | `POST /api/v1/definitions/explain` | what would these rules say of a customer? |
 //! | `GET /api/v1/transitions` | transitions as they are committed |
@@ -16,6 +17,7 @@
 mod customer;
 mod definitions;
 mod document;
+mod experiments;
 mod explain;
 mod live;
 mod rules;
@@ -48,6 +50,7 @@ use crate::id::Partition;
 use crate::metrics::Metrics;
 use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
 use crate::runtime::feed::Feed;
+use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
 use crate::store::StoreError;
 use crate::time::EventTime;
@@ -58,11 +61,13 @@ pub const MEMBERS: &str = "/api/v1/segments/{key}/customers";
 pub const CUSTOMER: &str = "/api/v1/customers/{id}";
 pub const EXPLAIN: &str = "/api/v1/customers/{id}/explain";
 pub const TRANSITIONS: &str = "/api/v1/transitions";
+pub const EXPERIMENTS: &str = "/api/v1/experiments";
+pub const EXPERIMENT: &str = "/api/v1/experiments/{key}";
 pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 8] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS];
+pub const ROUTES: [&str; 10] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
 
 /// What the routes here are answered from.
 #[derive(Clone)]
@@ -107,16 +112,20 @@ struct Shared {
     room: Room,
     /// Places for those who listen to transitions.
     listeners: Arc<Semaphore>,
+    measuring: Measuring,
 }
 
 pub fn router(service: Service, room: Room) -> Router {
-    let shared = Shared { service, room: room.clone(), listeners: Arc::new(Semaphore::new(live::CLIENTS)) };
+    let listeners = Arc::new(Semaphore::new(live::CLIENTS));
+    let shared = Shared { service, room: room.clone(), listeners, measuring: Measuring::default() };
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))
         .route(MEMBERS, get(segments::customers))
         .route(CUSTOMER, get(customer::customer))
         .route(EXPLAIN, get(explain::explain))
+        .route(EXPERIMENTS, get(experiments::all))
+        .route(EXPERIMENT, get(experiments::one))
         .route(CHECK, post(definitions::check))
         .route(TRY, post(definitions::explain))
         .layer(DefaultBodyLimit::max(BODY_BYTES))

@@ -1,5 +1,8 @@
 //! `segmentd report`.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
 use serde_json::{Value, json};
 
 use super::stopped::leave_state;
@@ -184,4 +187,61 @@ fn an_experiment_that_is_not_there_is_no_success() {
     insta::assert_snapshot!(refused("spender").1, @"error: the segment `spender` has no experiment: give it one with `experiment: {holdout: 50%, goal: orders}`");
     assert_eq!(refused("spender").0, 1);
     assert_eq!(code(&segmentd(&["report", "buyer", "-"])), 2);
+}
+
+/// Answers one request after the other; gives its address.
+fn service(answers: Vec<(u16, Value)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (code, answer) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
+            assert_eq!(asked.next().unwrap().unwrap(), "GET /api/v1/experiments/buyer HTTP/1.0");
+            assert!(asked.any(|line| line.unwrap().is_empty()), "the head ends");
+            write!(stream, "HTTP/1.1 {code} X\r\ncontent-type: application/json\r\n\r\n{answer}").unwrap();
+        }
+    });
+    url
+}
+
+/// What a service answers that has these events, in these partitions of two.
+fn answer(records: Vec<Record>, partitions: &[i32]) -> Value {
+    let (_folder, path) = file("segments.yaml", SEGMENTS);
+    let output = with_input(&["report", "buyer", "--segments", &path, "--format", "json", "-"], &lines(records));
+    let mut answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    answer["partitions"] = json!({"here": partitions, "of": 2});
+    answer
+}
+
+#[test]
+fn running_services_are_added_up_and_asked_again_while_they_count() {
+    let busy = (503, json!({"title": "Service Unavailable", "status": 503, "detail": "experiments are being counted"}));
+    let one = service(vec![busy, (200, answer(control(), &[0]))]);
+    let other = service(vec![(200, answer(treatment(), &[1]))]);
+    let output = segmentd(&["report", "buyer", "--format", "json", "--url", &one, "--url", &other]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    let [mut added, mut replayed] =
+        [stdout(&output), stdout(&report(&["buyer", "--format", "json"]))].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!(added["as_of"], "2026-01-31T12:00:00.000Z");
+    [&mut added, &mut replayed].into_iter().for_each(|found| found["as_of"] = Value::Null);
+    assert_eq!(added, replayed);
+}
+
+#[test]
+fn services_that_cannot_be_added_up_are_refused_and_a_partition_that_is_missing_is_named() {
+    let ask = |answers: [(u16, Value); 2]| {
+        let [one, other] = answers.map(|answer| service(vec![answer]));
+        let output = segmentd(&["report", "buyer", "--url", &one, "--url", &other]);
+        (code(&output), stderr(&output).replace(&one, "ONE").replace(&other, "OTHER"))
+    };
+    let counted = |partitions: &[i32]| (200, answer(control(), partitions));
+    insta::assert_snapshot!(ask([counted(&[0]), counted(&[0])]).1, @"error: partition 0 was counted by two services: it has just moved, ask again; or one is named twice");
+    insta::assert_snapshot!(ask([counted(&[0]), counted(&[])]).1, @"warning: of 2 partitions none of these services has counted 1");
+    let mut salted = counted(&[1]);
+    salted.1["salt"] = json!("another");
+    insta::assert_snapshot!(ask([counted(&[0]), salted]).1, @"error: OTHER measures another experiment under this name");
+    let unknown = (404, json!({"title": "Not Found", "status": 404, "detail": "there is no such experiment; did you mean `buyer2`?"}));
+    insta::assert_snapshot!(ask([unknown, counted(&[1])]).1, @"error: ONE has no report: 404: there is no such experiment; did you mean `buyer2`?");
+    assert_eq!(ask([(200, json!({"partitions": {"here": [], "of": 1}})), counted(&[1])]).0, 1);
 }

@@ -38,6 +38,7 @@ pub struct Document {
 
 /// What is counted.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExperimentGoal")]
 struct Counted {
     stream: String,
     value: Option<String>,
@@ -46,12 +47,14 @@ struct Counted {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExperimentArms")]
 struct Sides {
     treatment: Side,
     control: Side,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExperimentArm")]
 struct Side {
     exposed: u64,
     /// Of them those whose time is not over.
@@ -70,6 +73,7 @@ struct Side {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExperimentStep")]
 struct Step {
     stream: String,
     /// Customers who came so far, one step after the other.
@@ -78,6 +82,7 @@ struct Step {
 
 /// Treatment less control.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExperimentDifference")]
 struct Difference {
     /// `higher`, `lower`, `inconclusive` or `unknown`.
     finding: String,
@@ -86,6 +91,7 @@ struct Difference {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExperimentInterval")]
 struct Interval {
     difference: f64,
     low: f64,

@@ -42,6 +42,8 @@ pub const TABLE: &[Route] = &[
     Route { path: service::CUSTOMER, methods: CUSTOMERS },
     Route { path: service::EXPLAIN, methods: CUSTOMERS },
     Route { path: service::TRANSITIONS, methods: CUSTOMERS },
+    Route { path: service::EXPERIMENTS, methods: SEGMENTS },
+    Route { path: service::EXPERIMENT, methods: SEGMENTS },
     Route { path: service::CHECK, methods: &[("POST", Need::Scope(Scope::ReadSegments))] },
     Route { path: service::TRY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
     Route { path: lookup::MANY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },

@@ -7,7 +7,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{customer, definitions, explain, segments};
+use super::{customer, definitions, experiments, explain, segments};
 
 const PATHS: &str = include_str!("openapi.json");
 
@@ -35,6 +35,8 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<segments::Segments>();
     generator.subschema_for::<segments::Members>();
     generator.subschema_for::<customer::Customer>();
+    generator.subschema_for::<experiments::Experiments>();
+    generator.subschema_for::<experiments::Measured>();
     generator.subschema_for::<explain::Explained>();
     generator.subschema_for::<definitions::Asked>();
     generator.subschema_for::<definitions::Checked>();

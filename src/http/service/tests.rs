@@ -2,6 +2,7 @@
 
 mod customers;
 mod definitions;
+mod experiments;
 mod live;
 mod segments;
 
