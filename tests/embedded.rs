@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use segmentd::id::{Offset, Partition, TopicName};
+use segmentd::kafka::GroupConsumer;
 use segmentd::runtime::{self, Observed, RunError, Shutdown};
 use support::api::Api;
 use support::client::{Read, Tail, Writer, read_all};
@@ -158,4 +160,36 @@ fn the_service_itself_answers_for_what_it_has_committed() {
     replica.stop();
     embedded.stop();
     assert_eq!(api.get("/api/v1/customers/c-7/segments").0, 503, "a service that stops answers nothing");
+}
+
+/// Members that lose their partitions while they are paused are nothing special: whoever pauses does so because commits
+/// do not get through, and that is when a session times out.
+#[test]
+fn a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back() {
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    cluster.create_topic(INPUT, 1, 1).expect("topic");
+    let writer = Writer::connect(&cluster.bootstrap_servers());
+    (0..10).for_each(|n| writer.send(INPUT, None, &n.to_string(), Some(b"{}")));
+    writer.flush();
+    let folder = TempDir::new().expect("a folder");
+    let settings = settings(&cluster.bootstrap_servers(), folder.path());
+    let topic = TopicName(INPUT.into());
+    let mut consumer = GroupConsumer::join(&settings.kafka, vec![topic.clone()]).expect("a consumer");
+    let (partition, mut records) = (Partition(0), Vec::new());
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let mut read = |consumer: &mut GroupConsumer, wanted: usize| {
+        records.clear();
+        while records.len() < wanted && std::time::Instant::now() < deadline {
+            for rebalance in consumer.poll(Duration::from_millis(50), &mut records) {
+                consumer.answer(&rebalance.change, &[]).expect("an answer");
+                consumer.take(partition, &[(topic.clone(), Offset(0))], false).expect("taken");
+            }
+        }
+        records.len()
+    };
+    assert_eq!(read(&mut consumer, 10), 10);
+    consumer.pause(&[partition]).expect("paused");
+    consumer.release(partition).expect("released");
+    consumer.take(partition, &[(topic.clone(), Offset(0))], false).expect("taken");
+    assert_eq!(read(&mut consumer, 10), 10);
 }

@@ -8,6 +8,7 @@
 //! timer that fires early does nothing but arm the next one.
 
 mod erasure;
+mod occasion;
 mod ranks;
 
 use std::cmp::Reverse;
@@ -15,14 +16,15 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::former::{SegmentNames, retire};
-use super::{Change, Expiry, Input, Outcome, step};
+use super::{Input, Outcome, step};
 use crate::customer::{Applied, CustomerState};
 use crate::event::Event;
 use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
-use crate::transition::{Announcement, Cause, Direction, Move, Output, Transition, Trigger};
+use crate::transition::{Announcement, Cause, Direction, Output, Transition};
+use occasion::Occasion;
 use ranks::Ranks;
 
 /// A customer's place in a partition.
@@ -73,14 +75,6 @@ pub struct Resident {
     pub stored: EventTime,
     /// In `changed`, since the last [`Partition::settled`].
     changed: bool,
-}
-
-/// Why and when a step is made, for its transitions.
-struct Occasion<'a> {
-    cause: Cause,
-    event: Option<&'a Event>,
-    position: Option<&'a SourcePosition>,
-    decided_at: EventTime,
 }
 
 impl Partition {
@@ -349,10 +343,10 @@ impl Partition {
             self.changed.push(slot);
         }
         for change in self.outcome.changes.drain(..) {
-            self.transitions.push(transition(&self.plan, &resident.customer, change, now, occasion));
+            self.transitions.push(occasion.transition(&self.plan, &resident.customer, change, now));
         }
         for expiry in self.outcome.expiries.drain(..) {
-            let announcement = announcement(&self.plan, &resident.customer, &expiry, now, occasion);
+            let announcement = occasion.announcement(&self.plan, &resident.customer, &expiry, now);
             self.announcements.push((self.transitions.len(), announcement));
         }
         self.arm(slot, next_flip);
@@ -399,53 +393,5 @@ fn just_before(t: EventTime) -> EventTime {
 impl Slot {
     fn at(self) -> usize {
         self.0 as usize
-    }
-}
-
-fn transition(plan: &Plan, customer: &CustomerId, change: Change, at: EventTime, occasion: &Occasion<'_>) -> Transition {
-    let segment = &plan.segments[change.segment];
-    Transition {
-        customer: customer.clone(),
-        segment: segment.key.clone(),
-        direction: change.direction,
-        at,
-        decided_at: occasion.decided_at,
-        sequence: change.sequence,
-        entry: change.entry,
-        cause: occasion.cause,
-        trigger: occasion.event.map(|event| Trigger {
-            stream: plan.catalogue.stream(event.stream).name.clone(),
-            event_id: event.id.clone(),
-            position: occasion.position.cloned(),
-        }),
-        evidence: change.evidence,
-        valid_until: change.valid_until,
-        version: segment.version.clone(),
-        since: change.since,
-        moved: segment
-            .stage
-            .zip(change.from)
-            .map(|(stage, from)| Move { ladder: plan.ladders[stage.ladder].key.clone(), from: plan.segments[from].key.clone() }),
-        arm: change.arm,
-        withheld: change.withheld,
-        entry_topic: segment.publication.entry_topic.clone(),
-    }
-}
-
-fn announcement(plan: &Plan, customer: &CustomerId, expiry: &Expiry, at: EventTime, occasion: &Occasion<'_>) -> Announcement {
-    let segment = &plan.segments[expiry.segment];
-    Announcement {
-        customer: customer.clone(),
-        segment: segment.key.clone(),
-        at,
-        decided_at: occasion.decided_at,
-        sequence: expiry.sequence,
-        entry: expiry.entry,
-        since: expiry.since,
-        cause: occasion.cause,
-        valid_until: expiry.valid_until,
-        version: segment.version.clone(),
-        arm: segment.publication.experiment.as_ref().map(|experiment| experiment.arm(customer)),
-        entry_topic: segment.publication.entry_topic.clone(),
     }
 }

@@ -75,9 +75,13 @@ impl GroupConsumer {
         }
     }
 
-    /// Starts to fetch the inputs of a partition at these offsets, one a topic.
-    pub fn take(&self, partition: Partition, offsets: &[(TopicName, Offset)]) -> Result<(), Failure> {
-        self.native.incremental_assign(&list_at(partition, offsets)?)
+    /// Starts to fetch the inputs of a partition at these offsets, one a topic; or gets ready to, if they are `paused`.
+    ///
+    /// A pause outlives the assignment in librdkafka (2.12.1): a partition that was lost while it was paused comes back
+    /// paused, and nobody who does not know would ever resume it. So it is always said which it is.
+    pub fn take(&self, partition: Partition, offsets: &[(TopicName, Offset)], paused: bool) -> Result<(), Failure> {
+        self.native.incremental_assign(&list_at(partition, offsets)?)?;
+        if paused { self.pause(&[partition]) } else { self.resume(&[partition]) }
     }
 
     /// Stops to fetch the inputs of a partition.

@@ -112,11 +112,7 @@ impl Poller {
         share.feed = Some(feed);
         share.inputs = offsets.iter().map(|(topic, offset)| (topic.clone(), *offset, false)).collect();
         let lane = share.lane;
-        self.consumer.take(partition, offsets)?;
-        if self.paused[lane] {
-            self.consumer.pause(&[partition])?;
-        }
-        Ok(())
+        self.consumer.take(partition, offsets, self.paused[lane])
     }
 
     fn hold(&mut self, partition: Partition, token: Token) {
