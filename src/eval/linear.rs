@@ -43,19 +43,20 @@ impl At<'_> {
         Some(t)
     }
 
-    /// A row that came pushes no inequality towards the other truth. So that truth lasts at least as long as it was going
-    /// to, and when the row leaves all is as it would have been without it.
+    /// A row that came pushes no inequality towards the other truth, by none of the windows that hold it: it leaves them one
+    /// after the other. So that truth lasts at least as long as it was going to, and once the row has left all is as it
+    /// would have been without it.
     pub(super) fn confirms(&self, predicate: &Predicate, added: Added, holds: bool) -> bool {
         let history = &self.facts.histories[added.stream];
         let row = history.rows().len().checked_sub(added.from_newest).and_then(|at| history.rows().get(at));
-        let pushes = |(linear, row): (&Linear, &Row)| {
+        let confirms = |linear: &Linear, row: &Row, window: usize| {
             let mut pushed = linear.unmoved();
-            for window in predicate.windows.iter().filter(|window| self.is_inside(**window, added.stream, row)) {
-                self.weigh(linear, *window, row, history, Passage::Enters, &mut pushed)?;
-            }
-            Some(linear.is_confirmed(&pushed, holds))
+            self.weigh(linear, window, row, history, Passage::Enters, &mut pushed).is_some() && linear.is_confirmed(&pushed, holds)
         };
-        predicate.linear.as_ref().zip(row).and_then(pushes) == Some(true)
+        predicate.linear.as_ref().zip(row).is_some_and(|(linear, row)| {
+            let mut holding = predicate.windows.iter().filter(|window| self.is_inside(**window, added.stream, row));
+            holding.all(|window| confirms(linear, row, *window))
+        })
     }
 
     /// The window holds a row of that stream now. One that enters later is waited for at its instant.
