@@ -11,7 +11,6 @@ use comfy_table::{Table, presets};
 
 use super::Outcome;
 use super::report::{self, Format};
-use crate::config::ruleset;
 use crate::id::CustomerId;
 use crate::runtime::erasure::{self, Left};
 
@@ -39,11 +38,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(config) = report::configuration(args.config.as_deref()) else { return Ok(Outcome::Refused) };
-    let (ruleset, diagnostics) = ruleset::load_for(&config);
-    report::complain(&diagnostics);
-    let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
-    let mut settings = config.service_settings();
-    settings.take_entry_topics(&ruleset.plan());
+    let Some(ruleset) = report::definitions(&config) else { return Ok(Outcome::Refused) };
+    let settings = report::settings(&config, &ruleset);
     if !args.receipt {
         let customers = customers(&args.customers, config.limits.id_bytes)?;
         erasure::request(&settings, &ruleset.catalogue, &customers)?;

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
+use crate::config::ruleset::{self, Ruleset};
 use crate::config::{self, Config};
 use crate::rule::diagnostic::{Diagnostic, Style, render_all};
+use crate::runtime::Settings;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -31,6 +33,20 @@ pub fn complain(diagnostics: &[Diagnostic]) {
 /// The configuration that a command was given, or the default one; `None`: refused, and said why.
 pub fn configuration(path: Option<&Path>) -> Option<Config> {
     config::load_or_default(path, std::env::vars()).inspect_err(|diagnostics| complain(diagnostics)).ok()
+}
+
+/// The definitions that a configuration names; `None`: refused. What is wrong or doubtful about them is said in any case.
+pub fn definitions(config: &Config) -> Option<Ruleset> {
+    let (ruleset, diagnostics) = ruleset::load_for(config);
+    complain(&diagnostics);
+    ruleset
+}
+
+/// As the service has them with these definitions, the entry topics of segments included.
+pub fn settings(config: &Config, ruleset: &Ruleset) -> Settings {
+    let mut settings = config.service_settings();
+    settings.take_entry_topics(&ruleset.plan());
+    settings
 }
 
 /// As JSON on stdout: here the problems are the result.

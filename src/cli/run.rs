@@ -12,7 +12,7 @@ use clap::Parser;
 use super::reload::Origin;
 use super::service::Service;
 use super::{Outcome, logging, report};
-use crate::config::{self, ruleset};
+use crate::config;
 use crate::kafka::topics::TopicError;
 use crate::runtime::{RunError, Shutdown};
 
@@ -33,9 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(config) = report::configuration(Some(&args.config)) else { return Ok(Outcome::Refused) };
     let origin = Origin::of(args.config.clone(), &config);
-    let (ruleset, diagnostics) = ruleset::load_for(&config);
-    report::complain(&diagnostics);
-    let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
+    let Some(ruleset) = report::definitions(&config) else { return Ok(Outcome::Refused) };
     logging::start();
     tracing::info!(deployment = config.deployment, segments = ruleset.definitions.segments.len(), "starting");
     let service = Service::new(config.service_settings(), &ruleset, &config.listen.to_string())?;

@@ -12,7 +12,7 @@ use clap::Parser;
 use tokio::sync::watch;
 
 use super::credentials::Credentials;
-use super::service::request_at_signal;
+use super::service::{http_threads, request_at_signal};
 use super::{Outcome, logging, report, systemd};
 use crate::config::{self, Config};
 use crate::http::lookup::{self, Lookup, Source};
@@ -51,12 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn serve(config: &Config, metrics: &Metrics) -> anyhow::Result<Outcome> {
     let (status, shutdown, memberships) = (Status::new(), Shutdown::default(), Arc::new(Memberships::default()));
-    let io = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(READERS)
-        .thread_name("http")
-        .enable_all()
-        .build()?;
+    let io = http_threads(READERS)?;
     let lookup = Lookup { source: Source::Replica(memberships.clone()), limits: Limits::new(config.limits.id_bytes) };
     let site =
         Site { metrics: metrics.clone(), status: status.clone(), progress_limit: PROGRESS_LIMIT, lookup: Some(lookup), service: None };

@@ -59,12 +59,7 @@ impl Service {
             owners: Owners::default(),
             feed: Feed::default(),
         };
-        let io = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .max_blocking_threads(READERS)
-            .thread_name("http")
-            .enable_all()
-            .build()?;
+        let io = http_threads(READERS)?;
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
         let plan = Arc::new(ruleset.plan());
         let rules = InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone() });
@@ -168,4 +163,9 @@ async fn tell_hangups(hang_up: Sender<()>) {
         return;
     };
     while signals.recv().await.is_some() && hang_up.send(()).is_ok() {}
+}
+
+/// What HTTP is answered on: two threads, and up to `readers` more that wait for the disk.
+pub fn http_threads(readers: usize) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(readers).thread_name("http").enable_all().build()
 }

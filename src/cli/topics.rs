@@ -7,7 +7,7 @@ use clap::Parser;
 use comfy_table::{Table, presets};
 
 use super::{Outcome, report};
-use crate::config::{Config, ruleset};
+use crate::config::Config;
 use crate::kafka::topics::{self, Existing, Purpose, Topics, Wanted};
 
 /// Show the topics that the configuration needs, and create those that are missing
@@ -23,11 +23,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(config) = report::configuration(args.config.as_deref()) else { return Ok(Outcome::Refused) };
-    let (ruleset, diagnostics) = ruleset::load_for(&config);
-    report::complain(&diagnostics);
-    let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
-    let mut settings = config.service_settings();
-    settings.take_entry_topics(&ruleset.plan());
+    let Some(ruleset) = report::definitions(&config) else { return Ok(Outcome::Refused) };
+    let settings = report::settings(&config, &ruleset);
     let wanted = settings.wanted_topics();
     let cluster = Topics::connect(&config.kafka_settings())?;
     let mut existing = cluster.existing()?;
