@@ -37,6 +37,7 @@ mod restore;
 pub mod status;
 mod supervisor;
 pub mod task;
+pub mod trying;
 mod watchdog;
 
 use std::collections::BTreeSet;

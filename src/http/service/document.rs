@@ -7,7 +7,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{customer, definitions, experiments, explain, segments};
+use super::{customer, definitions, experiments, explain, plan, segments};
 
 const PATHS: &str = include_str!("openapi.json");
 
@@ -41,5 +41,7 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<definitions::Asked>();
     generator.subschema_for::<definitions::Checked>();
     generator.subschema_for::<definitions::Tried>();
+    generator.subschema_for::<plan::Asked>();
+    generator.subschema_for::<plan::Planned>();
     generator.take_definitions(true)
 }

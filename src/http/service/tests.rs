@@ -4,6 +4,7 @@ mod customers;
 mod definitions;
 mod experiments;
 mod live;
+mod plan;
 mod segments;
 
 use std::collections::BTreeSet;
