@@ -26,6 +26,7 @@ pub mod erasure;
 pub mod feed;
 mod footprint;
 mod lane;
+pub mod listed;
 mod mail;
 pub mod measuring;
 pub mod owners;

@@ -9,6 +9,7 @@ mod broker;
 mod feed;
 mod screen;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -42,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let settings = settings(&broker, &state)?;
     let ruleset = ruleset::load_text("demo.segments.yaml", SEGMENTS).context("the demo's own segments are wrong")?;
     let mut screen = Screen::new(&ruleset.definitions);
-    let service = Service::new(settings.clone(), &ruleset, "127.0.0.1:0")?;
+    let service = Service::new(settings.clone(), &ruleset, Arc::new(ruleset.plan()), "127.0.0.1:0")?;
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();
