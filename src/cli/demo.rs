@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let settings = settings(&broker, &state)?;
     let ruleset = ruleset::load_text("demo.segments.yaml", SEGMENTS).context("the demo's own segments are wrong")?;
     let mut screen = Screen::new(&ruleset.definitions);
-    let service = Service::new(settings.clone(), &ruleset, "127.0.0.1:0")?;
+    let service = Service::new(settings.clone(), &ruleset, "127.0.0.1:0")?.with_console();
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();

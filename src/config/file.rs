@@ -141,6 +141,8 @@ pub struct HttpFile {
     /// How others reach the API of this process: `http://segmentd-0.segmentd:8080`. Whoever asks another process for a customer
     /// of this one is told. Unset: nobody is.
     pub advertise: Option<String>,
+    /// Show the console, pages for people, at `/console/`.
+    pub console: bool,
 }
 
 /// `segmentd serve`.
@@ -261,7 +263,7 @@ impl Default for LimitsFile {
 
 impl Default for HttpFile {
     fn default() -> HttpFile {
-        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None }
+        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None, console: true }
     }
 }
 

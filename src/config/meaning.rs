@@ -42,6 +42,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How others reach it.
     pub advertise: Option<String>,
+    /// Show the console there.
+    pub console: bool,
     /// Where `segmentd serve` listens.
     pub serve: SocketAddr,
     pub access: Access,
@@ -205,6 +207,7 @@ impl Meaning<'_> {
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
             listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
             advertise: self.advertise(file.http.advertise),
+            console: file.http.console,
             serve: self.listen("serve", &file.serve.listen, file.serve.beyond_loopback || access.is_closed()),
             access,
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
