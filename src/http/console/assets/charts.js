@@ -48,10 +48,16 @@ function options(series, legend, format) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     legend: { show: legend },
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] } },
+    // A column is as wide as its step: half of the first and of the last would be cut off.
+    scales: { x: { range: (plot, low, high) => (series.some((one) => one.columns) ? wider(plot, low, high) : [low, high]) }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] } },
     axes: [{ ...axis, space: 80, size: 30, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 46, values: (_, ticks) => ticks.map(format) }],
     series: [{ label: 'At', value: (_, at) => (at === null ? '–' : instant(at * 1000)) }, ...series.map((one) => drawnAs(one, format))],
   };
+}
+
+function wider(plot, low, high) {
+  const half = (high - low) / Math.max(2 * ((plot.data[0]?.length ?? 1) - 1), 2);
+  return [low - half, high + half];
 }
 
 /** An instant below a chart whose ticks are so many seconds apart. */

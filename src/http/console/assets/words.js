@@ -28,6 +28,11 @@ export function byCause(counts) {
   return el('span', { class: 'causes' }, told.map((name) => el('span', { class: `cause cause-${name}`, title: `by ${cause(name)}` }, `${name.replace('_', ' ')} ${count(counts[name])}`)));
 }
 
+/** A sum, and its causes below it. */
+export function flowed(counts) {
+  return el('span', { class: 'flow' }, count(sum(counts)), byCause(counts));
+}
+
 export function sum(counts) {
   return Object.values(counts).reduce((all, number) => all + number, 0);
 }

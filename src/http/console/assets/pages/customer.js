@@ -32,9 +32,9 @@ export async function show(view) {
     ),
     memberships(held, names, now),
     why(view, id, customer, names),
-    el('div', { class: 'columns' }, aggregates(customer), traits(customer)),
     timeline(view, id, names, now),
     former(customer, names, now),
+    el('div', { class: 'columns' }, aggregates(customer), traits(customer)),
   );
 }
 

@@ -15,8 +15,8 @@ export async function show(view) {
   const columns = [
     { name: 'Experiment', of: (row) => el('a', { href: to(['experiments', row.experiment]), class: 'id' }, row.experiment), sort: (row) => row.experiment, head: true },
     { name: 'Exposed', of: (row) => count(exposed(row)), sort: exposed, number: true },
-    { name: 'Conversion', of: (row) => found(row.conversion), sort: (row) => row.conversion.finding },
-    { name: 'Value', of: (row) => found(row.value), sort: (row) => row.value.finding },
+    { name: 'Conversion', of: (row) => [found(row.conversion), within(row.conversion, points)], sort: (row) => row.conversion?.finding },
+    { name: 'Value for each exposed', of: (row) => [found(row.value), within(row.value, signed)], sort: (row) => row.value?.finding },
     { name: 'Arms', of: (row) => dealt(row) },
   ];
   view.show(
@@ -48,8 +48,16 @@ function found(comparison) {
   return el('span', { class: `finding ${state}` }, words);
 }
 
+/** `−3.4 to +14.9 points`: where the true difference lies. */
+function within(comparison, shown) {
+  return Number.isFinite(comparison?.low) ? el('span', { class: 'soft' }, ` ${shown(comparison.low).replace(' points', '')} to ${shown(comparison.high)}`) : null;
+}
+
+function points(share) {
+  return `${signed(100 * share)} points`;
+}
+
 function differences(told) {
-  const points = (share) => `${signed(100 * share)} points`;
   const rows = [{ name: 'Converted', of: told.conversion, shown: points, plain: (share) => `${figure(100 * share)} points` }];
   if (told.goal?.value) rows.push({ name: `${told.goal.stream}.${told.goal.value} for each exposed`, of: told.value, shown: signed, plain: figure });
   return el('div', { class: 'differences' }, rows.map(({ name, of, shown, plain }) => [
@@ -99,13 +107,14 @@ function arms(told) {
   return [table('Arms', columns, rows), recounted > 0 ? notice(`${count(recounted)} customers were exposed under another goal: theirs may not be all.`) : null];
 }
 
-function dealt({ sample_ratio: ratio }) {
-  if (!ratio) return el('span', { class: 'soft' }, 'nobody yet');
+function dealt(told) {
+  const ratio = told.sample_ratio;
+  if (!ratio) return el('span', { class: 'soft' }, exposed(told) > 0 ? 'too few to tell' : 'nobody yet');
   return el('span', { class: ratio.plausible ? 'met' : 'unmet' }, ratio.plausible ? 'as dealt' : 'not as dealt');
 }
 
 function ratio(told) {
-  if (!told.sample_ratio) return el('p', { class: 'empty' }, 'Nobody has been exposed.');
+  if (!told.sample_ratio) return el('p', {}, dealt(told));
   const { p, plausible } = told.sample_ratio;
   const share = percent(told.arms.control.exposed / exposed(told));
   return [

@@ -23,7 +23,12 @@ export function explained(explanation, { name = null, open = false } = {}) {
 function inShort({ member, reasons, changes_at: changes, at }) {
   if (member) return changes ? `leaves ${relative(changes, at)} if nothing happens` : 'stays if nothing happens';
   if (changes) return `enters by time alone ${relative(changes, at)}`;
-  return `missing: ${listed(missing(reasons).slice(0, 2).map(step)) || 'see below'}`;
+  return cut(`missing: ${listed([...new Set(missing(reasons).map(step))].slice(0, 2)) || 'see below'}`);
+}
+
+/** What stands in one line, or nearly; all of it stands below. */
+function cut(text) {
+  return text.length > 150 ? `${text.slice(0, 150)}…` : text;
 }
 
 /** The verdict in sentences. */

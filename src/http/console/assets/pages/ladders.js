@@ -8,7 +8,7 @@ import { count } from '../format.js';
 import { covered, heading, panel, table, tags } from '../parts.js';
 import { flows } from './past.js';
 import { all } from './segments.js';
-import { byCause, sum } from '../words.js';
+import { flowed } from '../words.js';
 
 export const title = (parts) => parts[1] ?? 'Ladders';
 
@@ -33,8 +33,8 @@ function stages(ladder, segments, only) {
     { name: 'Stage', of: (row) => segmentLink(row.key, row.name), head: true },
     { name: 'On it', of: (row) => count(row.members), number: true },
     { name: 'Share', of: (row) => el('meter', { min: 0, max: Math.max(members, 1), value: row.members ?? 0, 'aria-label': `${count(row.members)} of ${count(members)}` }) },
-    { name: 'Came', of: (row) => [count(sum(row.entered)), ' ', byCause(row.entered)], number: true },
-    { name: 'Went', of: (row) => [count(sum(row.exited)), ' ', byCause(row.exited)], number: true },
+    { name: 'Came', of: (row) => flowed(row.entered), number: true },
+    { name: 'Went', of: (row) => flowed(row.exited), number: true },
   ];
   const link = only ? null : el('p', {}, el('a', { href: to(['ladders', ladder.key]) }, 'This ladder alone'));
   return panel(only ? 'Stages' : (ladder.name ?? ladder.key), table('Stages', columns, rows), link);

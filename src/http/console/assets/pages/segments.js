@@ -6,7 +6,7 @@ import { get } from '../api.js';
 import { el, fill, segmentLink, to } from '../dom.js';
 import { count, instant, many } from '../format.js';
 import { covered, heading, panel, table, tags } from '../parts.js';
-import { byCause, sum } from '../words.js';
+import { flowed, sum } from '../words.js';
 
 const EVERY = 5000;
 
@@ -68,7 +68,7 @@ function chips(segments, chosen, choose) {
 }
 
 function list(segments) {
-  const flow = (name, counts) => ({ name, of: (row) => el('span', { class: 'flow' }, count(sum(counts(row))), byCause(counts(row))), sort: (row) => sum(counts(row)), number: true });
+  const flow = (name, counts) => ({ name, of: (row) => flowed(counts(row)), sort: (row) => sum(counts(row)), number: true });
   const columns = [
     { name: 'Segment', of: named, sort: (row) => (row.name ?? row.key).toLowerCase(), head: true },
     { name: 'In it', of: (row) => count(row.members), sort: (row) => row.members, number: true },
