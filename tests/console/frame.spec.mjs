@@ -11,7 +11,7 @@ const ODD = ['a/b c?d#e', '<img src=x onerror=document.title=1>', 'Łukasz ☃ �
 
 for (const [scheme, rules] of [['light', 'all'], ['dark', 'contrast']]) {
   test(`everybody can use every page, ${scheme}`, async ({ page }) => {
-    test.setTimeout(90_000);
+    test.setTimeout(150_000);
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     for (const hash of PAGES) {
       await open(page, hash);
