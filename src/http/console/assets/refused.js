@@ -2,7 +2,7 @@
 //
 // Invariant: each refusal has a way out: a token to give, a scope to ask for, another address, or another try.
 
-import { Refusal } from './api.js';
+import { Refusal, token } from './api.js';
 import { el, to } from './dom.js';
 import { tokenForm } from './token.js';
 
@@ -24,7 +24,7 @@ export function refused(error, { again, signal, show }) {
 const KINDS = {
   [-1]: (error) => [el('h1', {}, 'The console failed'), el('p', {}, `This is a mistake of the console itself: ${error.message}`)],
   0: () => [el('h1', {}, 'The service does not answer'), waiting('It is asked again every few seconds.')],
-  401: (error, again) => [el('h1', {}, 'A token, please'), el('p', {}, `The service answers only who has one: ${error.message}.`), tokenForm(again)],
+  401: (error, again) => [el('h1', {}, 'A token, please'), el('p', {}, token() ? `The one in use is of no use: ${error.message}.` : 'This service answers those alone who have one. Whoever operates it gives tokens.'), tokenForm(again)],
   403: (error, again) => [
     el('h1', {}, 'Not with this token'),
     el('p', {}, 'The token is good, but lacks the scope ', el('code', {}, error.scope ?? 'that this page needs'), '.'),

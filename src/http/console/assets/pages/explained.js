@@ -7,16 +7,16 @@ import { el, to } from '../dom.js';
 import { decimal, instant, listed, relative } from '../format.js';
 import { table } from '../parts.js';
 
-/** One explanation, with its verdict as a heading that opens. */
-export function explained(explanation, { name = null, open = false } = {}) {
+/** One explanation, with its verdict as a heading that opens. `tried`: of a rule that is not in force, in which nobody ever was. */
+export function explained(explanation, { name = null, open = false, tried = false } = {}) {
   const { member, segment } = explanation;
   return el('details', { class: `why ${member ? 'in' : 'out'}`, open },
     el('summary', {},
       el('span', { class: member ? 'badge in' : 'badge out' }, member ? 'in' : 'not in'), ' ',
       el('strong', {}, name ?? segment), ' ', el('span', { class: 'short' }, inShort(explanation))),
-    el('p', { class: 'words' }, words(explanation)),
+    el('p', { class: 'words' }, words(explanation, tried)),
     conditions(explanation.reasons),
-    segment === 'rule' ? null : el('p', {}, el('a', { href: to(['segments', segment]) }, 'To the segment')));
+    tried ? null : el('p', {}, el('a', { href: to(['segments', segment]) }, 'To the segment')));
 }
 
 /** The verdict in a few words, for the closed heading. */
@@ -32,15 +32,16 @@ function cut(text) {
 }
 
 /** The verdict in sentences. */
-export function words({ member, since, entries, reasons, changes_at: changes, at }) {
+function words({ member, since, entries, reasons, changes_at: changes, at }, tried) {
   const change = changes ? `If nothing happens this changes ${relative(changes, at)}, at ${instant(changes)}.` : 'Time alone will not change this.';
   if (member) {
-    const holds = reasons.filter((reason) => reason.met).map(state);
-    return [`In it since ${since ? instant(since) : 'an instant that is not known'}`, holds.length > 0 ? `, because ${listed(holds)}` : '', '. ', change].join('');
+    const holds = listed(reasons.filter((reason) => reason.met).map(state));
+    const begun = tried ? 'Would be in it' : `In it since ${since ? instant(since) : 'an instant that is not known'}`;
+    return `${begun}${holds ? `, because ${holds}` : ''}. ${change}`;
   }
-  const before = entries > 0 ? `Was in it before, until ${instant(since)}. ` : 'Was never in it. ';
-  const lacks = missing(reasons).map(step);
-  return [before, lacks.length > 0 ? `What is missing: ${listed(lacks)}. ` : '', change].join('');
+  const before = tried ? 'Would not be in it. ' : entries > 0 ? `Was in it before, until ${instant(since)}. ` : 'Was never in it. ';
+  const lacks = listed(missing(reasons).map(step));
+  return `${before}${lacks ? `What is missing: ${lacks}. ` : ''}${change}`;
 }
 
 /** The fewest conditions that would have to be otherwise; where none is marked, those that do not hold. */

@@ -17,23 +17,16 @@ const KEPT = 150;
 
 export const title = () => 'Overview';
 
+/** What is drawn, by what is kept of each look. */
+const CHARTS = [['events', 'Events a second', 'accent'], ['transitions', 'Transitions a second', 'good'], ['lag', 'Records not read yet', 'warn']];
+
 export async function show(view) {
-  const charts = {
-    events: line(view, 'Events a second', 'accent'),
-    transitions: line(view, 'Transitions a second', 'good'),
-    lag: line(view, 'Records not read yet', 'warn'),
-  };
-  const places = { ready: el('div'), figures: el('div'), partitions: el('div'), streams: el('div') };
-  const frame = [
-    heading('Overview', 'This process, now. Charts begin when this page is opened.'),
-    places.ready, places.figures,
-    el('div', { class: 'charts' }, Object.entries({ 'Events a second': charts.events, 'Transitions a second': charts.transitions, 'Records not read yet': charts.lag }).map(([name, one]) => panel(name, one.figure))),
-    places.partitions, places.streams,
-  ];
-  const before = { scrape: null, at: 0 };
-  const points = { times: [], events: [], transitions: [], lag: [] };
+  const lines = CHARTS.map(([of, name, colour]) => ({ of, name, ...chart({ name, series: [{ name, colour }], height: 120, signal: view.signal }) }));
+  const places = { ready: el('div'), figures: el('div'), charts: el('div', { class: 'charts' }), partitions: el('div'), streams: el('div') };
+  const points = [];
+  let before = null;
   const first = await looked(view.signal);
-  view.show(...frame);
+  view.show(heading('Overview', 'This process, now. Charts begin when this page is opened.'), ...Object.values(places));
   update(first);
   view.main.removeAttribute('aria-busy');
   await pause(view.signal);
@@ -42,26 +35,22 @@ export async function show(view) {
   function update(seen) {
     fill(places.ready, readyLine(seen.ready), covered(seen.partitions));
     if (!seen.scrape) return fill(places.figures, refusedPart(seen.refused));
-    const seconds = (seen.at - before.at) / 1000;
-    const rates = {
-      events: rate(before.scrape, seen.scrape, 'segmentd_events_consumed_total', seconds),
-      transitions: rate(before.scrape, seen.scrape, 'segmentd_transitions_total', seconds),
-    };
-    fill(places.figures, figures(seen, before.scrape, rates));
+    const rates = grown(before, seen);
+    fill(places.figures, figures(seen, before?.scrape, rates));
     fill(places.partitions, partitions(seen));
     fill(places.streams, streams(seen.scrape));
-    points.times.push(seen.at / 1000);
-    points.events.push(rates.events);
-    points.transitions.push(rates.transitions);
-    points.lag.push(seen.scrape.sum('segmentd_consumer_lag_records'));
-    for (const list of Object.values(points)) list.splice(0, list.length - KEPT);
-    for (const [name, one] of Object.entries(charts)) one.show(points.times, [points[name]], said(points[name]));
-    Object.assign(before, { scrape: seen.scrape, at: seen.at });
+    if (!before) fill(places.charts, lines.map((line) => panel(line.name, line.figure)));
+    points.push({ at: seen.at / 1000, ...rates, lag: seen.scrape.sum('segmentd_consumer_lag_records') });
+    points.splice(0, points.length - KEPT);
+    for (const { of, show: draw } of lines) draw(points.map((point) => point.at), [points.map((point) => point[of])], said(points.map((point) => point[of])));
+    before = seen;
   }
 }
 
-function line(view, name, colour) {
-  return chart({ name, series: [{ name, colour }], height: 120, signal: view.signal });
+/** Rates between two looks. */
+function grown(before, seen) {
+  const each = (name) => rate(before?.scrape, seen.scrape, name, (seen.at - (before?.at ?? 0)) / 1000);
+  return { events: each('segmentd_events_consumed_total'), transitions: each('segmentd_transitions_total') };
 }
 
 function said(values) {

@@ -85,7 +85,7 @@ export async function show(view) {
     if (!seen) return el('p', { class: 'empty' }, 'Nothing is known of this customer.');
     return [
       (told.incomplete ?? []).map(({ segment, complete_since: since }) => notice(`${segment === 'rule' ? 'The rule' : segment} looks at what was not kept: it knows everything since ${instant(since)} only.`)),
-      explanations.map((explanation) => explained(explanation, { name: explanation.segment === 'rule' ? 'The rule' : null, open: true })),
+      explanations.map((explanation) => explained(explanation, { name: explanation.segment === 'rule' ? 'The rule' : null, open: true, tried: true })),
     ];
   }
 }
