@@ -75,6 +75,7 @@ const ASSETS: &[Asset] = assets! {
     SCRIPT "pages/customer.js"
     SCRIPT "pages/experiments.js"
     SCRIPT "pages/explained.js"
+    SCRIPT "pages/growth.js"
     SCRIPT "pages/ladders.js"
     SCRIPT "pages/overview.js"
     SCRIPT "pages/past.js"
