@@ -73,6 +73,7 @@ const ASSETS: &[Asset] = assets! {
     SCRIPT "words.js"
     SCRIPT "pages/access.js"
     SCRIPT "pages/customer.js"
+    SCRIPT "pages/dryrun.js"
     SCRIPT "pages/experiments.js"
     SCRIPT "pages/explained.js"
     SCRIPT "pages/growth.js"

@@ -10,6 +10,7 @@ import { heading, notice, panel } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { editor } from '../editor.js';
 import { message, rule } from '../words.js';
+import { dryRun } from './dryrun.js';
 import { explained } from './explained.js';
 
 /** Nobody types faster than that for long. */
@@ -30,7 +31,8 @@ export async function show(view) {
   const at = el('input', { id: 'at', type: 'datetime-local', step: '1' });
   const places = { verdict: el('div', { class: 'checked', role: 'status' }), canonical: el('div'), told: el('div', { class: 'explanations' }) };
   const written = editor('Rule', view.query.get('when') ?? EXAMPLES[0][1], later);
-  let timer = 0;
+  const everybody = dryRun(view, definitions);
+  let [timer, keys] = [0, []];
   let asked = new AbortController();
   for (const field of [kind, customer, at]) field.addEventListener(field === kind || field === at ? 'change' : 'input', later);
   view.signal.addEventListener('abort', () => asked.abort());
@@ -42,11 +44,18 @@ export async function show(view) {
     panel('For a customer',
       el('div', { class: 'fields' }, el('label', { for: 'for' }, 'Customer id'), customer, el('label', { for: 'at' }, 'As it will be at (UTC)'), at),
       places.told),
+    panel('For everybody', everybody.element),
   );
   await look();
 
   function example([name, text]) {
     return el('button', { type: 'button', class: 'chip', onclick: () => (kind.value = 'when', written.write(text), look()) }, name);
+  }
+
+  /** A rule is a file with one segment: JSON is YAML. */
+  function definitions() {
+    const text = written.text();
+    return { text: kind.value === 'text' ? text : `segments: [{key: rule, when: ${JSON.stringify(text)}}]`, keys };
   }
 
   function later() {
@@ -71,6 +80,8 @@ export async function show(view) {
   }
 
   function tell(text, { valid, diagnostics, segments }) {
+    keys = segments.map((segment) => segment.key);
+    everybody.changed(valid);
     written.mark(diagnostics);
     const right = valid ? el('p', { class: 'met' }, diagnostics.length > 0 ? 'It is right, with a warning.' : 'It is right.') : null;
     fill(places.verdict, right, el('ul', { class: 'diagnostics' }, diagnostics.map((one) => problem(one, written))));
