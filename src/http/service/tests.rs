@@ -2,8 +2,10 @@
 
 mod customers;
 mod definitions;
+mod documented;
 mod experiments;
 mod live;
+mod past;
 mod segments;
 
 use std::collections::BTreeSet;
