@@ -56,10 +56,10 @@ fn transition(mut properties: Map<String, Value>, entered: bool) -> Option<Trans
     let segment = SegmentKey::new(text(&properties, "segment")?);
     let cause = text(&properties, "cause")?.to_owned();
     let (at, sequence) = (instant(&properties)?, properties.get("sequence")?.as_u64()?);
-    // What a record has beside a line: the segment's key, and under it whether the customer is in it.
-    properties.remove("audience_key");
+    // What a record has beside a line: the segment's key, and under it whether the customer is in it. The others keep their order.
+    properties.shift_remove("audience_key");
     if properties.get(segment.as_str()).is_some_and(Value::is_boolean) {
-        properties.remove(segment.as_str());
+        properties.shift_remove(segment.as_str());
     }
     Some(Transition { segment, entered, at, sequence, cause, line: serde_json::to_vec(&properties).ok()? })
 }

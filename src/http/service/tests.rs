@@ -2,7 +2,6 @@
 
 mod customers;
 mod definitions;
-mod documented;
 mod experiments;
 mod live;
 mod past;
