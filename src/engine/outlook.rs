@@ -42,6 +42,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         exposures: Vec::new(),
         cuts: standing.cuts.clone(),
         next_flip: EventTime::MAX,
+        common: None,
     };
     part.next_flip = next_flip(&outlook.plan, &part);
     part
