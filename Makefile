@@ -14,8 +14,8 @@ demo: ## see customers enter and leave segments, in under 90 seconds after the b
 	@scripts/setup.sh
 	@$(CARGO) run --release --locked --quiet -- demo
 
-test: ## every test, with a real Apache Kafka
-	@scripts/setup.sh kafka
+test: ## every test, with a real Apache Kafka and a real browser
+	@scripts/setup.sh kafka browser
 	$(CARGO) test --release --locked
 
 lint: ## format, clippy, layers, licences and bans, as CI does
