@@ -37,6 +37,7 @@ pub struct Asked {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PlanFile")]
 struct File {
     /// What messages call it.
     name: String,
@@ -75,14 +76,14 @@ struct PlannedSegment {
     complete_since: Option<String>,
 }
 
+/// `changed`: what it means is another; `affected`: its own rules stay, something that they name does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "PlannedChange")]
 enum Change {
     Added,
     Removed,
-    /// What it means is another.
     Changed,
-    /// Its own rules stay, something that they name does not.
     Affected,
     Unchanged,
 }
