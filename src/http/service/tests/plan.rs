@@ -46,7 +46,7 @@ fn everybody_is_decided_by_definitions_that_do_not_come_into_force() {
             r#"big changed 2 +{} -{"definition":1}"#,
             r#"both affected 1 +{} -{"definition":1}"#,
             "old added 0 +{} -{}, incomplete",
-            r#"any added 0 +{"definition":3} -{}"#,
+            r#"any added 0 +{"definition":3} -{}, incomplete"#,
             r#"gone removed 3 +{} -{"definition":3}"#,
         ]
     );
