@@ -14,15 +14,19 @@ import { cause } from '../words.js';
 const RANGES = [['7 days', 7, '6h'], ['30 days', 30, '1d'], ['90 days', 90, '1d'], ['A year', 365, '7d']];
 const USUAL = 1;
 
-/** A panel that says itself when there is no past. */
+/** A panel that says itself when there is no past. An answer that a later look has overtaken is not shown. */
 function ofThePast(view, name, controls, load) {
   const place = el('div');
+  let looks = 0;
   const look = async () => {
+    const mine = ++looks;
+    const isCurrent = () => mine === looks && !view.signal.aborted;
     try {
-      fill(place, await load());
+      const told = await load(isCurrent);
+      if (isCurrent()) fill(place, told);
     } catch (error) {
-      if (view.signal.aborted) return;
-      if (error instanceof Refusal && error.status === 503) setTimeout(() => view.signal.aborted || look(), 2000);
+      if (!isCurrent()) return;
+      if (error instanceof Refusal && error.status === 503) setTimeout(() => isCurrent() && look(), 2000);
       fill(place, error instanceof Refusal && error.status === 404 ? el('p', { class: 'empty' }, 'This service keeps no past.') : refusedPart(error));
     }
   };
@@ -47,13 +51,13 @@ function since(now, days) {
 export function past(view, segment) {
   let [range, now] = [RANGES[USUAL], null];
   const drawn = overTime(view, segment);
-  const part = ofThePast(view, 'Over time', ranges((chosen) => (range = chosen, part.look())), async () => {
+  const part = ofThePast(view, 'Over time', ranges((chosen) => (range = chosen, part.look())), async (isCurrent) => {
     const [, days, step] = range;
     if (now === null) now = (await get(path`segments/${segment.key}/history`, {}, view.signal)).points.at(-1)?.at ?? null;
     if (now === null) return el('p', { class: 'empty' }, 'Nothing has happened yet.');
     const told = await get(path`segments/${segment.key}/history`, { from: since(now, days), step }, view.signal);
     // Drawn once it is in the page, and has a width.
-    queueMicrotask(() => drawn.show(told.points));
+    queueMicrotask(() => isCurrent() && drawn.show(told.points));
     return [el('p', { class: 'verdict-line' }, growth(told.points)), drawn.element, reach(told)];
   });
   return part.panel;
@@ -99,12 +103,16 @@ function matrix(ladder, moves, segments) {
 export function timeline(view, id, names, now) {
   const rows = [];
   let cursor;
-  const more = el('button', { type: 'button', onclick: () => part.look() }, 'Show what was before');
+  const more = el('button', { type: 'button', onclick: () => {
+    // Asked twice, a page would be shown twice.
+    more.disabled = true;
+    part.look();
+  } }, 'Show what was before');
   const part = ofThePast(view, 'Timeline', null, async () => {
     const told = await get(path`customers/${id}/timeline`, { cursor }, view.signal);
     rows.push(...told.transitions);
     cursor = told.next ?? undefined;
-    more.hidden = !cursor;
+    [more.hidden, more.disabled] = [!cursor, false];
     return [table('Timeline, the latest first', columns(names, now), rows, 'Nothing has happened.'), more, reach(told)];
   });
   return part.panel;
