@@ -56,7 +56,13 @@ export function day(at) {
 
 /** `2 d 4 h`: the two largest units. */
 export function span(milliseconds) {
-  const units = [['y', 365 * DAY], ['d', DAY], ['h', HOUR], ['min', MINUTE], ['s', SECOND]];
+  const units = [
+    ['y', 365 * DAY],
+    ['d', DAY],
+    ['h', HOUR],
+    ['min', MINUTE],
+    ['s', SECOND],
+  ];
   let rest = Math.abs(milliseconds);
   if (rest < SECOND) return `${Math.round(rest)} ms`;
   const first = units.findIndex(([, length]) => rest >= length);

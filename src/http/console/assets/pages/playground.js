@@ -26,10 +26,25 @@ const EXAMPLES = [
 export const title = () => 'Playground';
 
 export async function show(view) {
-  const kind = el('select', { id: 'kind' }, el('option', { value: 'when' }, 'A rule'), el('option', { value: 'text' }, 'A file of definitions'));
-  const customer = el('input', { id: 'for', type: 'search', autocomplete: 'off', spellcheck: 'false', value: view.query.get('customer') ?? '' });
+  const kind = el(
+    'select',
+    { id: 'kind' },
+    el('option', { value: 'when' }, 'A rule'),
+    el('option', { value: 'text' }, 'A file of definitions'),
+  );
+  const customer = el('input', {
+    id: 'for',
+    type: 'search',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    value: view.query.get('customer') ?? '',
+  });
   const at = el('input', { id: 'at', type: 'datetime-local', step: '1' });
-  const places = { verdict: el('div', { class: 'checked', role: 'status' }), canonical: el('div'), told: el('div', { class: 'explanations' }) };
+  const places = {
+    verdict: el('div', { class: 'checked', role: 'status' }),
+    canonical: el('div'),
+    told: el('div', { class: 'explanations' }),
+  };
   const written = editor('Rule', view.query.get('when') ?? EXAMPLES[0][1], later);
   const everybody = dryRun(view, definitions);
   let [timer, keys] = [0, []];
@@ -37,19 +52,41 @@ export async function show(view) {
   for (const field of [kind, customer, at]) field.addEventListener(field === kind || field === at ? 'change' : 'input', later);
   view.signal.addEventListener('abort', () => asked.abort());
   view.show(
-    heading('Playground', 'A rule is checked while it is written, and explained for a customer. Nothing of it comes into force: that is for files alone.'),
-    panel('Rule',
-      el('div', { class: 'fields' }, el('label', { for: 'kind' }, 'What is written'), kind, el('span', { class: 'chips' }, EXAMPLES.map(example))),
-      written.element, places.verdict, places.canonical),
-    panel('For a customer',
-      el('div', { class: 'fields' }, el('label', { for: 'for' }, 'Customer id'), customer, el('label', { for: 'at' }, 'As it will be at (UTC)'), at),
-      places.told),
+    heading(
+      'Playground',
+      'A rule is checked while it is written, and explained for a customer. Nothing of it comes into force: that is for files alone.',
+    ),
+    panel(
+      'Rule',
+      el(
+        'div',
+        { class: 'fields' },
+        el('label', { for: 'kind' }, 'What is written'),
+        kind,
+        el('span', { class: 'chips' }, EXAMPLES.map(example)),
+      ),
+      written.element,
+      places.verdict,
+      places.canonical,
+    ),
+    panel(
+      'For a customer',
+      el(
+        'div',
+        { class: 'fields' },
+        el('label', { for: 'for' }, 'Customer id'),
+        customer,
+        el('label', { for: 'at' }, 'As it will be at (UTC)'),
+        at,
+      ),
+      places.told,
+    ),
     panel('For everybody', everybody.element),
   );
   await look();
 
   function example([name, text]) {
-    return el('button', { type: 'button', class: 'chip', onclick: () => (kind.value = 'when', written.write(text), look()) }, name);
+    return el('button', { type: 'button', class: 'chip', onclick: () => ((kind.value = 'when'), written.write(text), look()) }, name);
   }
 
   /** A rule is a file with one segment: JSON is YAML. */
@@ -73,7 +110,12 @@ export async function show(view) {
       const checked = await post(path`definitions/check`, { [kind.value]: text }, signal);
       if (signal.aborted) return;
       tell(text, checked);
-      fill(places.told, checked.valid && customer.value !== '' ? await tried(text, signal) : el('p', { class: 'empty' }, checked.valid ? 'Give a customer to see what the rule says.' : 'The rule has to be right first.'));
+      fill(
+        places.told,
+        checked.valid && customer.value !== ''
+          ? await tried(text, signal)
+          : el('p', { class: 'empty' }, checked.valid ? 'Give a customer to see what the rule says.' : 'The rule has to be right first.'),
+      );
     } catch (error) {
       if (!signal.aborted && !view.signal.aborted) fill(error instanceof Refusal ? places.told : places.verdict, refusedPart(error));
     }
@@ -84,9 +126,29 @@ export async function show(view) {
     everybody.changed(valid);
     written.mark(diagnostics);
     const right = valid ? el('p', { class: 'met' }, diagnostics.length > 0 ? 'It is right, with a warning.' : 'It is right.') : null;
-    fill(places.verdict, right, el('ul', { class: 'diagnostics' }, diagnostics.map((one) => problem(one, written))));
+    fill(
+      places.verdict,
+      right,
+      el(
+        'ul',
+        { class: 'diagnostics' },
+        diagnostics.map((one) => problem(one, written)),
+      ),
+    );
     const same = segments.length === 1 && segments[0].when === text.trim();
-    fill(places.canonical, same ? null : segments.map(({ key, when }) => el('div', { class: 'canonical' }, el('h3', {}, segments.length > 1 || kind.value === 'text' ? key : 'As it is kept'), rule(when))));
+    fill(
+      places.canonical,
+      same
+        ? null
+        : segments.map(({ key, when }) =>
+            el(
+              'div',
+              { class: 'canonical' },
+              el('h3', {}, segments.length > 1 || kind.value === 'text' ? key : 'As it is kept'),
+              rule(when),
+            ),
+          ),
+    );
   }
 
   async function tried(text, signal) {
@@ -95,18 +157,35 @@ export async function show(view) {
     const { seen, explanations } = told.explained;
     if (!seen) return el('p', { class: 'empty' }, 'Nothing is known of this customer.');
     return [
-      (told.incomplete ?? []).map(({ segment, complete_since: since }) => notice(`${segment === 'rule' ? 'The rule' : segment} looks at what was not kept: it knows everything since ${instant(since)} only.`)),
-      explanations.map((explanation) => explained(explanation, { name: explanation.segment === 'rule' ? 'The rule' : null, open: true, tried: true })),
+      (told.incomplete ?? []).map(({ segment, complete_since: since }) =>
+        notice(
+          `${segment === 'rule' ? 'The rule' : segment} looks at what was not kept: it knows everything since ${instant(since)} only.`,
+        ),
+      ),
+      explanations.map((explanation) =>
+        explained(explanation, { name: explanation.segment === 'rule' ? 'The rule' : null, open: true, tried: true }),
+      ),
     ];
   }
 }
 
 function problem({ severity, code, message: text, label, help, line, column, bytes }, written) {
   const meant = /^did you mean `(.+)`\?$/.exec(label ?? '')?.[1];
-  return el('li', { class: severity },
-    el('strong', {}, severity), ' ', message(text), label ? [' ', el('span', { class: 'suggestion' }, message(label))] : null, ' ',
-    meant && bytes ? [el('button', { type: 'button', class: 'place', onclick: () => written.replace(bytes, meant) }, `Use ${meant}`), ' '] : null,
-    help ? el('span', { class: 'soft' }, message(help)) : null, ' ',
-    bytes ? el('button', { type: 'button', class: 'place', onclick: () => written.select(bytes) }, `line ${line}, column ${column}`) : null, ' ',
-    el('code', { class: 'soft' }, code));
+  return el(
+    'li',
+    { class: severity },
+    el('strong', {}, severity),
+    ' ',
+    message(text),
+    label ? [' ', el('span', { class: 'suggestion' }, message(label))] : null,
+    ' ',
+    meant && bytes
+      ? [el('button', { type: 'button', class: 'place', onclick: () => written.replace(bytes, meant) }, `Use ${meant}`), ' ']
+      : null,
+    help ? el('span', { class: 'soft' }, message(help)) : null,
+    ' ',
+    bytes ? el('button', { type: 'button', class: 'place', onclick: () => written.select(bytes) }, `line ${line}, column ${column}`) : null,
+    ' ',
+    el('code', { class: 'soft' }, code),
+  );
 }
