@@ -103,3 +103,8 @@ export function many(number, one, more = `${one}s`) {
 export function listed(texts) {
   return texts.length < 2 ? texts.join('') : `${texts.slice(0, -1).join(', ')} and ${texts.at(-1)}`;
 }
+
+/** What a field of date and time says, as an instant: such a field leaves out what is zero. */
+export function utc(value) {
+  return value === '' ? '' : `${value}${value.length === 16 ? ':00' : ''}Z`;
+}

@@ -4,7 +4,7 @@
 
 import { get, path } from '../api.js';
 import { el, fill, segmentLink, to } from '../dom.js';
-import { decimal, instant, many, relative } from '../format.js';
+import { decimal, instant, many, relative, utc } from '../format.js';
 import { heading, notice, panel, table, tile, wideTiles } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { timeline } from './past.js';
@@ -158,7 +158,7 @@ function why(view, id, customer, names) {
   };
   const load = async () => {
     try {
-      told = await explanations(id, [...names.keys()], at.value ? `${at.value}${at.value.length === 16 ? ':00' : ''}Z` : '', view.signal);
+      told = await explanations(id, [...names.keys()], utc(at.value), view.signal);
       draw();
     } catch (error) {
       if (!view.signal.aborted) fill(list, refusedPart(error));
