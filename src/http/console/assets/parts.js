@@ -17,11 +17,12 @@ export function panel(title, ...children) {
 
 /** A figure with its name; `about` explains it below. */
 export function tile(name, value, about = null, state = null) {
+  const size = typeof value === 'string' && value.length > 12 ? 'long' : null;
   return el(
     'div',
     { class: state ? `tile ${state}` : 'tile' },
     el('dt', {}, name),
-    el('dd', {}, value),
+    el('dd', { class: size }, value),
     about ? el('dd', { class: 'about' }, about) : null,
   );
 }

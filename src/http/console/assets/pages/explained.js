@@ -32,7 +32,9 @@ export function explained(explanation, { name = null, open = false, tried = fals
 function inShort({ member, reasons, changes_at: changes, at }) {
   if (member) return changes ? `leaves ${relative(changes, at)} if nothing happens` : 'stays if nothing happens';
   if (changes) return `enters by time alone ${relative(changes, at)}`;
-  return cut(`missing: ${listed([...new Set(missing(reasons).map(step))].slice(0, 2)) || 'see below'}`);
+  // Only the last stage of a ladder has no condition of its own.
+  if (reasons.length === 0) return 'another stage of its ladder comes first';
+  return cut(`missing: ${listed([...new Set(missing(reasons).map(step))].slice(0, 2))}`);
 }
 
 /** What stands in one line, or nearly; all of it stands below. */
@@ -91,7 +93,7 @@ function conditions(reasons) {
     { name: 'Wanted', of: (row) => (row.list ? row.list : `${row.op} ${shown(row.threshold)}`), number: true },
     { name: 'Distance', of: progress },
   ];
-  return table('Conditions', columns, reasons, 'There is no condition: everybody is in it, or nobody.');
+  return table('Conditions', columns, reasons, 'It has no condition of its own.');
 }
 
 /** How near a condition is to the other side: a bar where both are numbers. */

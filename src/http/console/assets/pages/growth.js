@@ -58,7 +58,7 @@ export function overTime(view, segment) {
   return {
     element: el('div', {}, el('h3', {}, 'In it'), size.figure, el('h3', {}, 'Came (above) and went (below)'), key, flow.figure),
     show(points) {
-      const times = points.map((point) => new Date(point.at) / 1000);
+      const times = instants(points);
       size.show(times, [points.map((point) => point.members)], said(points, segment));
       flow.show(middles(times), [...layers(points, 'entered', 1), ...layers(points, 'exited', -1)], whole(points));
     },
@@ -75,6 +75,13 @@ function said(points, segment) {
 function whole(points) {
   const all = (kind) => points.reduce((number, point) => number + sum(point[kind]), 0);
   return `${count(all('entered'))} came and ${count(all('exited'))} went in this time`;
+}
+
+/** Seconds. The last step may have only just begun, at the end of the one before: no two points are at one instant. */
+function instants(points) {
+  const times = [];
+  for (const point of points) times.push(Math.max(new Date(point.at) / 1000, (times.at(-1) ?? -Infinity) + 1));
+  return times;
 }
 
 /** Points stand at the end of their step; a column stands in its middle. */
