@@ -83,18 +83,17 @@ pub async fn segment(State(shared): State<Shared>, key: Result<Path<String>, Pat
     let step = steps::length(parameters.one("step")?.as_deref())?;
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = defined(&shared.service.rules.current(), key)?.key.clone();
-    let scope = Scope::of(&shared)?;
-    answer(move || over_time(&scope, key, from, to, step)).await
+    answer(move || over_time(&Scope::of(&shared)?, key, from, to, step)).await
 }
 
 pub async fn ladder(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
     let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to"])?;
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = named_ladder(&shared.service.rules.current(), key)?;
-    let scope = Scope::of(&shared)?;
-    answer(move || moved(&scope, key, from, to)).await
+    answer(move || moved(&Scope::of(&shared)?, key, from, to)).await
 }
 
+/// Reads off the threads that serve.
 async fn answer<T: Serialize + Send + 'static>(look: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<Response, Problem> {
     Ok(json(&tokio::task::spawn_blocking(look).await.map_err(|_| unreadable())??))
 }
