@@ -8,6 +8,7 @@
 //! | `coupon_denials`, `coupon_removals`, `product_adds`, `product_views`, `sessions`, `campaign_sends` | one event each |
 //! | `traits` | `identify` |
 //! | `erasures` | `User Deleted`, and every record of type `delete` |
+//! | `aliases` | `alias`: its customer is `previousId`, its only field the `userId` |
 //!
 //! **Invariant:** every stream that rules may name has `user_agent` and `ip` as its last two fields.
 
@@ -119,6 +120,7 @@ impl Catalogue {
             stream("campaign_sends", StreamRole::Plain, &["Campaign Sent"], CAMPAIGN_SEND),
             StreamDefinition { fields: Vec::new(), ..stream("traits", StreamRole::Traits, &[], &[]) },
             StreamDefinition { fields: Vec::new(), ..stream("erasures", StreamRole::Erasures, &["User Deleted"], &[]) },
+            StreamDefinition { fields: vec![into()], ..stream("aliases", StreamRole::Aliases, &[], &[]) },
         ];
         Catalogue { streams }
     }
@@ -132,6 +134,11 @@ fn stream(name: &str, role: StreamRole, events: &[&str], properties: &[Property]
 fn property((name, field_type, pointers): &Property) -> FieldDefinition {
     let paths = pointers.iter().map(|pointer| format!("/properties/{pointer}").into()).collect();
     FieldDefinition { name: (*name).into(), field_type: *field_type, array: pointers[0].contains('*'), paths }
+}
+
+/// Of an alias: who the customer is from now on.
+fn into() -> FieldDefinition {
+    FieldDefinition { name: "into".into(), field_type: Text, array: false, paths: vec!["/userId".into()] }
 }
 
 /// What the context of every call says.

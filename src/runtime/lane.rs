@@ -15,6 +15,7 @@
 mod batch;
 mod claim;
 mod definitions;
+mod errand;
 mod figures;
 mod pace;
 mod ranks;

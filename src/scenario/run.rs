@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Expectation, Outcome, Page, Written};
-use crate::engine::{Epochs, Partition, nobody};
+use crate::engine::{Epochs, Partition, accept_among, nobody};
 use crate::event::Catalogue;
-use crate::id::SegmentKey;
+use crate::id::{CustomerId, SegmentKey};
 use crate::plan::{self, Plan};
 use crate::rule::{Diagnostic, Loaded, Names, load_node, load_text};
 use crate::time::EventTime;
@@ -48,9 +48,13 @@ impl Page {
         };
         for event in &self.events {
             end_epochs(&mut partitions, event.at);
-            let at = numbers.iter().position(|number| *number == event.partition.0).unwrap_or(0);
-            let event = event.to_event(&plan.catalogue, &plan.projection);
-            let Ok(_) = partitions[at].accept(&event, None, None, &mut nobody);
+            // Who has no event of its own on the page is where it is named.
+            let home = |customer: &CustomerId| {
+                let own = || self.events.iter().find(|own| own.customer == *customer);
+                let named = if event.customer == *customer { event } else { own().unwrap_or(event) };
+                numbers.iter().position(|number| *number == named.partition.0).unwrap_or(0)
+            };
+            accept_among(&mut partitions, home, &event.to_event(&plan.catalogue, &plan.projection));
         }
         self.until.into_iter().for_each(|until| end_epochs(&mut partitions, until));
         partitions.iter_mut().flat_map(|partition| finish(partition, self.until)).collect()

@@ -28,6 +28,8 @@ pub struct History {
     facts: Vec<PageEvent>,
     /// (order, its refund, cancellation or mark), as positions in `facts`: those that were in time to count.
     references: Vec<(usize, usize)>,
+    /// What was known of another id came to it, if that was nothing.
+    merged: bool,
     /// The rows of each stream, since the last event; they do not depend on the instant of the question.
     made: RefCell<BTreeMap<StreamIndex, Rc<Vec<Row>>>>,
 }
@@ -60,7 +62,32 @@ impl History {
     }
 
     pub fn exists(&self) -> bool {
-        !self.facts.is_empty()
+        self.merged || !self.facts.is_empty()
+    }
+
+    /// Takes in what was accepted under another id, but for what had happened by `after`: as if it came now. An order and
+    /// what refers to it find each other where both are remembered.
+    pub fn absorb(&mut self, other: &History, after: i64, catalogue: &Catalogue, now: i64, retention: i64) {
+        self.made.get_mut().clear();
+        self.merged = true;
+        let (own, mut places) = (self.facts.len(), BTreeMap::new());
+        for (place, fact) in other.facts.iter().enumerate().filter(|(_, fact)| fact.at.millis() > after) {
+            if self.facts.iter().all(|known| known.stream != fact.stream || known.id != fact.id) {
+                places.insert(place, self.facts.len());
+                self.facts.push(fact.clone());
+            }
+        }
+        let found = other.references.iter().filter_map(|(order, by)| Some((*places.get(order)?, *places.get(by)?)));
+        self.references.extend(found);
+        let young = |place: &usize| now - self.facts[*place].at.millis() < retention;
+        let (before, new): (Vec<usize>, Vec<usize>) = (0..self.facts.len()).filter(young).partition(|place| *place < own);
+        for (known, new) in before.iter().flat_map(|known| new.iter().map(move |new| (*known, *new))) {
+            for (order, by) in [(known, new), (new, known)] {
+                if self.refers(by, order, catalogue) {
+                    self.references.push((order, by));
+                }
+            }
+        }
     }
 
     pub fn times(&self) -> impl Iterator<Item = i64> {
