@@ -4,7 +4,7 @@
 //! from the facts, and is when a customer is read from the store ([`codec`]).
 //!
 //! **Invariant:** after every call of the engine, each predicate's truth in `standing` is the truth over `facts` at every
-//! instant from `standing.at` until (excluding) its `flip`.
+//! instant from `standing.at` until (excluding) its `flip`; but for those that are left to a scan ([`Common`]).
 
 mod apply;
 mod arrival;
@@ -28,9 +28,11 @@ pub use kin::{Inherited, Kin};
 pub use merge::merge;
 pub use total::advance;
 
+use std::sync::Arc;
+
 use crate::aggregate::Accumulator;
 use crate::event::Value;
-use crate::plan::{AggregatePlan, Plan};
+use crate::plan::{AggregatePlan, Common, Plan};
 use crate::rank::Cuts;
 use crate::time::EventTime;
 
@@ -80,6 +82,8 @@ pub struct Standing {
     pub inherited: Vec<Inherited>,
     /// By which the truths are found.
     pub cuts: Cuts,
+    /// Decided by the plan before, and going on by what it has in common with this one; `None`: by the whole plan.
+    pub common: Option<Arc<Common>>,
 }
 
 /// What was told of a customer's memberships in one segment, as far as its policy needs to know.
@@ -173,7 +177,18 @@ impl Standing {
             exposures: Vec::new(),
             inherited: Vec::new(),
             cuts: Cuts::default(),
+            common: None,
         }
+    }
+
+    /// The segment is decided, not left to a scan.
+    pub fn decides(&self, segment: usize) -> bool {
+        self.common.as_ref().is_none_or(|common| common.decides(segment))
+    }
+
+    /// Somebody who is decided looks at the predicate.
+    pub fn evaluates(&self, predicate: usize) -> bool {
+        self.common.as_ref().is_none_or(|common| common.evaluates(predicate))
     }
 
     /// What was told of a segment, if anything.

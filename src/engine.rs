@@ -146,9 +146,11 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
         out.touched.changed.extend(due.map(|(predicate, _)| predicate));
     }
     for touched in [&mut out.touched.grown, &mut out.touched.changed] {
+        touched.retain(|predicate| standing.evaluates(*predicate));
         touched.sort_unstable();
         touched.dedup();
     }
+    out.touched.growing.retain(|(predicate, _)| standing.evaluates(*predicate));
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
     settling.end_stays();
     out.recut.drain(..).for_each(|predicate| settling.evaluate_recut(predicate));
@@ -227,8 +229,9 @@ impl Settling<'_> {
     /// Decides in dependency order: who stands later sees what was decided before.
     fn decide_dirty(&mut self) {
         for position in 0..self.at.plan.order.len() {
-            if self.dirty[position / 64] >> (position % 64) & 1 == 1 {
-                self.decide(self.at.plan.order[position]);
+            let segment = self.at.plan.order[position];
+            if self.dirty[position / 64] >> (position % 64) & 1 == 1 && self.standing.decides(segment) {
+                self.decide(segment);
             }
         }
     }
@@ -320,7 +323,8 @@ pub fn valid_until(plan: &Plan, customer: &CustomerId, state: &CustomerState, se
 pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut Standing) {
     let at = At { plan, facts, customer, t: standing.at };
     for predicate in 0..plan.predicates.len() {
-        standing.predicates[predicate] = at.truth(standing, predicate);
+        let left = Truth { holds: false, flip: EventTime::MAX };
+        standing.predicates[predicate] = if standing.evaluates(predicate) { at.truth(standing, predicate) } else { left };
     }
     standing.next_flip = next_flip(plan, standing);
     expiry::rebuild(&at, standing);

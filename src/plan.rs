@@ -9,6 +9,7 @@
 //! **Invariant:** a plan never changes. It is made whole from checked definitions, and swapped whole.
 
 mod band;
+mod common;
 mod compile;
 mod experiment;
 pub mod formula;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 pub use band::Band;
+pub use common::Common;
 pub use compile::compile;
 pub use experiment::{ExperimentPlan, GoalPlan};
 pub use formula::{Formula, Leaf};

@@ -185,31 +185,35 @@ fn reload() {
     let sent = rig.load(&past, &["--copies", &copies]);
     let service = rig.service();
     service.await_consumed(sent);
+    let live = rig.loading(&live, &["--copies", &copies, "--rate", "10000"]);
+    std::thread::sleep(Duration::from_secs(10));
     let start = service.metrics();
-    std::thread::scope(|scope| {
-        scope.spawn(|| rig.load(&live, &["--copies", &copies, "--rate", "10000"]));
-        std::thread::sleep(Duration::from_secs(15));
-        let before = service.metrics();
-        let added = (0..100).map(|n| format!("  - {{key: added_{n}, when: 'sum(orders.total last {}d) > {}'}}\n", 7 + n % 30, 300 + 5 * n));
-        let defined = std::fs::read_to_string(SEGMENTS).unwrap();
-        std::fs::write(rig.segments(), format!("{defined}{}", added.collect::<String>())).unwrap();
-        let begun = Instant::now();
-        Command::new("kill").args(["-HUP", &service.process.id().to_string()]).status().unwrap();
-        let running = |metrics: &Metrics| metrics.sum("segmentd_backfill_remaining_customers") > 0.0;
-        service.await_that("begun", || running(&service.metrics()));
-        service.await_that("decided", || !running(&service.metrics()));
-        let (took, after) = (begun.elapsed().as_secs_f64(), service.metrics());
-        let customers = after.sum("segmentd_backfill_customers_total") - before.sum("segmentd_backfill_customers_total");
-        println!("reload              {:>9.0} customers/s, {customers} customers in {took:.1} s, 100 segments more", customers / took);
-        println!("  end to end before {:>9}", shown(&before.since(&start, "segmentd_transition_latency_seconds")));
-        println!("  end to end then   {:>9}", shown(&after.since(&before, "segmentd_transition_latency_seconds")));
-        let count = |name: &str| after.sum(name) - before.sum(name);
-        println!(
-            "  in that time      {:>9} events, {} transitions",
-            count("segmentd_events_consumed_total"),
-            count("segmentd_transitions_total")
-        );
-    });
+    std::thread::sleep(Duration::from_secs(15));
+    let before = service.metrics();
+    let added = (0..100).map(|n| format!("  - {{key: added_{n}, when: 'sum(orders.total last {}d) > {}'}}\n", 7 + n % 30, 300 + 5 * n));
+    let defined = std::fs::read_to_string(SEGMENTS).unwrap();
+    std::fs::write(rig.segments(), format!("{defined}{}", added.collect::<String>())).unwrap();
+    let begun = Instant::now();
+    Command::new("kill").args(["-HUP", &service.process.id().to_string()]).status().unwrap();
+    // Asked rarely: with 111 segments a scrape is no small thing.
+    let is_running = || {
+        std::thread::sleep(Duration::from_millis(250));
+        service.metrics().sum("segmentd_backfill_remaining_customers") > 0.0
+    };
+    service.await_that("begun", is_running);
+    service.await_that("decided", || !is_running());
+    let (took, then) = (begun.elapsed().as_secs_f64(), service.metrics());
+    std::thread::sleep(Duration::from_secs(15));
+    let after = service.metrics();
+    drop(live);
+    let count = |name: &str| then.sum(name) - before.sum(name);
+    let customers = count("segmentd_backfill_customers_total");
+    println!("reload              {:>9.0} customers/s, {customers} customers in {took:.1} s, 100 segments more", customers / took);
+    for (phase, from, to) in [("before", &start, &before), ("meanwhile", &before, &then), ("after", &then, &after)] {
+        println!("  end to end {phase:<9} {}", shown(&to.since(from, "segmentd_transition_latency_seconds")));
+        println!("  commit {phase:<13} {}", shown(&to.since(from, COMMIT)));
+    }
+    println!("  meanwhile {:>9} events, {} transitions", count("segmentd_events_consumed_total"), count("segmentd_transitions_total"));
 }
 
 /// The part of a record that names its customer.
@@ -259,6 +263,13 @@ impl Rig {
         said.split(' ').next().unwrap().parse().unwrap()
     }
 
+    /// Sends a file until it is dropped.
+    fn loading(&self, file: &Path, options: &[&str]) -> Loading {
+        let mut command = segmentd(&["load", "--topic", TOPIC, "--config"]);
+        let command = command.arg(self.config()).args(options).arg(file).stdout(Stdio::null()).stderr(Stdio::null());
+        Loading(command.spawn().unwrap())
+    }
+
     fn service(&self) -> Service {
         self.start("run", "http")
     }
@@ -275,6 +286,15 @@ impl Rig {
         let log = std::fs::File::create(self.folder.path().join(command)).unwrap();
         let process = segmentd(&[command, "--config"]).arg(self.config()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Service { process, http: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+}
+
+struct Loading(Child);
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -224,6 +224,39 @@ fn a_task_that_is_redefined_among_events_ends_where_one_with_the_new_rules_does(
 }
 
 #[test]
+fn what_a_change_does_not_touch_goes_on_at_once_and_the_rest_waits_for_the_scan() {
+    let records = records();
+    let (old, new) = (plan(OLD, &[]), plan(NEW, &[]));
+    let (before, after) = (events(&records, &old), events(&records, &new));
+    let (middle, end) = (15 * EVENTS_PER_COMMIT, 19 * EVENTS_PER_COMMIT);
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life::new(folder.path());
+    life.start(&old);
+    for events in before[..middle].chunks(EVENTS_PER_COMMIT) {
+        life.apply(events);
+        life.commit();
+    }
+    let (known, since) = (customers(&before[..middle]), life.published.len());
+    life.task().redefine(new.clone());
+    for events in after[middle..end].chunks(EVENTS_PER_COMMIT) {
+        life.apply(events);
+        life.commit();
+    }
+    let meanwhile = life.published[since..].iter().filter(|t| known.contains(&t.customer));
+    let segments: BTreeSet<&str> = meanwhile.map(|t| t.segment.as_str()).collect();
+    assert_eq!(segments, BTreeSet::from(["kept"]));
+    let since = life.published.len();
+    while life.decide(u64::MAX) > 0 {}
+    life.commit();
+    assert!(life.published[since..].iter().all(|t| t.cause == Cause::Definition && t.segment.as_str() != "kept"));
+    assert!(life.published[since..].iter().any(|t| t.segment.as_str() == "added"));
+}
+
+fn customers(events: &[Event]) -> BTreeSet<CustomerId> {
+    events.iter().map(|event| event.customer.clone()).collect()
+}
+
+#[test]
 fn two_processes_that_take_turns_with_other_definitions_repeat_nothing() {
     let records = records();
     let (old, new) = (plan(OLD, &[]), plan(NEW, &[]));

@@ -44,6 +44,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         inherited: outlook.segments.iter().enumerate().filter_map(inherited).collect(),
         cuts: standing.cuts.clone(),
         next_flip: EventTime::MAX,
+        common: None,
     };
     part.next_flip = next_flip(&outlook.plan, &part);
     part

@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::former::{SegmentNames, retire};
-use super::{Input, Outcome, step};
+use super::{Input, Outcome, rebuild, step};
 use crate::customer::{Applied, CustomerState};
 use crate::event::Event;
 use crate::event::streams::StreamRole;
@@ -254,7 +254,8 @@ impl Partition {
         self.arm(slot, due);
     }
 
-    /// Has a customer in memory, decided by this plan and its lists.
+    /// Has a customer in memory, decided by this plan and its lists; or by what the one before has in common with it, if it was
+    /// loaded so.
     ///
     /// What is decided anew is decided as of just before the clock: what is due at the clock itself is still to come, by
     /// its own cause.
@@ -269,16 +270,31 @@ impl Partition {
             return Ok(());
         };
         if let Some((cause, at)) = redecide {
-            let now = just_before(self.clock).max(at);
-            let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
-            // Who moves from a stage that is gone to another one leaves first, as in every move.
-            self.retire(slot, now, &occasion);
-            let input = if cause == Cause::List { Input::Lists } else { Input::Definitions };
-            self.step(slot, input, now, &occasion);
+            self.redecide(slot, cause, at, decided_at);
         } else {
             self.recut_resident(slot, true, decided_at);
         }
         Ok(())
+    }
+
+    /// Decides by the whole plan a customer in memory who goes on by what it has in common with the one before.
+    pub fn complete(&mut self, slot: Slot, decided_at: Option<EventTime>) {
+        let resident = &mut self.residents[slot.at()];
+        let Some(state) = resident.state.as_deref_mut().filter(|state| state.standing.common.is_some()) else { return };
+        state.standing.common = None;
+        rebuild(&self.plan, &resident.customer, &state.facts, &mut state.standing);
+        let at = state.standing.at;
+        self.redecide(slot, Cause::Definition, at, decided_at);
+    }
+
+    /// Looks at everything once more. `at`: when that was done last.
+    fn redecide(&mut self, slot: Slot, cause: Cause, at: EventTime, decided_at: Option<EventTime>) {
+        let now = just_before(self.clock).max(at);
+        let occasion = Occasion { cause, event: None, position: None, decided_at: decided_at.unwrap_or(self.clock) };
+        // Who moves from a stage that is gone to another one leaves first, as in every move.
+        self.retire(slot, now, &occasion);
+        let input = if cause == Cause::List { Input::Lists } else { Input::Definitions };
+        self.step(slot, input, now, &occasion);
     }
 
     /// Has a customer in memory as it stands. `None`: it was there; else why it has to be decided anew, if it has to be, and

@@ -12,6 +12,7 @@
 //! **Invariant:** a share whose token is not in the pair that the transaction was begun under takes no part in it. What
 //! a task computed but did not commit lives in the task alone: a share that goes takes it with it, unseen by anybody.
 
+mod allowance;
 mod batch;
 mod claim;
 mod definitions;
@@ -44,6 +45,7 @@ use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
 use crate::plan::Plan;
 use crate::store::{Shared, Store};
+use allowance::Allowance;
 use batch::Pending;
 use figures::Figures;
 use pace::Pace;
@@ -131,6 +133,8 @@ pub struct Lane {
     scanning: bool,
     /// The partition whose customers were looked at last.
     scanned: Partition,
+    /// How long customers may be looked at while events come.
+    allowance: Allowance,
     /// Customers that were looked at since the last commit.
     looked_at: u64,
     /// Records applied since the last commit, and when the first change was.
@@ -158,6 +162,7 @@ impl Lane {
         let producer = TransactionalProducer::connect(&around.settings.kafka, &format!("{}{number}", around.own_ids))?;
         let decoder = Decoder::new(&plan.catalogue, &plan.projection, around.settings.limits);
         let heartbeat = around.observed.status.heartbeat(format!("lane-{number}"));
+        let allowance = Allowance::new(around.settings.commit.interval);
         let figures = Figures::new(around.observed.metrics.clone(), around.settings.inputs(), around.settings.clock.idle_delay, &plan);
         Ok(Lane {
             around,
@@ -177,6 +182,7 @@ impl Lane {
             next_plan: None,
             scanning: false,
             scanned: Partition(0),
+            allowance,
             looked_at: 0,
             applied: 0,
             opened: None,
@@ -225,7 +231,7 @@ impl Lane {
     /// Takes mail until there is none, or waits for some while there is nothing else to do.
     fn wait_for_mail(&mut self) -> Result<(), RunError> {
         let patience = match self.opened {
-            _ if !self.pending.is_empty() || self.full || self.scanning || self.next_plan.is_some() => Duration::ZERO,
+            _ if !self.pending.is_empty() || self.full || self.may_scan() || self.next_plan.is_some() => Duration::ZERO,
             Some(opened) => (opened + self.around.settings.commit.interval).saturating_duration_since(clock::now()).min(TICK),
             None => TICK,
         };

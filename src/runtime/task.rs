@@ -209,6 +209,8 @@ impl Task {
             let cuts = self.partition.cuts().clone();
             let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
             self.partition.ensure(slot, Some(wall), &mut load)?;
+            drop(load);
+            self.partition.complete(slot, Some(wall));
         }
         if let Some(backfill) = &mut self.backfill {
             backfill.pass(key, stale.is_some());

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use segmentd::event::streams::StreamRole;
 use segmentd::event::{Catalogue, Value};
-use segmentd::id::EventId;
+use segmentd::id::{EventId, Partition};
 use segmentd::scenario::PageEvent;
 use segmentd::transition::Cause;
 
@@ -28,6 +28,27 @@ proptest! {
     #[test]
     fn it_does_when_orders_get_too_old(case in merging(Shape::SPARSE)) {
         check(&case.0, Ends::Ignored)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(super::engine::CASES / 5))]
+
+    /// What is sent from one partition to another arrives at once here; where events come in order, nothing else differs.
+    #[test]
+    fn the_number_of_partitions_does_not_matter(case in merging(Shape::DENSE)) {
+        let mut page = case.0;
+        page.events.sort_by_key(|event| event.at);
+        let plan = page.plan(&Catalogue::segment_spec().into()).unwrap();
+        let [one, four, seven] = [1, 4, 7].map(|count| {
+            let home = |customer: &str| customer.bytes().map(i32::from).sum::<i32>() * 31 % count;
+            page.events.iter_mut().for_each(|event| event.partition = Partition(home(event.customer.as_str())));
+            let mut found: Vec<String> = page.run(&plan).iter().map(|outcome| format!("{outcome:?}")).collect();
+            found.sort();
+            found
+        });
+        prop_assert_eq!(&one, &four);
+        prop_assert_eq!(&one, &seven);
     }
 }
 

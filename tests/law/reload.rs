@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use segmentd::customer::codec;
-use segmentd::engine::Partition;
+use segmentd::customer::codec::{self, FormatError};
+use segmentd::engine::{Loaded, Partition, rebuild};
 use segmentd::event::Catalogue;
 use segmentd::id::CustomerId;
-use segmentd::plan::Plan;
+use segmentd::plan::{Common, Plan};
 use segmentd::scenario::{Happening, Outcome, Page, PageSegment};
 use segmentd::time::EventTime;
 
@@ -28,21 +28,25 @@ proptest! {
     #![proptest_config(config(CASES / 2))]
 
     #[test]
-    fn after_a_reload_memberships_are_those_of_the_new_rules(case in cases::case(Shape::DENSE), at in 0.0..1.0f64, later in 0.0..1.0f64) {
-        check(&case.0, at, later)?;
+    fn after_a_reload_memberships_are_those_of_the_new_rules(case in cases::case(Shape::DENSE), at in 0.0..1.0f64, later in 0.0..1.0f64, wait: bool) {
+        check(&case.0, at, later, wait)?;
     }
 }
 
-fn check(page: &Page, at: f64, later: f64) -> Result<(), TestCaseError> {
+fn check(page: &Page, at: f64, later: f64, wait: bool) -> Result<(), TestCaseError> {
     let catalogue = Arc::new(Catalogue::segment_spec());
     let page = without_paths(page);
     prop_assume!(!page.segments.is_empty());
     prop_assert!(before(&page).plan(&catalogue).is_ok() && page.plan(&catalogue).is_ok(), "refused:\n{}", page.to_yaml(&catalogue));
-    let differs = |page: &Page| difference(page, &catalogue, at, later).is_some();
+    let differs = |page: &Page| difference(page, &catalogue, at, later, wait).is_some();
     if differs(&page) {
         let page = smallest(page, differs);
-        let found = difference(&page, &catalogue, at, later).unwrap_or_default();
-        return Err(TestCaseError::fail(format!("\n{}reloaded at {at}, scanned at {later}:\n{found}", page.to_yaml(&catalogue))));
+        let found = difference(&page, &catalogue, at, later, wait).unwrap_or_default();
+        return Err(TestCaseError::fail(format!(
+            "\n{}reloaded at {at}, scanned at {later}, {}waited for:\n{found}",
+            page.to_yaml(&catalogue),
+            if wait { "" } else { "not " }
+        )));
     }
     Ok(())
 }
@@ -75,10 +79,10 @@ fn before(page: &Page) -> Page {
     Page { segments: segments.collect(), ..page.clone() }
 }
 
-fn difference(page: &Page, catalogue: &Arc<Catalogue>, at: f64, later: f64) -> Option<String> {
+fn difference(page: &Page, catalogue: &Arc<Catalogue>, at: f64, later: f64, wait: bool) -> Option<String> {
     let (old, new) = (before(page).plan(catalogue).ok()?, page.plan(catalogue).ok()?);
     let scratch = page.run(&new);
-    let reloaded = reloaded(page, &old, &new, at, later);
+    let reloaded = reloaded(page, &old, &new, at, later, wait);
     let (found, wanted) = (members(&reloaded), members(&scratch));
     if found != wanted {
         return Some(format!("members: {found:?}\nfrom scratch: {wanted:?}"));
@@ -110,11 +114,12 @@ fn members(outcomes: &[Outcome]) -> BTreeMap<(String, String), bool> {
     members
 }
 
-/// The page with the old rules up to one point, and a scan at a later one.
-fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, at: f64, later: f64) -> Vec<Outcome> {
+/// The page with the old rules up to one point, and a scan at a later one; `wait`: for which customers wait as far as they can.
+fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, at: f64, later: f64, wait: bool) -> Vec<Outcome> {
     let (mut stored, mut out) = (Stored::new(), Vec::new());
     let reload = (page.events.len() as f64 * at) as usize;
     let scan = reload + ((page.events.len() - reload) as f64 * later) as usize;
+    let common = if wait { new.common_with(old).map(Arc::new) } else { None };
     let mut partition = Partition::new(old.clone(), EventTime::MIN);
     for (number, event) in page.events.iter().enumerate() {
         if number == reload {
@@ -125,7 +130,8 @@ fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, at: f64, later: f64) 
             decide_all(&mut partition, &plan, &stored);
         }
         let event = event.to_event(&plan.catalogue, &plan.projection);
-        partition.accept(&event, None, None, &mut |customer| read(&plan, &stored, customer)).unwrap();
+        let common = common.as_ref().filter(|_| number >= reload);
+        partition.accept(&event, None, None, &mut |customer| going_on(&plan, common, &stored, customer)).unwrap();
         settle(&mut partition, &plan, &mut stored, &mut out);
         for slot in partition.changed().to_vec() {
             partition.resident_mut(slot).state.as_deref_mut().into_iter().for_each(codec::written);
@@ -147,5 +153,19 @@ fn decide_all(partition: &mut Partition, plan: &Plan, stored: &Stored) {
     for customer in customers {
         let slot = partition.slot(&customer);
         partition.ensure(slot, None, &mut |customer| read(plan, stored, customer)).unwrap();
+        partition.complete(slot, None);
     }
+}
+
+/// As a customer is read that the scan has not come to: by what both plans have in common, where there is anything.
+fn going_on(plan: &Plan, common: Option<&Arc<Common>>, stored: &Stored, customer: &CustomerId) -> Result<Option<Loaded>, FormatError> {
+    let Some(mut loaded) = read(plan, stored, customer)? else { return Ok(None) };
+    let head = stored.get(&codec::head_key(customer));
+    let by_old = |common: &&Arc<Common>| head.is_some_and(|head| codec::fingerprint_of(head) == Some(common.fingerprint));
+    if let Some(common) = common.filter(by_old) {
+        loaded.state.standing.common = Some(common.clone());
+        rebuild(plan, customer, &loaded.state.facts, &mut loaded.state.standing);
+        loaded.redecide = None;
+    }
+    Ok(Some(loaded))
 }

@@ -94,6 +94,7 @@ impl Partition {
         self.clock = self.clock.max(parcel.at);
         let slot = self.slot(to);
         self.ensure(slot, decided_at, load)?;
+        self.complete(slot, decided_at);
         let returned = parcel.origin == *to;
         if returned {
             self.be_itself(slot);

@@ -2,7 +2,9 @@
 //! two batches; then customers whom the old ones decided are looked at, a slice at a time between live batches.
 //!
 //! *Why slices:* a scan over a partition takes minutes where a batch takes a tenth of a second. A slice is so short that
-//! nobody who waits for a transition notices it, and under load there is one a batch.
+//! nobody who waits for a transition notices it, and while events come they get what these leave ([`Allowance`]).
+//!
+//! [`Allowance`]: super::allowance::Allowance
 //!
 //! **Invariant:** a batch is decided by one plan: records are decoded, applied and committed under the same one. Nothing
 //! waits for a scan; a task is ready, and a partition may go, in the middle of it.
@@ -17,8 +19,9 @@ use crate::kafka::wire::Decoder;
 use crate::metrics::TaskMetrics;
 use crate::runtime::clock::{self, Deadline};
 use crate::runtime::{RunError, task::Seen};
+use crate::store::StoreError;
 
-/// How long live events may wait for a slice.
+/// How long live events may wait for a slice, at most.
 pub(super) const SLICE: Duration = Duration::from_millis(20);
 /// Customers that a slice may decide; they all go out in one transaction.
 pub(super) const SLICE_CUSTOMERS: u64 = 10_000;
@@ -68,12 +71,23 @@ impl Lane {
         }
     }
 
-    /// Looks at some customers of one task that others have decided; under load once a batch.
+    /// Some task has customers to look at, and there is time for it.
+    pub(super) fn may_scan(&self) -> bool {
+        self.scanning && !self.slice().is_zero()
+    }
+
+    /// How long the next slice may take.
+    fn slice(&self) -> Duration {
+        if self.applied == 0 { SLICE } else { SLICE.min(self.allowance.left()) }
+    }
+
+    /// Looks at some customers of one task that others have decided; while events come, for as long as these leave time.
     pub(super) fn decide_slice(&mut self) -> Result<(), Trouble> {
         let wanting: Vec<Partition> = self.shares.iter().filter(|(_, share)| share.stage.is_scanning()).map(|(p, _)| *p).collect();
         self.scanning = !wanting.is_empty();
         let had_its_turn = self.looked_at > 0 && !self.pending.is_empty();
-        if self.full || self.next_plan.is_some() || had_its_turn {
+        let time = self.slice();
+        if self.full || self.next_plan.is_some() || had_its_turn || time.is_zero() {
             return Ok(());
         }
         // In turn, so that one large partition does not keep the others waiting.
@@ -81,7 +95,9 @@ impl Lane {
         self.scanned = partition;
         let metrics = self.around.observed.metrics.tasks.clone();
         let Some(running) = self.running_mut(partition) else { return Ok(()) };
-        let slice = running.decide_slice(partition, || metrics.task(partition)).map_err(RunError::Store)?;
+        let began = clock::now();
+        let slice = running.decide_slice(partition, time, || metrics.task(partition)).map_err(RunError::Store)?;
+        self.allowance.take(clock::now().duration_since(began));
         metrics.backfill_customers.inc_by(slice.looked_at);
         self.looked_at += slice.looked_at;
         self.full |= self.looked_at >= BATCH_CUSTOMERS;
@@ -99,13 +115,13 @@ impl Stage {
 }
 
 impl Running {
-    fn decide_slice(&mut self, partition: Partition, metrics: impl FnOnce() -> TaskMetrics) -> Result<Seen, crate::store::StoreError> {
+    fn decide_slice(&mut self, partition: Partition, time: Duration, metrics: impl FnOnce() -> TaskMetrics) -> Result<Seen, StoreError> {
         let expected = || self.task.store().estimated_values();
         let scan = match self.scanning.take() {
             Some(scan) => scan,
             None => Scan { began: clock::now(), expected: expected()?, metrics: metrics() },
         };
-        let deadline = Deadline::after(SLICE);
+        let deadline = Deadline::after(time);
         let before = self.task.backfill().unwrap_or_default();
         if before == Seen::default() && scan.expected > 0 {
             tracing::info!(

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use super::allowance::Committed;
 use super::sender::{Sender, Sent};
 use super::shares::Stage;
 use super::{Lane, Trouble};
@@ -79,6 +80,11 @@ impl Lane {
     }
 
     fn close_batch(&mut self) {
+        self.allowance.committed(
+            self.opened
+                .filter(|_| self.applied > 0)
+                .map(|opened| Committed { took: clock::now().duration_since(opened), left_records: !self.pending.is_empty() }),
+        );
         (self.applied, self.looked_at, self.full, self.refused_since) = (0, 0, false, None);
         // A share that was not ours at this moment keeps its batch open.
         self.opened = self.has_open_share().then(clock::now);

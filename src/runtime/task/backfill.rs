@@ -2,7 +2,8 @@
 //!
 //! After a change of definitions every customer whose state says another plan is decided by the new one; after a change
 //! of a list, those who came on it or left it. The scan goes through the store in the order of its keys, a slice at a
-//! time between the batches of live events. A customer that an event or a timer wants before is decided at that moment.
+//! time between the batches of live events. A customer that an event or a timer wants before goes on by what both plans have in
+//! common; where nothing is, or the plan before is not known (the process has started with the new one), it is decided then.
 //!
 //! ```text
 //!     first key ├── decided by this plan and these lists ──┤ cursor ├── whatever their states say ──┤ last key
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use crate::customer::codec;
 use crate::id::{CustomerId, ListKey};
-use crate::plan::{List, Plan};
+use crate::plan::{Common, List, Plan};
 use crate::runtime::changelog::Decided;
 use crate::transition::Cause;
 
@@ -24,6 +25,8 @@ pub struct Backfill {
     /// Key of the head that was looked at last.
     after: Option<Vec<u8>>,
     lists: Lists,
+    /// By what customers of the plan before may go on until the scan comes to them.
+    common: Option<Arc<Common>>,
     pub seen: Seen,
 }
 
@@ -84,11 +87,17 @@ impl Backfill {
         if before.fingerprint == after.fingerprint && lists_stood {
             return running;
         }
-        Some(Backfill::over(None, lists))
+        let common = matches!(lists, Lists::Same).then(|| after.common_with(before)).flatten().map(Arc::new);
+        Some(Backfill { common, ..Backfill::over(None, lists) })
+    }
+
+    /// By what a customer goes on whom the plan of this fingerprint has decided.
+    pub fn common(&self, fingerprint: Option<u64>) -> Option<&Arc<Common>> {
+        self.common.as_ref().filter(|common| Some(common.fingerprint) == fingerprint)
     }
 
     fn over(after: Option<Vec<u8>>, lists: Lists) -> Backfill {
-        Backfill { after, lists, seen: Seen::default() }
+        Backfill { after, lists, common: None, seen: Seen::default() }
     }
 
     pub fn cursor(&self) -> Option<&[u8]> {

@@ -28,8 +28,10 @@ pub fn loader<'a>(
         let stored = read(plan, store, customer, &head)?;
         let mut state = stored.state;
         state.standing.cuts = cuts.clone();
+        state.standing.common = backfill.and_then(|backfill| backfill.common(codec::fingerprint_of(&head))).cloned();
         rebuild(plan, customer, &state.facts, &mut state.standing);
-        Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current) }))
+        let waits = state.standing.common.is_some();
+        Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current).filter(|_| !waits) }))
     }
 }
 
