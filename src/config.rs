@@ -13,6 +13,7 @@ pub mod document;
 pub mod file;
 pub mod lists;
 pub mod meaning;
+mod parts;
 pub mod ruleset;
 mod shape;
 pub mod watch;

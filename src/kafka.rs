@@ -9,6 +9,7 @@ pub mod consumer;
 pub mod error;
 pub mod ffi;
 pub mod follower;
+pub mod freshness;
 pub mod partitioner;
 pub mod plain;
 pub mod producer;

@@ -36,6 +36,7 @@ pub mod store;
 
 pub mod runtime;
 
+pub mod history;
 pub mod replica;
 
 pub mod http;

@@ -18,6 +18,7 @@ mod credentials;
 mod cuts;
 mod declare;
 mod events;
+mod history;
 mod reloads;
 mod replica;
 mod requests;
@@ -39,6 +40,7 @@ pub use credentials::CredentialMetrics;
 pub use cuts::CutMetrics;
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
+pub use history::HistoryMetrics;
 pub use reloads::ReloadMetrics;
 pub use replica::ReplicaMetrics;
 pub use requests::RequestMetrics;
@@ -98,6 +100,7 @@ pub struct Metrics {
     pub credentials: Arc<CredentialMetrics>,
     pub requests: Arc<RequestMetrics>,
     pub replica: Arc<ReplicaMetrics>,
+    pub history: Arc<HistoryMetrics>,
 }
 
 impl Metrics {
@@ -121,6 +124,7 @@ impl Metrics {
             credentials: Arc::new(CredentialMetrics::new(&declare)?),
             requests: Arc::new(RequestMetrics::new(&declare, &labels.routes)?),
             replica: Arc::new(ReplicaMetrics::new(&declare)?),
+            history: Arc::new(HistoryMetrics::new(&declare)?),
             registry,
         })
     }

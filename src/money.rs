@@ -5,9 +5,9 @@
 //! wrong, only slower.
 
 pub mod decimal;
+mod display;
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use num_bigint::BigInt;
@@ -265,30 +265,6 @@ impl Ord for Number {
         }
     }
 }
-
-impl fmt::Display for Number {
-    /// Exact where the decimal expansion ends within [`DISPLAY_PLACES`] places, else cut off there with `…`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(decimal) = self.to_decimal() {
-            return decimal.normalize().fmt(f);
-        }
-        let (units, over) = self.to_parts();
-        let sign = if units.is_negative() { "-" } else { "" };
-        let (whole, mut rest) = units.abs().div_rem(&over);
-        let mut places = String::new();
-        while !rest.is_zero() && places.len() < DISPLAY_PLACES {
-            let (digit, left) = (rest * BigInt::from(10)).div_rem(&over);
-            places.push_str(&digit.to_string());
-            rest = left;
-        }
-        let point = if places.is_empty() { "" } else { "." };
-        let cut = if rest.is_zero() { "" } else { "…" };
-        write!(f, "{sign}{whole}{point}{places}{cut}")
-    }
-}
-
-/// As many places as a `Decimal` has, so that every field shows exactly.
-const DISPLAY_PLACES: usize = 28;
 
 /// Of a decimal that is read: the squares of a billion of the largest values have fewer digits.
 const LONGEST_TEXT: usize = 120;

@@ -15,7 +15,6 @@
 mod copies;
 mod ends;
 mod follow;
-mod freshness;
 
 #[cfg(test)]
 mod tests;

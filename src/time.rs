@@ -81,14 +81,18 @@ impl EventTime {
             return None;
         }
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        let parts = [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, millis / 3_600_000), (14, 2, millis / 60_000 % 60)];
-        let parts = parts.into_iter().chain([(17, 2, millis / 1000 % 60), (20, 3, millis % 1000)]);
-        for (at, width, mut number) in parts {
-            for place in (at..at + width).rev() {
-                text[place] += (number % 10) as u8;
-                number /= 10;
-            }
-        }
+        let mut pair = |at: usize, number: u32| (text[at], text[at + 1]) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
+        let (year, millis) = (year as u32, millis as u32);
+        let [seconds, thousandths] = [millis / 1000, millis % 1000];
+        pair(0, year / 100);
+        pair(2, year % 100);
+        pair(5, month as u32);
+        pair(8, day as u32);
+        pair(11, seconds / 3600);
+        pair(14, seconds / 60 % 60);
+        pair(17, seconds % 60);
+        pair(20, thousandths / 10);
+        text[22] = b'0' + (thousandths % 10) as u8;
         Some(text)
     }
 }

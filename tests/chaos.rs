@@ -60,7 +60,7 @@ type Fact = ((String, String, u64), (String, String, u64));
 
 impl Chaos {
     fn new(seed: u64) -> Chaos {
-        let broker = Broker::start();
+        let broker = Broker::start_mortal();
         create_topic(broker.bootstrap(), INPUT, PARTITIONS as i32);
         Chaos { broker, states: TempDir::new().expect("a folder"), random: seed.max(1) }
     }
@@ -80,7 +80,6 @@ impl Chaos {
             read_while(&mut tail, until);
             if kill == kills / 2 {
                 self.broker.kill();
-                std::thread::sleep(Duration::from_secs(2));
                 self.broker.restart();
             }
             let victim = (self.fraction() * 2.0) as usize % 2;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use segmentd::store::{Shared, StateDir, Store};
 use segmentd::time::EventTime;
-use support::client::{Read, get, read_all};
+use support::client::{Read, ask, get, read_all};
 use support::scene::Scene;
 use support::service::{CHANGELOG, DEAD_LETTERS, INPUT, MEMBERSHIP};
 
@@ -47,6 +47,7 @@ fn an_erased_customer_is_nowhere_and_does_not_come_back() {
         format!(r#"{{"type":"track","event":"Order Completed","userId":"{ID}","timestamp":"2026-01-03T10:00:00Z","properties":7}}"#);
     scene.send(INPUT, None, ID, Some(broken.as_bytes()));
     await_erased(&http, 3);
+    await_history(&http);
     service.kill();
     assert_eq!(traces(&scene, "a", &http), Vec::<String>::new());
 
@@ -65,6 +66,7 @@ fn an_erased_customer_is_nowhere_and_does_not_come_back() {
     std::thread::sleep(Duration::from_secs(3));
     erase(&config);
     scene.await_transitions(88, Duration::from_secs(20));
+    await_history(&http);
     service.terminate();
     assert_eq!(traces(&scene, "b", &http), Vec::<String>::new());
 }
@@ -113,6 +115,20 @@ fn await_erased(http: &str, count: u64) {
     }
 }
 
+/// Waits until the history has read whatever is committed by now.
+fn await_history(http: &str) {
+    let now = EventTime::from_millis(jiff::Timestamp::now().as_millisecond()).to_string();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let as_of = || {
+        let (_, body) = ask(http, "/api/v1/customers/c-0/timeline")?;
+        Some(serde_json::from_str::<serde_json::Value>(&body).ok()?["as_of"].as_str()?.to_owned())
+    };
+    while as_of().is_none_or(|as_of| as_of < now) {
+        assert!(Instant::now() < deadline, "the history is as of {:?}", as_of());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Every place that names the customer, where it should not: the last value of each key, metrics, logs and the store.
 fn traces(scene: &Scene, state: &str, http: &str) -> Vec<String> {
     let bootstrap = scene.broker.bootstrap();
@@ -129,6 +145,7 @@ fn traces(scene: &Scene, state: &str, http: &str) -> Vec<String> {
         .map(|letter| [letter.key, letter.value].into_iter().flatten().collect::<Vec<_>>().concat());
     places.extend(letters.map(|bytes| (DEAD_LETTERS.to_owned(), bytes)));
     places.extend(stored(&scene.states.path().join(state)).into_iter().map(|bytes| ("store".to_owned(), bytes)));
+    places.extend(stored(&scene.states.path().join(state).join("history")).into_iter().map(|bytes| ("history".to_owned(), bytes)));
     let holds = |bytes: &[u8]| bytes.windows(ID.len()).any(|window| window == ID.as_bytes());
     places
         .into_iter()

@@ -12,6 +12,7 @@ use segmentd::replica::Copies;
 use segmentd::runtime::crash::{CrashPoint, VARIABLE};
 use segmentd::time::EventTime;
 use support::client::{create_topic, delete_topic, read_all};
+use support::kafka::Broker;
 use support::replica::Replica;
 use support::scene::{CUSTOMERS, Scene};
 use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, serve, settings};
@@ -118,13 +119,12 @@ fn a_stopped_process_that_comes_back_writes_nothing_more() {
 
 #[test]
 fn a_broker_that_dies_and_comes_back_is_waited_for() {
-    let mut scene = Scene::new(4);
+    let mut scene = Scene::on(Broker::start_mortal(), 4);
     let mut service = scene.service("a", &[]);
     scene.send_orders(10);
     scene.await_all(Duration::from_secs(40));
     scene.send_orders(10);
     scene.broker.kill();
-    std::thread::sleep(Duration::from_secs(3));
     scene.broker.restart();
     scene.reconnect();
     scene.send_orders(10);

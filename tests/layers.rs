@@ -26,7 +26,7 @@ const ROWS: &[&[&str]] = &[
     &["metrics"],
     &["store", "kafka"],
     &["runtime"],
-    &["replica"],
+    &["replica", "history"],
     &["http"],
     &["config"],
     &["cli", "main"],

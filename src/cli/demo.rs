@@ -17,7 +17,9 @@ use clap::Parser;
 use super::service::Service;
 use super::{Outcome, logging};
 use crate::config::{self, Config, ruleset};
+use crate::history;
 use crate::runtime::{Settings, Shutdown, clock};
+use crate::time::Span;
 use broker::Broker;
 use screen::Screen;
 
@@ -26,6 +28,9 @@ const SEGMENTS: &str = include_str!("../../assets/demo.segments.yaml");
 
 /// 26,202 events of 391 households in 14 months; source and terms: tests/data/README.md.
 const EVENTS: &[u8] = include_bytes!("../../assets/demo.ndjson.zst");
+
+/// More than the purchases last.
+const HISTORY: Span = Span::from_days(1_000);
 
 /// Show customers entering and leaving segments; needs nothing installed
 #[derive(Parser)]
@@ -42,7 +47,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let settings = settings(&broker, &state)?;
     let ruleset = ruleset::load_text("demo.segments.yaml", SEGMENTS).context("the demo's own segments are wrong")?;
     let mut screen = Screen::new(&ruleset.definitions);
-    let service = Service::new(settings.clone(), &ruleset, "127.0.0.1:0")?;
+    let history = history::Settings {
+        kafka: settings.kafka.clone(),
+        topic: settings.topics.transitions.name.clone(),
+        dir: settings.state_dir.join("history"),
+        keep: HISTORY,
+    };
+    let service = Service::new(settings.clone(), Some(history), &ruleset, "127.0.0.1:0")?;
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();

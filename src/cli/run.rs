@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(ruleset) = report::definitions(&config) else { return Ok(Outcome::Refused) };
     logging::start();
     tracing::info!(deployment = config.deployment, segments = ruleset.definitions.segments.len(), "starting");
-    let service = Service::new(config.service_settings(), &ruleset, &config.listen.to_string())?;
+    let service = Service::new(config.service_settings(), config.history_settings(), &ruleset, &config.listen.to_string())?;
     let service = service.protected(&config)?.reloading(origin, config);
     match service.run(&Shutdown::default()) {
         Ok(()) => Ok(Outcome::Done),

@@ -4,6 +4,7 @@
 //! that a probe sees every state.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,6 +18,7 @@ use super::reload::{Origin, Reload};
 use super::systemd;
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
+use crate::history::{self, Following, History};
 use crate::http::lookup::{self, Lookup, Source};
 use crate::http::room::Limits;
 use crate::http::service::{InForce, Partitions, Rules};
@@ -44,6 +46,7 @@ pub struct Service {
     changes: Sender<Arc<Plan>>,
     reload: Option<Reload>,
     credentials: Option<Credentials>,
+    following: Option<Following>,
     observed: Observed,
     server: Server,
     io: Runtime,
@@ -51,7 +54,7 @@ pub struct Service {
 
 impl Service {
     /// Listens already; reads nothing yet.
-    pub fn new(settings: Settings, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
+    pub fn new(settings: Settings, history: Option<history::Settings>, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
         let observed = Observed {
             metrics: Metrics::new(&labels(&settings, ruleset))?,
             status: Status::new(),
@@ -59,6 +62,12 @@ impl Service {
             owners: Owners::default(),
             feed: Feed::default(),
         };
+        let following = history.map(|settings| Following {
+            history: History::new(settings.keep),
+            settings,
+            committed: observed.committed.clone(),
+            metrics: observed.metrics.history.clone(),
+        });
         let io = http_threads(READERS)?;
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
         let plan = Arc::new(ruleset.plan());
@@ -68,6 +77,7 @@ impl Service {
             rules: rules.clone(),
             metrics: observed.metrics.clone(),
             feed: observed.feed.clone(),
+            history: following.as_ref().map(|following| following.history.clone()),
         };
         let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
         let site = Site {
@@ -82,7 +92,7 @@ impl Service {
         let (changes, changed) = unbounded();
         let options = TaskOptions::within(settings.state_memory);
         let definitions = Definitions { plan, changes: changed, options };
-        Ok(Service { settings, definitions, rules, changes, reload: None, credentials: None, observed, server, io })
+        Ok(Service { settings, definitions, rules, changes, reload: None, credentials: None, following, observed, server, io })
     }
 
     /// Follows the files that `config` names.
@@ -107,7 +117,7 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, rules: _, changes: _, reload, credentials, observed, server, io } = self;
+        let Service { settings, definitions, rules: _, changes: _, reload, credentials, following, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(systemd::tell(observed.status.clone()));
@@ -115,11 +125,16 @@ impl Service {
             let (hang_up, hangups) = unbounded();
             io.spawn(tell_hangups(hang_up));
             // It ends when the runtime does, and with it the sender of hang-ups.
-            std::thread::Builder::new().name("reload".into()).spawn(move || reload.follow(&hangups)).map_err(RunError::NoThread)?;
+            named_thread("reload", move || reload.follow(&hangups))?;
         }
         credentials.map(|credentials| io.spawn(credentials.follow()));
         let http = io.spawn(server.run(stopped));
+        let over = shutdown.clone();
+        let following = following.map(|following| named_thread("history", move || following.run(&over))).transpose()?;
         let result = runtime::run(settings, definitions, observed, shutdown);
+        shutdown.request();
+        // It has nothing to hand over: a panic there is in the log, and its store is a cache.
+        following.map(JoinHandle::join);
         // Nobody may be left to hear it; then there is nothing to stop.
         let _ = stop_http.send(true);
         match io.block_on(http) {
@@ -130,6 +145,10 @@ impl Service {
         io.shutdown_timeout(Duration::from_millis(100));
         result
     }
+}
+
+fn named_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RunError> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map_err(RunError::NoThread)
 }
 
 fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {

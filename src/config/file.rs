@@ -25,6 +25,7 @@ pub struct ConfigFile {
     pub top: TopFile,
     pub limits: LimitsFile,
     pub http: HttpFile,
+    pub history: HistoryFile,
     pub serve: ServeFile,
     pub access: AccessFile,
     /// Threads that compute, each with one open transaction; 0: as many as there are cores.
@@ -143,6 +144,16 @@ pub struct HttpFile {
     pub advertise: Option<String>,
 }
 
+/// What the API tells of the past: timelines of customers, and who came to segments and went, by the hour.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryFile {
+    /// Keep one, in a folder below `state.dir`, read from the transitions topic beside the event path.
+    pub enabled: bool,
+    /// How long a transition is kept, by event time: `90d`.
+    pub keep: String,
+}
+
 /// `segmentd serve`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -178,6 +189,7 @@ impl Default for ConfigFile {
             top: TopFile::default(),
             limits: LimitsFile::default(),
             http: HttpFile::default(),
+            history: HistoryFile::default(),
             serve: ServeFile::default(),
             access: AccessFile::default(),
             lanes: 0,
@@ -262,6 +274,12 @@ impl Default for LimitsFile {
 impl Default for HttpFile {
     fn default() -> HttpFile {
         HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None }
+    }
+}
+
+impl Default for HistoryFile {
+    fn default() -> HistoryFile {
+        HistoryFile { enabled: true, keep: "90d".into() }
     }
 }
 

@@ -15,12 +15,10 @@ use super::amount;
 use super::document::Node;
 use super::file::ConfigFile;
 use crate::id::TopicName;
-use crate::kafka::settings::{OWNED, Settings};
+use crate::kafka::settings::OWNED;
 use crate::kafka::wire::DecodeLimits;
-use crate::replica;
 use crate::rule::diagnostic::{Diagnostic, Location};
-use crate::runtime::owners::Advertised;
-use crate::runtime::{self, ClockSettings, Commit, Start};
+use crate::runtime::{ClockSettings, Commit, Start};
 use crate::time::Span;
 
 /// What a configuration means.
@@ -42,6 +40,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How others reach it.
     pub advertise: Option<String>,
+    /// How long the past is kept; `None`: it is not.
+    pub history: Option<Span>,
     /// Where `segmentd serve` listens.
     pub serve: SocketAddr,
     pub access: Access,
@@ -95,80 +95,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Config {
-    /// How to reach Kafka, secrets included.
-    pub fn kafka_settings(&self) -> Settings {
-        Settings {
-            bootstrap: self.kafka.bootstrap.clone(),
-            deployment: self.deployment.clone(),
-            group_instance_id: self.kafka.group_instance_id.clone(),
-            properties: self.kafka.properties.iter().map(|(name, Secret(value))| (name.clone(), value.clone())).collect(),
-            embedded: false,
-        }
-    }
-
-    /// Every topic by the setting that names it.
-    pub fn topics(&self) -> impl Iterator<Item = (String, &TopicName)> {
-        let output = &self.output;
-        let inputs = self.input.topics.iter().enumerate().map(|(i, topic)| (format!("input.topics.{i}"), topic));
-        let named = [
-            ("output.transitions", &output.transitions),
-            ("output.entries", &output.entries),
-            ("output.membership", &output.membership),
-            ("output.dead_letters", &output.dead_letters),
-            ("state.changelog", &self.state.changelog),
-            ("state.repartition", &self.state.repartition),
-            ("state.ranks", &self.state.ranks),
-        ];
-        inputs.chain(named.map(|(setting, topic)| (setting.to_owned(), topic)))
-    }
-
-    /// The topic that says which process owns which partition.
-    fn owners(&self) -> TopicName {
-        TopicName(format!("{}-owners", self.deployment).into())
-    }
-
-    /// Everything that a read replica is told.
-    pub fn replica_settings(&self) -> replica::Settings {
-        replica::Settings {
-            kafka: self.kafka_settings(),
-            topic: self.output.membership.clone(),
-            dir: self.state.dir.join("replica"),
-            memory_bytes: self.state.memory_bytes,
-        }
-    }
-
-    /// Everything that the service is told, but for the topics that segments have for themselves.
-    pub fn service_settings(&self) -> runtime::Settings {
-        let output = |topic: &TopicName| runtime::Topic::named(&topic.0);
-        runtime::Settings {
-            kafka: self.kafka_settings(),
-            topics: runtime::Topics {
-                inputs: self.input.topics.clone(),
-                transitions: output(&self.output.transitions),
-                entries: output(&self.output.entries),
-                own_entries: Vec::new(),
-                membership: output(&self.output.membership),
-                dead_letters: output(&self.output.dead_letters),
-                changelog: self.state.changelog.clone(),
-                repartition: self.state.repartition.clone(),
-                ranks: self.state.ranks.clone(),
-                partitions: 0,
-            },
-            create_topics: self.kafka.create_topics,
-            start: self.input.start,
-            state_dir: self.state.dir.clone(),
-            state_memory: self.state.memory_bytes,
-            commit: self.commit,
-            clock: self.clock,
-            epoch: self.epoch,
-            limits: self.limits,
-            lanes: self.lanes,
-            advertised: self.advertise.clone().map(|address| Advertised { topic: self.owners(), address }),
-        }
-    }
-}
-
 /// librdkafka's properties that hold secrets. Source: librdkafka, CONFIGURATION.md (those marked sensitive).
 const SECRETS: &[&str] = &[
     "sasl.password",
@@ -205,6 +131,7 @@ impl Meaning<'_> {
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
             listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
             advertise: self.advertise(file.http.advertise),
+            history: self.history(&file.history),
             serve: self.listen("serve", &file.serve.listen, file.serve.beyond_loopback || access.is_closed()),
             access,
             streams: self.optional_path("streams", file.streams, ConfigFile::STREAMS),
@@ -312,6 +239,12 @@ impl Meaning<'_> {
     fn limits(&mut self, file: super::file::LimitsFile) -> DecodeLimits {
         let record_bytes = self.size("limits.record_bytes", &file.record_bytes, 1 << 10, 64 << 20);
         DecodeLimits { record_bytes: record_bytes as usize, id_bytes: file.id_bytes as usize }
+    }
+
+    fn history(&mut self, file: &super::file::HistoryFile) -> Option<Span> {
+        let (hour, year) = (Duration::from_hours(1), Duration::from_hours(24 * 400));
+        let keep = self.duration("history.keep", &file.keep, hour, year);
+        Span::from_millis(keep.as_millis() as i64).filter(|_| file.enabled)
     }
 
     fn advertise(&mut self, address: Option<String>) -> Option<String> {

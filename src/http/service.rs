@@ -4,7 +4,10 @@
 //! | --- | --- |
 //! | `GET /api/v1/segments`, `GET /api/v1/segments/{key}` | definitions in force, with figures |
 //! | `GET /api/v1/segments/{key}/customers` | who is in a segment, page by page |
+//! | `GET /api/v1/segments/{key}/history` | how many were in a segment, who came and who went |
+//! | `GET /api/v1/ladders/{key}/flows` | who moved from stage to stage |
 //! | `GET /api/v1/customers/{id}` | memberships, aggregates and traits of a customer, and when it is looked at next |
+//! | `GET /api/v1/customers/{id}/timeline` | what has happened to a customer |
 //! | `GET /api/v1/customers/{id}/explain` | why it is in a segment or not |
 //! | `GET /api/v1/experiments`, `GET /api/v1/experiments/{key}` | what came of both arms |
 //! | `POST /api/v1/definitions/check` | is this text right? |
@@ -19,9 +22,12 @@ mod definitions;
 mod document;
 mod experiments;
 mod explain;
+mod flows;
 mod live;
 mod rules;
 mod segments;
+mod steps;
+mod timeline;
 
 #[cfg(test)]
 pub mod fixture;
@@ -46,6 +52,7 @@ use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use super::room::{BODY_BYTES, Room, bounded, later, not_stored, unreadable};
+use crate::history::History;
 use crate::id::Partition;
 use crate::metrics::Metrics;
 use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
@@ -59,6 +66,9 @@ pub const SEGMENTS: &str = "/api/v1/segments";
 pub const SEGMENT: &str = "/api/v1/segments/{key}";
 pub const MEMBERS: &str = "/api/v1/segments/{key}/customers";
 pub const CUSTOMER: &str = "/api/v1/customers/{id}";
+pub const TIMELINE: &str = "/api/v1/customers/{id}/timeline";
+pub const HISTORY: &str = "/api/v1/segments/{key}/history";
+pub const FLOWS: &str = "/api/v1/ladders/{key}/flows";
 pub const EXPLAIN: &str = "/api/v1/customers/{id}/explain";
 pub const TRANSITIONS: &str = "/api/v1/transitions";
 pub const EXPERIMENTS: &str = "/api/v1/experiments";
@@ -67,7 +77,8 @@ pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 10] = [SEGMENTS, SEGMENT, MEMBERS, CUSTOMER, EXPLAIN, CHECK, TRY, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
+pub const ROUTES: [&str; 13] =
+    [SEGMENTS, SEGMENT, MEMBERS, HISTORY, FLOWS, CUSTOMER, TIMELINE, EXPLAIN, CHECK, TRY, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
 
 /// What the routes here are answered from.
 #[derive(Clone)]
@@ -76,6 +87,8 @@ pub struct Service {
     pub rules: InForce,
     pub metrics: Metrics,
     pub feed: Feed,
+    /// `None`: none is kept.
+    pub history: Option<History>,
 }
 
 /// The partitions of this process, and where the others are.
@@ -122,7 +135,10 @@ pub fn router(service: Service, room: Room) -> Router {
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))
         .route(MEMBERS, get(segments::customers))
+        .route(HISTORY, get(flows::segment))
+        .route(FLOWS, get(flows::ladder))
         .route(CUSTOMER, get(customer::customer))
+        .route(TIMELINE, get(timeline::timeline))
         .route(EXPLAIN, get(explain::explain))
         .route(EXPERIMENTS, get(experiments::all))
         .route(EXPERIMENT, get(experiments::one))

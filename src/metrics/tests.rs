@@ -108,6 +108,7 @@ fn every_metric_is_explained_and_what_is_drawn_or_alerted_on_exists() {
     metrics.tasks.task(Partition(0));
     metrics.tasks.lag(&TopicName("shop.events".into()), Partition(0));
     metrics.replica.show(Partition(0), 0, Some(EventTime::from_millis(0)));
+    metrics.history.show(Partition(0), 0);
     metrics.transitions.complete_since(&"loyal".into(), EventTime::from_millis(1));
     metrics.cuts.show([("top 5% by count(orders last 30d)", Some(3.0))].into_iter());
     metrics.credentials.certificate_ends(EventTime::from_millis(1));

@@ -27,8 +27,8 @@ use crate::rule::ast::{ArithmeticOp, CompareOp, Function};
 #[derive(Clone, Debug)]
 pub struct Linear {
     pub aggregates: Vec<usize>,
-    /// Of each inequality, for each aggregate in turn.
-    weights: Vec<Vec<Weight>>,
+    /// Of each aggregate, for each inequality in turn.
+    weights: Vec<Weight>,
     bounds: Vec<Bound>,
 }
 
@@ -83,7 +83,8 @@ impl Linear {
         aggregates.sort_unstable();
         aggregates.dedup();
         let whole: Option<Vec<_>> = inequalities.iter().map(|(combination, op)| combination.whole(&aggregates, *op)).collect();
-        let (weights, bounds) = whole?.into_iter().unzip();
+        let (rows, bounds): (Vec<Vec<Weight>>, _) = whole?.into_iter().unzip();
+        let weights = (0..aggregates.len()).flat_map(|at| rows.iter().map(move |row| row[at])).collect();
         Some(Linear { aggregates, weights, bounds })
     }
 
@@ -105,17 +106,23 @@ impl Linear {
     /// Adds what the `at`-th of its aggregates got.
     #[inline]
     pub fn add(&self, at: usize, share: Share, sums: &mut Sums) {
-        for (weights, sum) in self.weights.iter().zip(sums) {
-            *sum += weights[at].of(share);
+        for (weight, sum) in self.weights_of(at).iter().zip(sums) {
+            *sum += weight.of(share);
         }
     }
 
     /// Takes away what the `at`-th of its aggregates lost.
     #[inline]
     pub fn subtract(&self, at: usize, share: Share, sums: &mut Sums) {
-        for (weights, sum) in self.weights.iter().zip(sums) {
-            *sum -= weights[at].of(share);
+        for (weight, sum) in self.weights_of(at).iter().zip(sums) {
+            *sum -= weight.of(share);
         }
+    }
+
+    #[inline]
+    fn weights_of(&self, at: usize) -> &[Weight] {
+        let inequalities = self.bounds.len();
+        &self.weights[at * inequalities..(at + 1) * inequalities]
     }
 
     #[inline]

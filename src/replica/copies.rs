@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::freshness::Freshness;
 use crate::id::{Offset, Partition};
+use crate::kafka::freshness::Freshness;
 use crate::kafka::partitioner;
 use crate::store::{self, Batch, Shared, Store, StoreError};
 use crate::time::EventTime;

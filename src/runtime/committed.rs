@@ -179,6 +179,16 @@ impl Committed {
         shown.map(|shown| Some(shown.tally()).filter(|tally| tally.complete).map(|tally| tally.members(segment))).sum()
     }
 
+    /// The same among the customers of some of these partitions.
+    pub fn members_of(&self, segment: &SegmentKey, partitions: &[Partition]) -> Option<i64> {
+        let ours = self.ours();
+        let tally = |partition: &Partition| match ours.get(partition) {
+            Some(Place::Running(shown)) => Some(shown.tally()).filter(|tally| tally.complete).map(|tally| tally.members(segment)),
+            _ => None,
+        };
+        partitions.iter().map(tally).sum()
+    }
+
     /// The partition of a customer, as its events are keyed; `None`: not known yet.
     pub fn partition_of(&self, customer: &CustomerId) -> Option<Partition> {
         let partitions = Some(self.partitions()).filter(|partitions| *partitions > 0)?;

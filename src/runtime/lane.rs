@@ -37,6 +37,7 @@ use super::mail::{Mail, Notice, Queued, Request};
 use super::ownership::Published;
 use super::progress::Progress;
 use super::ranks::Board;
+use super::restore::Blockers;
 use super::status::Heartbeat;
 use super::task::TaskOptions;
 use super::{Observed, RunError, Settings};
@@ -69,6 +70,8 @@ pub struct Surroundings {
     pub progress: Arc<Progress>,
     /// What partitions tell of their customers' ranks.
     pub board: Board,
+    /// Whose transactions restores have tried to end.
+    pub blockers: Blockers,
     /// `{deployment}-{instance}-`: what the transactional ids of this process begin with.
     pub own_ids: Arc<str>,
     pub instance: Arc<str>,

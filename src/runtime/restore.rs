@@ -36,6 +36,7 @@ use crate::id::{Offset, Partition, TopicName};
 use crate::kafka::{Failure, Reader};
 use crate::store::{self, Shared, Store, StoreError};
 use crate::time::EventTime;
+pub use fence::Blockers;
 use replay::Replay;
 
 /// How long a step may stand still before somebody must have died inside a transaction.
@@ -62,6 +63,8 @@ pub struct Site {
     pub cancelled: Arc<AtomicBool>,
     /// Whoever still reads the store of the share before.
     pub committed: Committed,
+    /// Of the whole process, over all runs of the routine.
+    pub blockers: Blockers,
 }
 
 /// Variants say what the lane does.

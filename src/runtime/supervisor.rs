@@ -25,6 +25,7 @@ use super::ownership::Published;
 use super::poller::Poller;
 use super::progress::Progress;
 use super::ranks::Board;
+use super::restore::Blockers;
 use super::status::{Check, Condition};
 use super::{Definitions, Observed, RunError, Settings, watchdog};
 use crate::kafka::TransactionalProducer;
@@ -85,6 +86,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
         requests,
         observed,
         board: Board::default(),
+        blockers: Blockers::default(),
         own_ids,
         instance: folder.instance().into(),
     };

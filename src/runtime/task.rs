@@ -34,7 +34,7 @@ use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use erasures::Erasures;
 use load::loader;
-pub use look::{Looked, incomplete, look, look_at, membership, memberships, names, pass};
+pub use look::{Looked, erased, incomplete, look, look_at, membership, memberships, names, pass};
 pub use measured::{Slice, measured};
 use register::Register;
 

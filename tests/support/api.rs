@@ -27,6 +27,7 @@ impl Api {
             rules: InForce::new(rules),
             metrics: observed.metrics.clone(),
             feed: observed.feed.clone(),
+            history: None,
         };
         Api::start(observed, Source::Service(partitions), Some(service))
     }

@@ -26,7 +26,10 @@ pub struct Scene {
 
 impl Scene {
     pub fn new(partitions: i32) -> Scene {
-        let broker = Broker::start();
+        Scene::on(Broker::start(), partitions)
+    }
+
+    pub fn on(broker: Broker, partitions: i32) -> Scene {
         create_topic(broker.bootstrap(), INPUT, partitions);
         let writer = Writer::connect(broker.bootstrap());
         let states = TempDir::new().expect("a folder");

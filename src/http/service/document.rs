@@ -7,7 +7,8 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{customer, definitions, experiments, explain, segments};
+use super::{customer, definitions, experiments, explain, flows, segments, timeline};
+use crate::kafka::wire::schemas::schemas as of_records;
 
 const PATHS: &str = include_str!("openapi.json");
 
@@ -19,6 +20,7 @@ pub fn document(lookups: &str) -> String {
     document["servers"] = json!([{"url": "http://127.0.0.1:8080"}]);
     merge(&mut document["paths"], own);
     merge(&mut document["components"]["schemas"], schemas());
+    document["components"]["schemas"]["Transition"] = transition();
     document.to_string()
 }
 
@@ -28,6 +30,14 @@ fn merge(into: &mut Value, more: Map<String, Value>) {
     }
 }
 
+/// As its record has it.
+fn transition() -> Value {
+    let named = of_records().into_iter().find(|(name, _)| *name == "transition");
+    let mut schema = named.map(|(_, schema)| schema).unwrap_or_default();
+    schema.as_object_mut().map(|schema| schema.shift_remove("$schema"));
+    schema
+}
+
 fn schemas() -> Map<String, Value> {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
@@ -35,6 +45,9 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<segments::Segments>();
     generator.subschema_for::<segments::Members>();
     generator.subschema_for::<customer::Customer>();
+    generator.subschema_for::<timeline::Timeline>();
+    generator.subschema_for::<flows::SegmentHistory>();
+    generator.subschema_for::<flows::Flows>();
     generator.subschema_for::<experiments::Experiments>();
     generator.subschema_for::<experiments::Measured>();
     generator.subschema_for::<explain::Explained>();

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::{InForce, Partitions, Rules, Service};
 use crate::event::Catalogue;
+use crate::history::History;
+use crate::history::fixture::Kept;
 use crate::http::listener::Bounds;
 use crate::http::lookup::{Lookup, Source};
 use crate::http::room::Limits;
@@ -23,7 +25,7 @@ use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::runtime::task::{Task, TaskOptions};
 use crate::store::{Shared, Store};
-use crate::time::EventTime;
+use crate::time::{EventTime, Span};
 use crate::transition::Direction;
 
 /// Partition 0 of one, in which everything happens.
@@ -34,6 +36,8 @@ pub struct Scene {
     pub committed: Committed,
     pub owners: Owners,
     pub plan: Arc<Plan>,
+    /// What has been told of the past; it is told as it is committed.
+    pub past: Kept,
     task: Task,
     showing: Option<Showing>,
     offset: i64,
@@ -58,14 +62,15 @@ pub fn nothing() -> (Lookup, Service) {
     served(
         Partitions { committed: Committed::default(), owners: Owners::default() },
         rules_of("segments: [{key: a, when: 'count(orders last 1d) > 0'}]"),
+        None,
     )
 }
 
-fn served(partitions: Partitions, rules: Rules) -> (Lookup, Service) {
+fn served(partitions: Partitions, rules: Rules, history: Option<History>) -> (Lookup, Service) {
     let keys = rules.plan.segments.iter().map(|segment| segment.key.clone()).collect();
     let metrics = Metrics::new(&Labels { segments: keys, ..Labels::default() }).unwrap();
     let lookup = Lookup { source: Source::Service(partitions.clone()), limits: Limits::new(512) };
-    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default() })
+    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default(), history })
 }
 
 impl Scene {
@@ -80,17 +85,28 @@ impl Scene {
         showing.iter().for_each(|showing| showing.counted().complete(BTreeMap::new(), &Metrics::new(&Labels::default()).unwrap()));
         let owners = Owners::default();
         let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
-        let (lookup, service) = served(partitions, rules);
+        let past = Kept::new(Span::from_days(90));
+        let (lookup, service) = served(partitions, rules, Some(past.history.clone()));
         let (metrics, feed) = (service.metrics.clone(), service.feed.clone());
         let server = start_site(Some(lookup), Some(service), Bounds::LOOKUPS);
-        Scene { server, metrics, feed, committed, owners, plan, task, showing, offset: 0, _folder: folder }
+        Scene { server, metrics, feed, committed, owners, plan, past, task, showing, offset: 0, _folder: folder }
     }
 
     /// An order in the open batch.
     pub fn order(&mut self, customer: &str, at: EventTime, total: u32) {
+        let properties = format!(r#"{{"order_id":"o-{}","total":{total}}}"#, self.offset);
+        self.track("Order Completed", customer, at, &properties);
+    }
+
+    /// The customer is erased in the open batch.
+    pub fn erase(&mut self, customer: &str, at: EventTime) {
+        self.track("User Deleted", customer, at, "{}");
+    }
+
+    fn track(&mut self, event: &str, customer: &str, at: EventTime, properties: &str) {
         self.offset += 1;
         let payload = format!(
-            r#"{{"type":"track","event":"Order Completed","messageId":"m-{0}","userId":"{customer}","timestamp":"{at}","properties":{{"order_id":"o-{0}","total":{total}}}}}"#,
+            r#"{{"type":"track","event":"{event}","messageId":"m-{}","userId":"{customer}","timestamp":"{at}","properties":{properties}}}"#,
             self.offset
         );
         let mut decoder = Decoder::new(&self.plan.catalogue, &self.plan.projection, DecodeLimits::default());
@@ -130,6 +146,7 @@ impl Scene {
             }
         }
         let told = self.feed.prepare(self.task.outputs(), "test");
+        self.past.take(self.task.outputs());
         self.task.commit(&manifest.encode(), Offset(self.offset)).unwrap();
         if let Some(showing) = &self.showing {
             showing.stored(self.task.clock());

@@ -143,7 +143,7 @@ pub async fn one(State(shared): State<Shared>, key: Result<Path<String>, PathRej
 }
 
 /// The segment of a path.
-fn defined(rules: &Rules, key: Result<Path<String>, PathRejection>) -> Result<&SegmentDefinition, Problem> {
+pub fn defined(rules: &Rules, key: Result<Path<String>, PathRejection>) -> Result<&SegmentDefinition, Problem> {
     let Path(key) = key.map_err(|_| refused("the segment's key is not percent-encoded UTF-8"))?;
     named(rules, &key).map(|index| &rules.definitions.segments[index])
 }

@@ -4,6 +4,7 @@ mod customers;
 mod definitions;
 mod experiments;
 mod live;
+mod past;
 mod segments;
 
 use std::collections::BTreeSet;

@@ -23,11 +23,12 @@ impl<'a> ObjectWriter<'a> {
         self.out.push(b'}');
     }
 
+    /// A name is our own word or the key of a segment: letters, digits, `_` and `-`, which need no escape.
     fn name(&mut self, name: &str) {
         if !std::mem::take(&mut self.first) {
             self.out.push(b',');
         }
-        self.string(name);
+        self.quoted(name.as_bytes());
         self.out.push(b':');
     }
 

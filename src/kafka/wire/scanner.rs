@@ -180,6 +180,20 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
+    /// Where the cursor stands: after a value its end, after a key the byte behind its colon.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Consumes `key` if exactly that stands at the cursor: what a call of [`Scanner::next_key`] consumed at a place of the same
+    /// kind, the first key of an object or a later one, comma and white space included.
+    #[inline(always)]
+    pub fn skip_key(&mut self, key: &[u8]) -> bool {
+        let follows = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(key));
+        self.at += if follows { key.len() } else { 0 };
+        follows
+    }
+
     /// Whether another element of the array just entered follows; consumes the closing bracket if not.
     pub fn next_element(&mut self, first: &mut bool) -> Scanned<bool> {
         self.continues(b']', "`,` or `]`", first)

@@ -49,8 +49,15 @@ pub(super) fn field_value(field_type: FieldType, token: Token, text: &str) -> Re
 pub(super) fn check_field(field_type: FieldType, token: Token, text: &str) -> Result<(), Fault> {
     match (field_type, token.kind) {
         (FieldType::String, Kind::Text | Kind::EscapedText) => Ok(()),
+        (FieldType::Decimal, Kind::Number) if is_short(token.raw_in(text)) => Ok(()),
         _ => field_value(field_type, token, text).map(drop),
     }
+}
+
+/// Every number of so few digits and no exponent can be held.
+#[inline(always)]
+fn is_short(number: &str) -> bool {
+    number.len() <= 16 && !number.bytes().any(|byte| matches!(byte, b'e' | b'E'))
 }
 
 fn text_value(token: Token, text: &str) -> Value {

@@ -157,6 +157,7 @@ impl Lane {
             partition,
             cancelled,
             committed: self.around.observed.committed.clone(),
+            blockers: self.around.blockers.clone(),
         }
     }
 

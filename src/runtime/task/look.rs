@@ -12,7 +12,7 @@ use super::erasures::Erasures;
 use super::load::loader;
 use super::register::Register;
 use super::{membership_record, ranks};
-use crate::customer::{CustomerState, Membership, codec};
+use crate::customer::{CustomerState, Erased, Membership, codec};
 use crate::engine::{Loaded, Partition, SegmentNames, rebuild};
 use crate::id::{CustomerId, SegmentKey};
 use crate::plan::Plan;
@@ -126,6 +126,11 @@ pub fn memberships(plan: &Plan, store: &impl Values, customer: &CustomerId) -> R
     let known: Vec<_> = codec::memberships_of(&head).map_err(|error| corrupt(store, &error.to_string()))?.collect();
     let names = names(plan, store)?;
     Ok(known.into_iter().filter_map(|(hash, membership)| Some((names.get(&hash)?.key.clone(), membership))).collect())
+}
+
+/// What is left of a customer that was erased; `None`: no such id was.
+pub fn erased(store: &impl Values, customer: &CustomerId) -> Result<Option<Erased>, StoreError> {
+    Erasures::read(store)?.find(store, customer)
 }
 
 /// Every segment that the partition knows by name, and those of `plan`.

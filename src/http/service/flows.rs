@@ -1,0 +1,185 @@
+//! Segments over time: how many were in one, who came and who went by cause; and of a ladder, who moved from where to where.
+//!
+//! **Invariant:** members at an instant that has passed are worked back from those of now: whoever came since is taken away, whoever
+//! went is added. What is counted is of the partitions that the answer names, and of no others.
+
+use std::collections::BTreeMap;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::segments::defined;
+use super::steps::{self, HOUR, Step};
+use super::timeline::{Reached, kept, problem};
+use super::{Covered, Rules, Shared};
+use crate::history::{History, Hour, HourNumber, Moves, add_moves};
+use crate::http::parameters::Parameters;
+use crate::http::problem::Problem;
+use crate::http::room::{json, later, refused, unreadable};
+use crate::id::{LadderKey, Partition, SegmentKey};
+use crate::rule::diagnostic::nearest;
+use crate::runtime::committed::Committed;
+use crate::time::{EventTime, Span};
+
+/// A segment over time.
+#[derive(Serialize, JsonSchema)]
+pub struct SegmentHistory {
+    segment: SegmentKey,
+    step: String,
+    /// From the earliest on.
+    points: Vec<Point>,
+    partitions: Covered,
+    #[serde(flatten)]
+    reach: Reached,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Point {
+    /// The end of the step, which is not in it; of the last one the present, where it has not ended.
+    at: String,
+    /// Who was in it just before; null while those of now are still being counted.
+    members: Option<i64>,
+    /// Entries in this step, by cause.
+    entered: BTreeMap<String, u64>,
+    exited: BTreeMap<String, u64>,
+}
+
+/// Who moved from one stage of a ladder to another.
+#[derive(Serialize, JsonSchema)]
+pub struct Flows {
+    ladder: LadderKey,
+    /// In whole hours; `to` is not in it.
+    from: Option<String>,
+    to: Option<String>,
+    moves: Vec<Flow>,
+    partitions: Covered,
+    #[serde(flatten)]
+    reach: Reached,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Flow {
+    from: String,
+    to: String,
+    count: u64,
+}
+
+/// What an answer is made from.
+struct Scope {
+    history: History,
+    committed: Committed,
+    here: Vec<Partition>,
+    of: u32,
+    /// The latest of the partitions' task clocks: their present.
+    now: EventTime,
+}
+
+pub async fn segment(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to", "step"])?;
+    let step = steps::length(parameters.one("step")?.as_deref())?;
+    let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
+    let key = defined(&shared.service.rules.current(), key)?.key.clone();
+    let scope = Scope::of(&shared)?;
+    answer(move || over_time(&scope, key, from, to, step)).await
+}
+
+pub async fn ladder(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to"])?;
+    let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
+    let key = named_ladder(&shared.service.rules.current(), key)?;
+    let scope = Scope::of(&shared)?;
+    answer(move || moved(&scope, key, from, to)).await
+}
+
+async fn answer<T: Serialize + Send + 'static>(look: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<Response, Problem> {
+    Ok(json(&tokio::task::spawn_blocking(look).await.map_err(|_| unreadable())??))
+}
+
+fn over_time(
+    scope: &Scope,
+    key: SegmentKey,
+    from: Option<EventTime>,
+    to: Option<EventTime>,
+    step: Span,
+) -> Result<SegmentHistory, Problem> {
+    let since = scope.now.minus(scope.history.keep());
+    let steps = steps::between(from, to, step, since, scope.now)?;
+    let first = steps.first().map_or(HourNumber::of(scope.now), |step| HourNumber::of(step.begins));
+    // First: the history is a moment behind them.
+    let members = scope.committed.members_of(&key, &scope.here);
+    let (hours, reach) = scope.history.hours(&scope.here, scope.of, key.as_str(), first).map_err(problem)?;
+    let reach = Reached::new(&reach, scope.now, &scope.history);
+    Ok(SegmentHistory { segment: key, step: step.to_string(), points: points(&steps, &hours, members), partitions: scope.covered(), reach })
+}
+
+/// From the last step back to the first: before each, those who came in it were not there yet.
+fn points(steps: &[Step], hours: &BTreeMap<HourNumber, Hour>, members: Option<i64>) -> Vec<Point> {
+    let last = steps.last().map_or(HourNumber(i64::MAX), |step| HourNumber::of(step.ends));
+    let since_then: i64 = hours.range(last..).map(|(_, hour)| hour.net()).sum();
+    let mut members = members.map(|members| members - since_then);
+    let mut points: Vec<Point> = Vec::with_capacity(steps.len());
+    for step in steps.iter().rev() {
+        let mut sum = Hour::default();
+        hours.range(HourNumber::of(step.begins)..HourNumber::of(step.ends)).for_each(|(_, hour)| sum.add(hour));
+        let net = sum.net();
+        points.push(Point { at: step.told.to_string(), members, entered: sum.entered, exited: sum.exited });
+        members = members.map(|members| members - net);
+    }
+    points.reverse();
+    points
+}
+
+fn moved(scope: &Scope, ladder: LadderKey, from: Option<EventTime>, to: Option<EventTime>) -> Result<Flows, Problem> {
+    let since = scope.now.minus(scope.history.keep());
+    let period = steps::period(from, to, HOUR, since, scope.now)?;
+    let first = period.map_or(HourNumber::of(scope.now), |(begins, _)| HourNumber::of(begins));
+    let (hours, reach) = scope.history.moves(&scope.here, scope.of, ladder.as_str(), first).map_err(problem)?;
+    let mut sums = Moves::new();
+    if let Some((begins, ends)) = period {
+        hours.range(HourNumber::of(begins)..HourNumber::of(ends)).for_each(|(_, moves)| add_moves(&mut sums, moves));
+    }
+    let flow = |(from, to): (String, BTreeMap<String, u64>)| to.into_iter().map(move |(to, count)| Flow { from: from.clone(), to, count });
+    let told = |instant: EventTime| instant.to_string();
+    Ok(Flows {
+        ladder,
+        from: period.map(|(begins, _)| told(begins)),
+        to: period.map(|(_, ends)| told(ends)),
+        moves: sums.into_iter().flat_map(flow).collect(),
+        partitions: scope.covered(),
+        reach: Reached::new(&reach, scope.now, &scope.history),
+    })
+}
+
+impl Scope {
+    /// The partitions that both their tasks and their history can tell of.
+    fn of(shared: &Shared) -> Result<Scope, Problem> {
+        let (history, committed) = (kept(shared)?, shared.service.partitions.committed.clone());
+        let of = committed.partitions();
+        let here = history.told_of(committed.running(), of);
+        if here.is_empty() {
+            return Err(later("no partition is ready here, or its history is still being read"));
+        }
+        let clock =
+            |partition: &Partition| committed.read(*partition, |reading| Ok(reading.clock)).map_or(EventTime::MIN, |(clock, _)| clock);
+        let now = here.iter().map(clock).max().unwrap_or(EventTime::MIN);
+        Ok(Scope { history, committed, here, of, now })
+    }
+
+    fn covered(&self) -> Covered {
+        Covered { here: self.here.iter().map(|partition| partition.0).collect(), of: self.of }
+    }
+}
+
+/// The ladder of a path.
+fn named_ladder(rules: &Rules, key: Result<Path<String>, PathRejection>) -> Result<LadderKey, Problem> {
+    let Path(key) = key.map_err(|_| refused("the ladder's key is not percent-encoded UTF-8"))?;
+    let keys = || rules.definitions.ladders.iter().map(|ladder| &ladder.key);
+    keys().find(|known| known.as_str() == key).cloned().ok_or_else(|| {
+        let near = nearest(&key, keys().map(LadderKey::as_str)).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        Problem::new(StatusCode::NOT_FOUND, format!("there is no such ladder{near}"))
+    })
+}
