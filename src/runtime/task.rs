@@ -343,7 +343,8 @@ impl Task {
         self.encoded.extend(self.rank_changes());
         for slot in self.partition.gone() {
             let resident = self.partition.resident(*slot);
-            self.encoded.extend(resident.state.as_deref().and_then(|state| self.erasures.record(&resident.customer, state)));
+            let records = resident.state.as_deref().map(|state| self.erasures.records(&resident.customer, state));
+            self.encoded.extend(records.into_iter().flatten());
         }
         self.encoded.extend(self.erasures.tombstones(&self.encoded));
     }

@@ -110,13 +110,14 @@ impl Erasures {
         Some((codec::SECRET.to_vec(), Some(secret.to_value())))
     }
 
-    /// The record of a customer who was erased in the open batch, or became another one.
-    pub fn record(&self, customer: &CustomerId, state: &CustomerState) -> Option<Change> {
-        if let Some(into) = state.kin.as_deref().and_then(|kin| kin.into.as_ref()) {
-            let lives = state.erased.map_or(0, |erased| erased.lives);
-            return Some((codec::redirect_key(customer), Some(codec::write_redirect(into, lives))));
-        }
-        Some((self.secret?.key_of(customer), Some(codec::write_erased(&state.erased?))))
+    /// The records of a customer who was erased in the open batch, or became another one, or both.
+    pub fn records(&self, customer: &CustomerId, state: &CustomerState) -> impl Iterator<Item = Change> + use<> {
+        let into = state.kin.as_deref().and_then(|kin| kin.into.as_ref());
+        let lives = state.erased.map_or(0, |erased| erased.lives);
+        let redirect = into.map(|into| (codec::redirect_key(customer), Some(codec::write_redirect(into, lives))));
+        let erased = state.erased.filter(|erased| erased.at > EventTime::MIN);
+        let erased = self.secret.zip(erased).map(|(secret, erased)| (secret.key_of(customer), Some(codec::write_erased(&erased))));
+        redirect.into_iter().chain(erased)
     }
 
     /// Tombstones for what goes and is not written anew by `changes`.
