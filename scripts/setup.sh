@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What building and testing need beyond Rust: looks for each thing and installs, with apt-get, only what is missing.
 #
-#     scripts/setup.sh            what the build needs
-#     scripts/setup.sh kafka      also what the tests' Apache Kafka needs
+#     scripts/setup.sh                    what the build needs
+#     scripts/setup.sh kafka              also what the tests' Apache Kafka needs
+#     scripts/setup.sh kafka browser      and what the tests of the console need
 #
 # As root it installs; otherwise it prints one line to paste and exits 1. When all is there it takes milliseconds.
 set -euo pipefail
@@ -21,6 +22,17 @@ has_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' || compgen -G '/usr/lib/*-linux-gnu/libclang*.so*'
 }
 
+# Debian has no other; elsewhere a Chrome does as well (tests/console/playwright.config.mjs).
+has_chromium() {
+  [ -n "${SEGMENTD_TEST_CHROMIUM:-}" ] || command -v /usr/bin/chromium || command -v /usr/bin/google-chrome
+}
+
+# wants THING: was it asked for? The arguments of the script stand in $wanted.
+wanted=" $* "
+wants() {
+  [[ $wanted == *" $1 "* ]]
+}
+
 if ! command -v cargo >/dev/null; then
   echo "Rust is missing: install it from https://rustup.rs, then try again." >&2
   exit 1
@@ -31,9 +43,14 @@ need make command -v make
 need pkg-config command -v pkg-config
 need libssl-dev test -e /usr/include/openssl/ssl.h
 need libclang-dev has_libclang
-if [ "${1:-}" = kafka ]; then
+if wants kafka; then
   need default-jre-headless command -v java
   need maven command -v mvn
+fi
+if wants browser; then
+  need nodejs command -v node
+  need npm command -v npm
+  need chromium has_chromium
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

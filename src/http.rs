@@ -7,7 +7,7 @@
 //! | `/metrics` | Prometheus text exposition format |
 //! | `/version` | version and git revision |
 //!
-//! A read replica answers [lookups](lookup) beside these. Who may ask what is for [one layer](access) to say.
+//! A read replica answers [lookups](lookup) beside these, a service more, and [pages for people](console). Who may ask what is for [one layer](access) to say.
 //!
 //! Every error is a problem document (RFC 9457). Everything from outside is bounded: connections, idle time, the time
 //! that a shutdown waits.
@@ -15,6 +15,7 @@
 //! **Invariant:** a request reads what the threads have published and never waits for them.
 
 pub mod access;
+pub mod console;
 mod health;
 mod listener;
 pub mod lookup;
@@ -126,6 +127,12 @@ impl Server {
         self
     }
 
+    /// Shows the console too.
+    pub fn with_console(mut self) -> Server {
+        self.router = self.router.merge(console::router());
+        self
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -177,9 +184,11 @@ fn router(shown: Shown, lookup: Option<Lookup>, service: Option<Service>) -> Rou
         .with_state(shown)
         .merge(lookups)
         .merge(services)
-        .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version, and /openapi.json")
-        })
+        .fallback(not_served)
+}
+
+async fn not_served() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no such route; see /livez, /readyz, /metrics, /version, and /openapi.json")
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {

@@ -7,6 +7,7 @@
 //! latency       open loop at a tenth of that throughput, from the record's timestamp to the commit of its transition
 //! memory        100,000 customers
 //! lookups       a read replica of 100,000 customers: as many as it answers; at 2,000 a second; and beside 20,000 events/s
+//! in the service  the same of `segmentd run` itself, and what they cost its events, in pairs (`lookups_in_the_service`)
 //! reload        100 segments more over 100,000 customers, while 10,000 events/s come (a test of its own: `reload`)
 //! ```
 
@@ -14,6 +15,7 @@
 
 mod figures {
     pub mod asking;
+    pub mod pairs;
 }
 mod support;
 
@@ -25,6 +27,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use figures::asking::ask;
+use figures::pairs::Pairs;
 use support::client::{Writer, create_topic};
 use support::kafka::Broker;
 use tempfile::TempDir;
@@ -154,19 +157,26 @@ fn memory() {
 fn lookups_in_the_service() {
     let rig = Rig::new();
     let sent = rig.load(Path::new(EVENTS), &["--copies", "12"]);
-    let service = rig.service();
-    service.await_consumed(sent);
     let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
     let ids: BTreeSet<&[u8]> = text.split_inclusive(|b| *b == b'\n').map(customer).collect();
     let ids: Vec<String> = ids.into_iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect();
     let household = |number: u32| format!("{}-{}", ids[number.wrapping_mul(7919) as usize % ids.len()], 1 + number % 12);
+    let service = rig.service();
+    let consumed = || service.metrics().sum("segmentd_events_consumed_total") as u64;
+    service.await_consumed(sent / 10);
     println!();
+    let mut pairs = Pairs::default();
+    pairs.measure(&service, &household, || consumed() < sent * 8 / 10);
+    pairs.print("at 2,000/s beside as many events as it can");
+    service.await_consumed(sent);
     ask(service.http, &household, None, Duration::from_secs(5)).print("the service itself, as many as it can");
     ask(service.http, &household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s");
     std::thread::scope(|scope| {
-        scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "2"]));
+        let loading = scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "12"]));
         std::thread::sleep(Duration::from_secs(3));
-        ask(service.http, &household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s beside 20,000 events/s");
+        let mut pairs = Pairs::default();
+        pairs.measure(&service, &household, || !loading.is_finished());
+        pairs.print("at 2,000/s beside 20,000 events/s");
     });
 }
 

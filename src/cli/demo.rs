@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         dir: settings.state_dir.join("history"),
         keep: HISTORY,
     };
-    let service = Service::new(settings.clone(), Some(history), &ruleset, "127.0.0.1:0")?;
+    let service = Service::new(settings.clone(), Some(history), &ruleset, "127.0.0.1:0")?.with_console();
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();

@@ -37,6 +37,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     logging::start();
     tracing::info!(deployment = config.deployment, segments = ruleset.definitions.segments.len(), "starting");
     let service = Service::new(config.service_settings(), config.history_settings(), &ruleset, &config.listen.to_string())?;
+    let service = if config.console { service.with_console() } else { service };
     let service = service.protected(&config)?.reloading(origin, config);
     match service.run(&Shutdown::default()) {
         Ok(()) => Ok(Outcome::Done),

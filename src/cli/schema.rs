@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use crate::config::{self, ConfigFile};
 use crate::event::Catalogue;
-use crate::http::lookup;
+use crate::http::{lookup, service};
 use crate::kafka::wire::asyncapi::{self, Addresses};
 use crate::kafka::wire::schemas::schemas;
 
@@ -46,6 +46,7 @@ fn all() -> Vec<(&'static str, Value)> {
     all.push(("streams", streams(&Catalogue::segment_spec())));
     all.push(("asyncapi", topics(&ConfigFile::default())));
     all.push(("openapi", serde_json::from_str(lookup::OPENAPI_DOCUMENT).unwrap_or_default()));
+    all.push(("openapi-service", serde_json::from_str(&service::document(lookup::OPENAPI_DOCUMENT)).unwrap_or_default()));
     all
 }
 

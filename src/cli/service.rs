@@ -22,7 +22,7 @@ use crate::history::{self, Following, History};
 use crate::http::lookup::{self, Lookup, Source};
 use crate::http::room::Limits;
 use crate::http::service::{InForce, Partitions, Rules};
-use crate::http::{self, PROGRESS_LIMIT, ROUTES, Server, Site};
+use crate::http::{self, PROGRESS_LIMIT, ROUTES, Server, Site, console};
 use crate::kafka::wire::RejectCode;
 use crate::metrics::{Labels, Metrics};
 use crate::plan::Plan;
@@ -110,6 +110,12 @@ impl Service {
         Ok(self)
     }
 
+    /// Shows the console.
+    pub fn with_console(mut self) -> Service {
+        self.server = self.server.with_console();
+        self
+    }
+
     /// Where metrics and health are.
     pub fn address(&self) -> std::net::SocketAddr {
         self.server.address()
@@ -158,7 +164,7 @@ fn labels(settings: &Settings, ruleset: &Ruleset) -> Labels {
         segments: ruleset.definitions.segments.iter().map(|segment| segment.key.clone()).collect(),
         reject_reasons: RejectCode::ALL.map(RejectCode::as_str).to_vec(),
         task_states: TASK_STATES.to_vec(),
-        routes: ROUTES.into_iter().chain(lookup::ROUTES).chain(http::service::ROUTES).collect(),
+        routes: ROUTES.into_iter().chain(lookup::ROUTES).chain(http::service::ROUTES).chain(console::ROUTES).collect(),
     }
 }
 

@@ -142,6 +142,8 @@ pub struct HttpFile {
     /// How others reach the API of this process: `http://segmentd-0.segmentd:8080`. Whoever asks another process for a customer
     /// of this one is told. Unset: nobody is.
     pub advertise: Option<String>,
+    /// Show the console, pages for people, at `/console/`.
+    pub console: bool,
 }
 
 /// What the API tells of the past: timelines of customers, and who came to segments and went, by the hour.
@@ -273,7 +275,7 @@ impl Default for LimitsFile {
 
 impl Default for HttpFile {
     fn default() -> HttpFile {
-        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None }
+        HttpFile { listen: "127.0.0.1:8080".into(), beyond_loopback: false, advertise: None, console: true }
     }
 }
 

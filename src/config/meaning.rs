@@ -40,6 +40,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How others reach it.
     pub advertise: Option<String>,
+    /// Show the console there.
+    pub console: bool,
     /// How long the past is kept; `None`: it is not.
     pub history: Option<Span>,
     /// Where `segmentd serve` listens.
@@ -131,6 +133,7 @@ impl Meaning<'_> {
             lanes: if file.lanes == 0 { cores() } else { file.lanes as usize },
             listen: self.listen("http", &file.http.listen, file.http.beyond_loopback || access.is_closed()),
             advertise: self.advertise(file.http.advertise),
+            console: file.http.console,
             history: self.history(&file.history),
             serve: self.listen("serve", &file.serve.listen, file.serve.beyond_loopback || access.is_closed()),
             access,

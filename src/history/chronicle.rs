@@ -24,6 +24,9 @@ use crate::transition::Cause;
 /// Rows that one read of the store brings.
 const SCAN: usize = 1_000;
 
+/// A key with its value.
+type Row = (Box<[u8]>, Box<[u8]>);
+
 pub struct Chronicle {
     store: Store,
     freshness: Mutex<Freshness>,
@@ -180,7 +183,7 @@ impl Chronicle {
     }
 
     /// Up to `limit` rows after the key `after`, whatever they are about.
-    pub fn stretch(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Box<[u8]>, Box<[u8]>)>, StoreError> {
+    pub fn stretch(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.store.scan_state(b"", after, limit)
     }
 

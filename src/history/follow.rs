@@ -25,6 +25,8 @@ use crate::store::{Shared, StateDir};
 const MEMORY_BYTES: u64 = 16 << 20;
 /// How long one wait for records takes at most; also how soon a partition that has come is read.
 const WAIT: Duration = Duration::from_millis(100);
+/// Records of the inputs that the service is behind, from which on the history waits: the machine has better things to do.
+const BEHIND: u64 = 50_000;
 /// How often the ends of partitions are asked for; the resolution of `as_of`.
 const ENDS: Duration = Duration::from_millis(500);
 /// How often the topic's identity is asked for.
@@ -129,7 +131,11 @@ impl Reading<'_> {
         let (mut ends, mut identity) = (Deadline::after(Duration::ZERO), Deadline::after(IDENTITY));
         while !shutdown.is_requested() {
             self.follow_own()?;
-            self.follower.poll(WAIT, &mut messages);
+            if self.around.committed.lag() < BEHIND {
+                self.follower.poll(WAIT, &mut messages);
+            } else {
+                std::thread::sleep(WAIT);
+            }
             for partition in self.absorb(&messages)? {
                 self.start_over(partition, "the offset to go on from is gone: the topic was made anew or cut")?;
             }

@@ -34,7 +34,7 @@ use super::room::{BODY_BYTES, Limits, Room, bounded, json, not_stored, refused, 
 use super::service;
 use crate::runtime::committed::Unread;
 use answer::Answer;
-pub use answer::held;
+pub use answer::{held, is_known};
 pub use source::Source;
 use source::Standing;
 

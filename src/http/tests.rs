@@ -33,11 +33,20 @@ pub fn start_site(lookup: Option<Lookup>, service: Option<Service>, bounds: Boun
 
 /// For those alone whom `access` lets.
 pub fn start_guarded(lookup: Option<Lookup>, service: Option<Service>, bounds: Bounds, access: Access) -> Running {
+    start_as(lookup, service, bounds, |server| server.protected(access, None))
+}
+
+/// With the console, and nothing that it could show.
+pub fn start_console() -> Running {
+    start_as(None, None, Bounds::DEFAULT, Server::with_console)
+}
+
+fn start_as(lookup: Option<Lookup>, service: Option<Service>, bounds: Bounds, dressed: impl FnOnce(Server) -> Server) -> Running {
     let metrics = Metrics::new(&Labels { routes: ROUTES.into(), ..Labels::default() }).unwrap();
     let status = Status::new();
     let site = Site { metrics, status: status.clone(), progress_limit: Duration::from_millis(50), lookup, service };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(Server::bind_within("127.0.0.1:0", site, bounds)).unwrap().protected(access, None);
+    let server = dressed(runtime.block_on(Server::bind_within("127.0.0.1:0", site, bounds)).unwrap());
     let (stop, stopped) = watch::channel(false);
     let address = server.address();
     let serving = runtime.spawn(server.run(stopped));

@@ -156,6 +156,12 @@ impl Committed {
         }
     }
 
+    /// How many records of the inputs were not read yet, over all partitions that can be read.
+    pub fn lag(&self) -> u64 {
+        let lag = |place: &Place| if let Place::Running(shown) = place { shown.lag.load(Ordering::Relaxed) } else { 0 };
+        self.ours().values().map(lag).sum()
+    }
+
     /// Waits until no reader has the store of a partition any more: a store cannot be opened twice.
     pub fn await_closed(&self, partition: Partition) {
         let deadline = Deadline::after(LET_GO);

@@ -11,6 +11,12 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Those of several windows as one.
+    pub fn all(windows: Vec<Asked>) -> Asked {
+        let over = windows.iter().map(|asked| asked.over).sum();
+        Asked { took: windows.into_iter().flat_map(|asked| asked.took).collect(), over }
+    }
+
     pub fn print(mut self, what: &str) {
         self.took.sort_by(f64::total_cmp);
         let at = |q: f64| self.took[((self.took.len() - 1) as f64 * q) as usize] * 1000.0;

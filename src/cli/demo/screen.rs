@@ -78,7 +78,7 @@ impl Screen {
     pub fn begin(&mut self, http: SocketAddr, speed: u32) {
         eprintln!("The service runs on a Kafka broker inside this process, at {speed} days a second: 391 households, 14 months.");
         eprintln!("(This broker does not give exactly-once; a real one does. docs/exactly-once.md)");
-        eprintln!("Metrics while it runs: http://{http}/metrics\n");
+        eprintln!("Look at it while it runs: http://{http}/console/\n");
     }
 
     /// Counts a transition, and shows it if the last one shown is long enough ago.

@@ -6,12 +6,12 @@
 use axum::http::Method;
 
 use super::Scope;
-use crate::http::{lookup, service};
+use crate::http::{console, lookup, service};
 
 /// What a caller must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing: health, and what stands in the documentation anyway.
+    /// Nothing: health, what stands in the documentation anyway, and the console's own files.
     Nothing,
     Scope(Scope),
 }
@@ -35,6 +35,10 @@ pub const TABLE: &[Route] = &[
     Route { path: "/metrics", methods: FIGURES },
     Route { path: "/version", methods: FIGURES },
     Route { path: lookup::OPENAPI, methods: OPEN },
+    Route { path: console::START, methods: OPEN },
+    Route { path: console::BARE, methods: OPEN },
+    Route { path: console::PAGE, methods: OPEN },
+    Route { path: console::ASSET, methods: OPEN },
     Route { path: lookup::CUSTOMER, methods: CUSTOMERS },
     Route { path: service::SEGMENTS, methods: SEGMENTS },
     Route { path: service::SEGMENT, methods: SEGMENTS },

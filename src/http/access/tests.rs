@@ -6,7 +6,7 @@ use super::*;
 use crate::http::listener::Bounds;
 use crate::http::service::{self, fixture};
 use crate::http::tests::{Received, Running, start_guarded};
-use crate::http::{OTHER, ROUTES, lookup};
+use crate::http::{OTHER, ROUTES, console, lookup};
 
 const CUSTOMER: &str = "/api/v1/customers/hush-hush/segments";
 
@@ -33,7 +33,8 @@ fn header<'a>(received: &'a Received, name: &str) -> Option<&'a str> {
 #[test]
 fn the_table_has_every_route_that_is_served_and_no_other() {
     let named: BTreeSet<&str> = TABLE.iter().map(|route| route.path).collect();
-    let served: BTreeSet<&str> = ROUTES.into_iter().chain(lookup::ROUTES).chain(service::ROUTES).filter(|route| *route != OTHER).collect();
+    let services = lookup::ROUTES.into_iter().chain(service::ROUTES).chain(console::ROUTES);
+    let served: BTreeSet<&str> = ROUTES.into_iter().chain(services).filter(|route| *route != OTHER).collect();
     assert_eq!(named, served, "each route needs its line in src/http/access/routes.rs");
     assert_eq!(named.len(), TABLE.len(), "none stands there twice");
 }
@@ -42,7 +43,8 @@ fn the_table_has_every_route_that_is_served_and_no_other() {
 fn the_interface_says_which_scope_each_route_needs() {
     let (server, _) = start(vec![]);
     let document: serde_json::Value = serde_json::from_str(&ask(&server, "GET", lookup::OPENAPI, None).body).unwrap();
-    for (route, (method, need)) in TABLE.iter().flat_map(|route| route.methods.iter().map(move |method| (route, method))) {
+    let for_programs = TABLE.iter().filter(|route| !console::ROUTES.contains(&route.path));
+    for (route, (method, need)) in for_programs.flat_map(|route| route.methods.iter().map(move |method| (route, method))) {
         let said = &document["paths"][route.path][method.to_lowercase()]["security"];
         let expected = match need {
             Need::Nothing => serde_json::json!([]),
@@ -53,14 +55,15 @@ fn the_interface_says_which_scope_each_route_needs() {
 }
 
 #[test]
-fn nothing_but_health_and_the_interface_itself_is_open() {
+fn nothing_but_health_the_interface_itself_and_the_files_of_the_console_is_open() {
     let open: Vec<_> = TABLE.iter().filter(|route| route.methods.iter().any(|(_, need)| *need == Need::Nothing)).map(|r| r.path).collect();
-    assert_eq!(open, ["/livez", "/readyz", "/openapi.json"]);
+    assert_eq!(open, ["/livez", "/readyz", "/openapi.json", "/", "/console", "/console/", "/console/{*asset}"]);
     let (server, _) = start(vec![]);
     for route in TABLE {
         let path = route.path.replace("{id}", "hush-hush");
         for (method, need) in route.methods {
-            let expected = if *need == Need::Nothing { [200, 503].as_slice() } else { &[401] };
+            // 404: this server shows no console.
+            let expected = if *need == Need::Nothing { [200, 404, 503].as_slice() } else { &[401] };
             let received = ask(&server, method, &path, None);
             assert!(expected.contains(&received.code), "{method} {path}: {}", received.code);
         }

@@ -38,21 +38,24 @@ fn transition() -> Value {
     schema
 }
 
+/// What is written has every member that it never leaves out; what is read may lack those that have a default.
 fn schemas() -> Map<String, Value> {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
-    let mut generator = settings.into_generator();
-    generator.subschema_for::<segments::Segments>();
-    generator.subschema_for::<segments::Members>();
-    generator.subschema_for::<customer::Customer>();
-    generator.subschema_for::<timeline::Timeline>();
-    generator.subschema_for::<flows::SegmentHistory>();
-    generator.subschema_for::<flows::Flows>();
-    generator.subschema_for::<experiments::Experiments>();
-    generator.subschema_for::<experiments::Measured>();
-    generator.subschema_for::<explain::Explained>();
-    generator.subschema_for::<definitions::Asked>();
-    generator.subschema_for::<definitions::Checked>();
-    generator.subschema_for::<definitions::Tried>();
-    generator.take_definitions(true)
+    let (mut read, mut written) = (settings.clone().into_generator(), settings.for_serialize().into_generator());
+    read.subschema_for::<definitions::Asked>();
+    written.subschema_for::<segments::Segments>();
+    written.subschema_for::<segments::Members>();
+    written.subschema_for::<customer::Customer>();
+    written.subschema_for::<timeline::Timeline>();
+    written.subschema_for::<flows::SegmentHistory>();
+    written.subschema_for::<flows::Flows>();
+    written.subschema_for::<experiments::Experiments>();
+    written.subschema_for::<experiments::Measured>();
+    written.subschema_for::<explain::Explained>();
+    written.subschema_for::<definitions::Checked>();
+    written.subschema_for::<definitions::Tried>();
+    let mut schemas = read.take_definitions(true);
+    schemas.extend(written.take_definitions(true));
+    schemas
 }

@@ -75,6 +75,10 @@ fn served(partitions: Partitions, rules: Rules, history: Option<History>) -> (Lo
 
 impl Scene {
     pub fn new(definitions: &str) -> Scene {
+        Scene::within(definitions, Bounds::LOOKUPS)
+    }
+
+    pub fn within(definitions: &str, bounds: Bounds) -> Scene {
         let (folder, rules, committed) = (TempDir::new().unwrap(), rules_of(definitions), Committed::default());
         let plan = rules.plan.clone();
         let store = Arc::new(Store::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
@@ -88,7 +92,7 @@ impl Scene {
         let past = Kept::new(Span::from_days(90));
         let (lookup, service) = served(partitions, rules, Some(past.history.clone()));
         let (metrics, feed) = (service.metrics.clone(), service.feed.clone());
-        let server = start_site(Some(lookup), Some(service), Bounds::LOOKUPS);
+        let server = start_site(Some(lookup), Some(service), bounds);
         Scene { server, metrics, feed, committed, owners, plan, past, task, showing, offset: 0, _folder: folder }
     }
 

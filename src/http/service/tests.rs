@@ -2,6 +2,8 @@
 
 mod customers;
 mod definitions;
+mod documented;
+mod edges;
 mod experiments;
 mod live;
 mod past;

@@ -1,0 +1,142 @@
+// Overview: is it well? What comes in, what goes out, how far behind.
+//
+// Invariant: everything here is this process's own word, asked for anew every two seconds; a rate is of the time between two
+// answers, and nothing where there is only one.
+
+import { get, readiness, Refusal, text } from '../api.js';
+import { chart } from '../charts.js';
+import { el, fill } from '../dom.js';
+import { bytes, count, figure, instant, relative, span } from '../format.js';
+import { covered, heading, panel, table, tile, tiles } from '../parts.js';
+import { parse, quantile, rate } from '../prometheus.js';
+import { refusedPart } from '../refused.js';
+
+const EVERY = 2000;
+/** Points of a chart: five minutes. */
+const KEPT = 150;
+
+export const title = () => 'Overview';
+
+/** What is drawn, by what is kept of each look. */
+const CHARTS = [['events', 'Events a second', 'accent'], ['transitions', 'Transitions a second', 'good'], ['lag', 'Records not read yet', 'warn']];
+
+export async function show(view) {
+  const lines = CHARTS.map(([of, name, colour]) => ({ of, name, ...chart({ name, series: [{ name, colour }], height: 120, signal: view.signal }) }));
+  const places = { ready: el('div'), figures: el('div'), charts: el('div', { class: 'charts' }), partitions: el('div'), streams: el('div') };
+  const points = [];
+  let before = null;
+  const first = await looked(view.signal);
+  view.show(heading('Overview', 'This process, now. Charts begin when this page is opened.'), ...Object.values(places));
+  update(first);
+  view.main.removeAttribute('aria-busy');
+  await pause(view.signal);
+  await view.every(EVERY, async () => update(await looked(view.signal)));
+
+  function update(seen) {
+    fill(places.ready, readyLine(seen.ready), covered(seen.partitions));
+    if (!seen.scrape) return fill(places.figures, refusedPart(seen.refused));
+    const rates = grown(before, seen);
+    fill(places.figures, figures(seen, before?.scrape, rates));
+    fill(places.partitions, partitions(seen));
+    fill(places.streams, streams(seen.scrape));
+    if (!before) fill(places.charts, lines.map((line) => panel(line.name, line.figure)));
+    points.push({ at: seen.at / 1000, ...rates, lag: seen.scrape.sum('segmentd_consumer_lag_records') });
+    points.splice(0, points.length - KEPT);
+    for (const { of, show: draw } of lines) draw(points.map((point) => point.at), [points.map((point) => point[of])], said(points.map((point) => point[of])));
+    before = seen;
+  }
+}
+
+/** Rates between two looks. */
+function grown(before, seen) {
+  const each = (name) => rate(before?.scrape, seen.scrape, name, (seen.at - (before?.at ?? 0)) / 1000);
+  return { events: each('segmentd_events_consumed_total'), transitions: each('segmentd_transitions_total') };
+}
+
+function said(values) {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? 'not known yet' : `now ${figure(known.at(-1))}, at most ${figure(Math.max(...known))}`;
+}
+
+async function pause(signal) {
+  if (!signal.aborted) await new Promise((done) => setTimeout(done, EVERY));
+}
+
+/** Everything that is asked for; a part that is refused says so itself. */
+async function looked(signal) {
+  const [ready, metrics, segments] = await Promise.all([readiness(signal), kept(text('metrics', signal)), kept(get('segments', {}, signal))]);
+  if (metrics.refused?.status === 401) throw metrics.refused;
+  const scrape = metrics.refused ? null : parse(metrics.told);
+  return { ready, scrape, refused: metrics.refused, partitions: segments.told?.partitions, segments: segments.told?.segments, at: Date.now() };
+}
+
+async function kept(asked) {
+  try {
+    return { told: await asked };
+  } catch (refused) {
+    if (refused instanceof Refusal && refused.status !== 0) return { refused };
+    throw refused;
+  }
+}
+
+function readyLine({ ready, checks }) {
+  const check = ({ check: name, met, detail }) => el('li', { class: met ? 'met' : 'unmet' }, el('strong', {}, name), ` ${detail}`);
+  return el('div', { class: ready ? 'ready good' : 'ready bad' }, el('strong', { class: 'verdict' }, ready ? 'Ready' : 'Not ready'), el('ul', {}, checks.map(check)));
+}
+
+function figures({ scrape, partitions, segments }, before, rates) {
+  const lag = scrape.sum('segmentd_consumer_lag_records');
+  const timer = quantile(before, scrape, 'segmentd_timer_lag_seconds', 0.99);
+  const commit = quantile(before, scrape, 'segmentd_commit_duration_seconds', 0.99);
+  const rejected = scrape.sum('segmentd_events_rejected_total');
+  return tiles(
+    tile('Partitions', partitions ? `${partitions.here.length} / ${partitions.of}` : count(scrape.by('segmentd_tasks', 'state').reduce((all, [, n]) => all + n, 0)), 'here / in all'),
+    tile('Events', perSecond(rates.events), `${count(scrape.sum('segmentd_events_consumed_total'))} since the start`),
+    tile('Transitions', perSecond(rates.transitions), `${count(scrape.sum('segmentd_transitions_total'))} since the start`),
+    tile('Lag', count(lag), 'records not committed', lag > 10000 ? 'warn' : null),
+    tile('Timer lag', timer === null ? '–' : span(timer * 1000), 'p99, of timers that fired just now'),
+    tile('Commit', commit === null ? '–' : span(commit * 1000), 'p99, just now'),
+    tile('Rejected', count(rejected), 'to the dead letters', rejected > 0 ? 'warn' : null),
+    segments ? tile('Segments', count(segments.length), 'in force') : null,
+    tile('Timers', count(scrape.sum('segmentd_timers_pending')), 'customers whom time may move'),
+    tile('State', bytes(scrape.sum('segmentd_state_bytes') ?? 0), `memory ${bytes(scrape.sum('process_resident_memory_bytes') ?? 0)}`),
+  );
+}
+
+function perSecond(rate) {
+  return rate === null ? '–' : `${figure(rate)} /s`;
+}
+
+/** One row a partition: how far it is, and what it still has to do. */
+function partitions({ scrape, at }) {
+  const rows = scrape.of('segmentd_task_clock_timestamp_seconds').map(({ labels: { partition }, value }) => ({
+    partition: Number(partition),
+    clock: value > 0 ? new Date(value * 1000).toISOString() : null,
+    lag: scrape.of('segmentd_consumer_lag_records').filter((one) => one.labels.partition === partition).reduce((all, one) => all + one.value, 0),
+    restore: scrape.at('segmentd_restore_remaining_records', { partition }),
+    backfill: scrape.at('segmentd_backfill_remaining_customers', { partition }),
+  }));
+  const columns = [
+    { name: 'Partition', of: (row) => row.partition, sort: (row) => row.partition, head: true },
+    { name: 'Lag, records', of: (row) => count(row.lag), sort: (row) => row.lag, number: true },
+    { name: 'Task clock', of: (row) => (row.clock ? instant(row.clock) : 'nothing has happened'), sort: (row) => row.clock },
+    { name: 'Behind the wall clock', of: (row) => (row.clock ? relative(row.clock, new Date(at)) : '–') },
+    { name: 'To restore', of: (row) => count(row.restore), number: true, sort: (row) => row.restore },
+    { name: 'To decide anew', of: (row) => count(row.backfill), number: true, sort: (row) => row.backfill },
+  ];
+  return panel('Partitions', table('Partitions of this process', columns, rows, 'This process has no partition.'));
+}
+
+function streams(scrape) {
+  const rows = scrape.by('segmentd_events_applied_total', 'stream').map(([stream, applied]) => ({
+    stream, applied,
+    ...Object.fromEntries(['duplicate', 'late', 'unmatched'].map((kind) => [kind, scrape.at(`segmentd_events_${kind}_total`, { stream })])),
+  }));
+  const number = (name, of) => ({ name, of: (row) => count(of(row)), sort: of, number: true });
+  const columns = [
+    { name: 'Stream', of: (row) => row.stream, sort: (row) => row.stream, head: true },
+    number('Applied', (row) => row.applied), number('Duplicate', (row) => row.duplicate), number('Late', (row) => row.late), number('Unmatched', (row) => row.unmatched),
+  ];
+  const reasons = scrape.by('segmentd_events_rejected_total', 'reason').map(([reason, number]) => el('li', {}, el('code', {}, reason), ` ${count(number)}`));
+  return panel('What came in', table('Events by stream', columns, rows, 'No event yet.'), reasons.length > 0 ? [el('h3', {}, 'Rejected, by reason'), el('ul', { class: 'plain' }, reasons)] : null);
+}
