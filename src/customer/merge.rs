@@ -55,7 +55,10 @@ impl Merging<'_> {
         let other = self.other;
         let streams = other.facts.histories.iter().enumerate();
         let all = streams.flat_map(|(stream, history)| history.rows.iter().enumerate().map(move |(at, row)| (row, stream, at)));
-        let mut coming: Vec<(&Row, usize, usize)> = all.filter(|(row, ..)| row.time > self.after).collect();
+        let (mut coming, past): (Vec<(&Row, usize, usize)>, Vec<_>) = all.partition(|(row, ..)| row.time > self.after);
+        for (row, stream, _) in past {
+            self.retire(stream, row.id);
+        }
         coming.sort_by_key(|(row, stream, at)| (row.time, row.arrival, *stream, *at));
         for (row, stream, _) in coming {
             if self.state.facts.histories[stream].ids.insert(row.id) {
@@ -101,18 +104,21 @@ impl Merging<'_> {
 
     /// Ids without rows. One whose row the customer still has is that of an order that was cancelled under the other id.
     fn retired(&mut self) {
-        let nobody = self.after > EventTime::MIN;
-        for (stream, history) in self.other.facts.histories.iter().enumerate().filter(|_| !nobody) {
+        for (stream, history) in self.other.facts.histories.iter().enumerate() {
             for id in &history.retired {
-                if self.state.facts.histories[stream].ids.insert(*id) {
-                    self.state.facts.histories[stream].retired.push(*id);
-                } else if self.plan.role(stream) == StreamRole::Orders
-                    && let Some(at) = self.young(stream, |own| own.id == *id)
-                {
-                    self.change_row(stream, at, OrderChange::Cancelled);
-                }
+                let used = self.retire(stream, *id);
+                let at = if used && self.plan.role(stream) == StreamRole::Orders { self.young(stream, |own| own.id == *id) } else { None };
+                at.into_iter().for_each(|at| self.change_row(stream, at, OrderChange::Cancelled));
             }
         }
+    }
+
+    /// An id that was used stays so. `true`: it was used here, too.
+    fn retire(&mut self, stream: usize, id: u64) -> bool {
+        let history = &mut self.state.facts.histories[stream];
+        let new = history.ids.insert(id);
+        history.retired.extend(new.then_some(id));
+        !new
     }
 
     /// What waits for an order finds it, if the customer has it.

@@ -175,10 +175,10 @@ mod tests {
     fn every_stream_of_the_contract_is_there_with_its_events() {
         let catalogue = Catalogue::segment_spec();
         let names: Vec<&str> = catalogue.streams.iter().map(|s| s.name.as_str()).collect();
-        let expected = "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits erasures";
+        let expected = "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits erasures aliases";
         assert_eq!(names.join(" "), expected);
         for stream in &catalogue.streams {
-            assert_eq!(stream.events.is_empty(), stream.role == StreamRole::Traits, "{}", stream.name);
+            assert_eq!(stream.events.is_empty(), matches!(stream.role, StreamRole::Traits | StreamRole::Aliases), "{}", stream.name);
             let has_context = stream.field("user_agent").is_some() && stream.field("ip").is_some();
             assert_eq!(has_context, stream.role.is_named(), "{}", stream.name);
         }
