@@ -170,7 +170,7 @@ fn tools() -> PathBuf {
     }
     if !is_there {
         let mut fetch = Command::new("npm");
-        fetch.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&there);
+        fetch.args(["ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&there);
         let fetched = fetch.status().expect("`npm` is needed to test the console (Debian: apt-get install nodejs npm chromium)");
         assert!(fetched.success(), "npm could not fetch Playwright");
     }

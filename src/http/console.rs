@@ -12,6 +12,9 @@
 //! **Invariant:** a page may load from this server alone, run no script and no style but these files, and be shown in no
 //! other page. An id or a name that holds a script is text.
 
+#[cfg(test)]
+mod tests;
+
 use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -87,9 +90,6 @@ const ASSETS: &[Asset] = assets! {
     SCRIPT "uplot/uPlot.esm.js"
     CSS "uplot/uPlot.min.css"
 };
-
-#[cfg(test)]
-mod tests;
 
 pub fn router() -> Router {
     Router::new()

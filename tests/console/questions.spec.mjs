@@ -14,6 +14,17 @@ test('how many are in it', async ({ page }) => {
   await expect(page.locator('.tile', { hasText: 'In it now' })).toContainText(LOYAL);
 });
 
+test('since when does it grow, and by what', async ({ page }) => {
+  await open(page, '#/segments/loyal');
+  const past = panel(page, 'Over time');
+  await past.getByRole('button', { name: '90 days' }).click();
+  await expect(past).toContainText('It grows since 1 Jan 2026: from 0 to 69. Most: 70, on 31 Jan 2026.');
+  await expect(past.getByRole('group', { name: 'Members over time' }).locator('canvas')).toBeVisible();
+  await expect(past).toContainText('70 came and 1 went in this time');
+  await past.getByRole('button', { name: '7 days' }).click();
+  await expect(past).toContainText('It shrinks since 31 Jan 2026: from 70 to 69.');
+});
+
 test('who is in it', async ({ page }) => {
   await open(page, '#/segments/loyal');
   const who = panel(page, 'Who is in it');
@@ -58,6 +69,21 @@ test('how will it be then', async ({ page }) => {
   await page.getByLabel('As it will be at (UTC)').fill('2026-02-09T12:00');
   await expect(page.locator('details.why.out')).toHaveCount(1);
   await expect(page.locator('details.why .words')).toContainText('1 more of count(orders last 30d)');
+});
+
+test('who moved from where to where', async ({ page }) => {
+  await open(page, '#/ladders/life');
+  const moves = panel(page, 'Moves of Life cycle');
+  await moves.getByRole('button', { name: '90 days' }).click();
+  // By time alone, when the last order is twenty days old.
+  await expect(moves.getByTitle(/ from Active to Sleeping$/)).toHaveText('34');
+});
+
+test('what happened to her', async ({ page }) => {
+  await open(page, '#/customers/cleo');
+  const rows = panel(page, 'Timeline').getByRole('row');
+  await expect(rows.filter({ hasText: 'leaves' }).filter({ hasText: 'Loyal shoppers' })).toContainText('31 Jan 2026, 01:00');
+  await expect(rows.filter({ hasText: 'enters' }).filter({ hasText: 'Loyal shoppers' })).toContainText('count(orders last 30d) is 3, > 2');
 });
 
 test('did the coupon pay', async ({ page }) => {

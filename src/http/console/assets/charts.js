@@ -8,9 +8,14 @@ import { day, instant, short } from './format.js';
 import { colour, redrawn } from './theme.js';
 
 const HEIGHT = 220;
+/** Ticks where only whole numbers can be. */
+const WHOLE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((zeros) => [1, 2, 5].map((digit) => digit * 10 ** zeros));
 
-/** A chart of `series` ({name, colour, columns: drawn as such, step: drawn as steps}); `show(times, values…)` draws: seconds, and a list for each series. */
-export function chart({ name, series, height = HEIGHT, signal, legend = series.length > 1, format = short }) {
+/**
+ * A chart of `series` ({name, colour, columns: drawn as such, step: drawn as steps}); `whole`: of numbers of customers.
+ * `show(times, values, sentence)` draws: seconds, a list for each series, and the same in words.
+ */
+export function chart({ name, series, height = HEIGHT, signal, legend = series.length > 1, whole = false }) {
   const holder = el('div', { class: 'plot' });
   const words = el('p', { class: 'plot-words' });
   const figure = el('div', { class: 'chart', role: 'group', 'aria-label': name }, holder, words);
@@ -20,7 +25,7 @@ export function chart({ name, series, height = HEIGHT, signal, legend = series.l
   const draw = () => {
     if (!given || !holder.isConnected) return;
     plot?.destroy();
-    plot = new uPlot({ ...options(series, legend, format), width: width(), height }, given, holder);
+    plot = new uPlot({ ...options(series, legend, whole), width: width(), height }, given, holder);
   };
   const fit = new ResizeObserver(() => (plot ? plot.setSize({ width: width(), height }) : draw()));
   fit.observe(holder);
@@ -40,7 +45,7 @@ export function chart({ name, series, height = HEIGHT, signal, legend = series.l
   };
 }
 
-function options(series, legend, format) {
+function options(series, legend, whole) {
   const ink = colour('ink-soft');
   const lines = { stroke: colour('line'), width: 1 };
   const axis = { stroke: ink, grid: lines, ticks: { show: false }, font: '11px system-ui, sans-serif' };
@@ -50,8 +55,8 @@ function options(series, legend, format) {
     cursor: { y: false, points: { size: 6 } },
     // A column is as wide as its step: half of the first and of the last would be cut off.
     scales: { x: { range: (plot, low, high) => (series.some((one) => one.columns) ? wider(plot, low, high) : [low, high]) }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] } },
-    axes: [{ ...axis, space: 80, size: 30, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 46, values: (_, ticks) => ticks.map(format) }],
-    series: [{ label: 'At', value: (_, at) => (at === null ? '–' : instant(at * 1000)) }, ...series.map((one) => drawnAs(one, format))],
+    axes: [{ ...axis, space: 80, size: 30, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => short(Math.abs(tick))), ...(whole ? { incrs: WHOLE } : {}) }],
+    series: [{ label: 'At', value: (_, at) => (at === null ? '–' : instant(at * 1000)) }, ...series.map(drawnAs)],
   };
 }
 
@@ -72,9 +77,9 @@ function shortDay(seconds) {
   return day(seconds * 1000).replace(/ \d{4}$/, '');
 }
 
-function drawnAs({ name, colour: variable, columns, step }, format) {
+function drawnAs({ name, colour: variable, columns, step }) {
   const stroke = colour(variable);
   const paths = columns ? uPlot.paths.bars({ size: [0.8, 24] }) : step ? uPlot.paths.stepped({ align: 1 }) : undefined;
-  const value = (_, number) => (number === null ? '–' : format(Math.abs(number)));
+  const value = (_, number) => (number === null ? '–' : short(Math.abs(number)));
   return { label: name, stroke, fill: columns ? stroke : `${stroke}22`, width: columns ? 0 : 1.75, points: { show: false }, paths, value };
 }

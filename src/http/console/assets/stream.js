@@ -10,13 +10,17 @@ import { open, Refusal } from './api.js';
 const PATIENCE = 2000;
 
 /**
- * Listens until `signal` is aborted, and connects again when the connection is lost.
+ * Listens until `signal` is aborted, and connects again when the connection is lost. While nobody sees the page it does not
+ * listen: a browser has six connections to a server, and a few forgotten tabs would take them all.
  * `told(kind, object)`; `state('open' | 'lost' | 'dropped')`. A refusal that will not change ends it.
  */
 export async function listen(segments, signal, told, state) {
   while (!signal.aborted) {
+    const seen = new AbortController();
+    const look = () => document.hidden && seen.abort();
+    document.addEventListener('visibilitychange', look);
     try {
-      await once(segments, signal, (event) => {
+      await once(segments, AbortSignal.any([signal, seen.signal]), (event) => {
         if (event.kind === 'open') state('open');
         else if (event.kind === 'dropped') state('dropped');
         else told(event.kind, JSON.parse(event.data));
@@ -24,9 +28,11 @@ export async function listen(segments, signal, told, state) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refusal && [400, 401, 403, 404].includes(error.status)) throw error;
+    } finally {
+      document.removeEventListener('visibilitychange', look);
     }
     if (!signal.aborted) state('lost');
-    await new Promise((done) => setTimeout(done, PATIENCE));
+    do await new Promise((done) => setTimeout(done, PATIENCE)); while (document.hidden && !signal.aborted);
   }
 }
 

@@ -31,9 +31,9 @@ export function growth(points) {
 
 /** The two charts; `show(points)` draws. */
 export function overTime(view, segment) {
-  const size = chart({ name: 'Members over time', series: [{ name: 'In it', colour: 'accent', step: true }], signal: view.signal });
+  const size = chart({ name: 'Members over time', series: [{ name: 'In it', colour: 'accent', step: true }], whole: true, signal: view.signal });
   const columns = LAYERS.map(([, colour]) => ({ name: colour, colour, columns: true }));
-  const flow = chart({ name: 'Entries and exits over time', series: [...columns, ...columns], height: 200, legend: false, signal: view.signal });
+  const flow = chart({ name: 'Entries and exits over time', series: [...columns, ...columns], height: 200, legend: false, whole: true, signal: view.signal });
   const key = el('p', { class: 'causes' }, DRAWN.map(([words, colour]) => el('span', { class: `cause cause-${colour}` }, `by ${words}`)));
   return {
     element: el('div', {}, el('h3', {}, 'In it'), size.figure, el('h3', {}, 'Came (above) and went (below)'), key, flow.figure),

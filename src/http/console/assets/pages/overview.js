@@ -6,7 +6,7 @@
 import { get, readiness, Refusal, text } from '../api.js';
 import { chart } from '../charts.js';
 import { el, fill } from '../dom.js';
-import { bytes, count, figure, instant, relative, span } from '../format.js';
+import { bytes, count, figure, instant, span } from '../format.js';
 import { covered, heading, panel, table, tile, tiles } from '../parts.js';
 import { parse, quantile, rate } from '../prometheus.js';
 import { refusedPart } from '../refused.js';
@@ -120,7 +120,7 @@ function partitions({ scrape, at }) {
     { name: 'Partition', of: (row) => row.partition, sort: (row) => row.partition, head: true },
     { name: 'Lag, records', of: (row) => count(row.lag), sort: (row) => row.lag, number: true },
     { name: 'Task clock', of: (row) => (row.clock ? instant(row.clock) : 'nothing has happened'), sort: (row) => row.clock },
-    { name: 'Behind the wall clock', of: (row) => (row.clock ? relative(row.clock, new Date(at)) : '–') },
+    { name: 'Behind the wall clock', of: (row) => (row.clock ? span(at - new Date(row.clock)) : '–') },
     { name: 'To restore', of: (row) => count(row.restore), number: true, sort: (row) => row.restore },
     { name: 'To decide anew', of: (row) => count(row.backfill), number: true, sort: (row) => row.backfill },
   ];

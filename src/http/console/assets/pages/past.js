@@ -4,7 +4,7 @@
 
 import { get, path, Refusal } from '../api.js';
 import { el, fill, segmentLink } from '../dom.js';
-import { count, DAY, instant, many, relative } from '../format.js';
+import { count, DAY, instant, relative } from '../format.js';
 import { panel, table } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { growth, overTime } from './growth.js';
@@ -59,9 +59,12 @@ export function past(view, segment) {
   return part.panel;
 }
 
+/** So many records are on their way at any moment. */
+const USUAL_LAG = 1000;
+
 function reach({ since: from, lag_records: lag }) {
   const kept = from ? `The past is known from ${instant(from)} on. ` : '';
-  return el('p', { class: 'hint' }, kept, lag > 0 ? `${many(lag, 'transition')} are not in it yet.` : '');
+  return el('p', { class: 'hint' }, kept, lag > USUAL_LAG ? `It is still being read: ${count(lag)} records are not in it yet.` : '');
 }
 
 /** Who moved from which stage to which. */
