@@ -96,7 +96,7 @@ impl Order {
 /// In on a day of the first three weeks. Some come back, in either arm: nobody was sent anything.
 fn shopper(n: usize) -> Vec<Order> {
     let (who, day) = (format!("shop-{n}"), 2 + n % 20);
-    let again = (n % 3 == 0).then(|| Order::new(&who, day + 1, 15));
+    let again = n.is_multiple_of(3).then(|| Order::new(&who, day + 1, 15));
     [10, 11, 12].map(|hour| Order::new(&who, day, hour)).into_iter().chain(again).collect()
 }
 

@@ -155,29 +155,40 @@ fn memory() {
 #[test]
 #[ignore = "minutes of measuring: `make bench`"]
 fn lookups_in_the_service() {
-    let rig = Rig::new();
-    let sent = rig.load(Path::new(EVENTS), &["--copies", "12"]);
     let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
     let ids: BTreeSet<&[u8]> = text.split_inclusive(|b| *b == b'\n').map(customer).collect();
     let ids: Vec<String> = ids.into_iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect();
     let household = |number: u32| format!("{}-{}", ids[number.wrapping_mul(7919) as usize % ids.len()], 1 + number % 12);
+    println!();
+    beside_a_rate(&household);
+    beside_a_backlog(&household);
+}
+
+fn beside_a_rate(household: &(dyn Fn(u32) -> String + Sync)) {
+    let rig = Rig::new();
+    let service = rig.service();
+    service.await_ready();
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "12"]));
+        service.await_consumed(200_000);
+        let mut pairs = Pairs::default();
+        pairs.measure(&service, household, || !loading.is_finished());
+        pairs.print("at 2,000/s beside 20,000 events/s");
+    });
+}
+
+fn beside_a_backlog(household: &(dyn Fn(u32) -> String + Sync)) {
+    let rig = Rig::new();
+    let sent = rig.load(Path::new(EVENTS), &["--copies", "12"]);
     let service = rig.service();
     let consumed = || service.metrics().sum("segmentd_events_consumed_total") as u64;
     service.await_consumed(sent / 10);
-    println!();
     let mut pairs = Pairs::default();
-    pairs.measure(&service, &household, || consumed() < sent * 8 / 10);
+    pairs.measure(&service, household, || consumed() < sent * 8 / 10);
     pairs.print("at 2,000/s beside as many events as it can");
     service.await_consumed(sent);
-    ask(service.http, &household, None, Duration::from_secs(5)).print("the service itself, as many as it can");
-    ask(service.http, &household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s");
-    std::thread::scope(|scope| {
-        let loading = scope.spawn(|| rig.load(Path::new(EVENTS), &["--rate", "20000", "--copies", "12"]));
-        std::thread::sleep(Duration::from_secs(3));
-        let mut pairs = Pairs::default();
-        pairs.measure(&service, &household, || !loading.is_finished());
-        pairs.print("at 2,000/s beside 20,000 events/s");
-    });
+    ask(service.http, household, None, Duration::from_secs(5)).print("the service itself, as many as it can");
+    ask(service.http, household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s");
 }
 
 #[test]

@@ -3,13 +3,30 @@
 import AxeBuilder from '@axe-core/playwright';
 import { expect, open, panel, test } from './browser.mjs';
 
-const PAGES = ['', '#/segments', '#/segments/loyal', '#/segments/odd', '#/ladders', '#/ladders/life', '#/customers', '#/customers/ann', '#/customers/nobody',
-  '#/experiments', '#/experiments/loyal', '#/playground?when=count(ordrs%20last%201d)%20%3E%201', '#/access', '#/nowhere'];
+const PAGES = [
+  '',
+  '#/segments',
+  '#/segments/loyal',
+  '#/segments/odd',
+  '#/ladders',
+  '#/ladders/life',
+  '#/customers',
+  '#/customers/ann',
+  '#/customers/nobody',
+  '#/experiments',
+  '#/experiments/loyal',
+  '#/playground?when=count(ordrs%20last%201d)%20%3E%201',
+  '#/access',
+  '#/nowhere',
+];
 
 /** Ids as somebody may have them, in or out of spite; tests/console.rs sends their orders. */
 const ODD = ['a/b c?d#e', '<img src=x onerror=document.title=1>', 'Łukasz ☃ 한국', '100%25'];
 
-for (const [scheme, rules] of [['light', 'all'], ['dark', 'contrast']]) {
+for (const [scheme, rules] of [
+  ['light', 'all'],
+  ['dark', 'contrast'],
+]) {
   test(`everybody can use every page, ${scheme}`, async ({ page }) => {
     test.setTimeout(150_000);
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
@@ -20,7 +37,9 @@ for (const [scheme, rules] of [['light', 'all'], ['dark', 'contrast']]) {
       if (rules === 'contrast') axe.withRules(['color-contrast']);
       else axe.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']);
       const found = await axe.analyze();
-      expect(found.violations.map(({ id, nodes }) => `${hash || 'overview'}: ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([]);
+      expect(found.violations.map(({ id, nodes }) => `${hash || 'overview'}: ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual(
+        [],
+      );
     }
   });
 }
@@ -101,7 +120,9 @@ test.describe('without a token', () => {
     await page.getByLabel('Token').fill(process.env.CONSOLE_TOKEN);
     await page.getByRole('button', { name: 'Use it' }).click();
     await expect(page.getByRole('heading', { level: 1, name: 'Segments' })).toBeVisible();
-    expect(await page.evaluate(() => JSON.stringify({ ...localStorage }) + location.href + document.cookie)).not.toContain(process.env.CONSOLE_TOKEN);
+    expect(await page.evaluate(() => JSON.stringify({ ...localStorage }) + location.href + document.cookie)).not.toContain(
+      process.env.CONSOLE_TOKEN,
+    );
   });
 });
 
@@ -121,15 +142,35 @@ test.describe('with a token of too small a scope', () => {
 });
 
 test('a customer of another process leads to its console', async ({ page }) => {
-  const problem = { title: 'Misdirected Request', status: 421, detail: 'the customer\'s partition belongs to another process', partition: 3, owner: 'http://other:8080' };
-  await page.route('**/api/v1/customers/eve', (route) => route.fulfill({ status: 421, contentType: 'application/problem+json', body: JSON.stringify(problem) }));
+  const problem = {
+    title: 'Misdirected Request',
+    status: 421,
+    detail: "the customer's partition belongs to another process",
+    partition: 3,
+    owner: 'http://other:8080',
+  };
+  await page.route('**/api/v1/customers/eve', (route) =>
+    route.fulfill({ status: 421, contentType: 'application/problem+json', body: JSON.stringify(problem) }),
+  );
   await open(page, '#/customers/eve');
-  await expect(page.getByRole('link', { name: 'Ask http://other:8080' })).toHaveAttribute('href', 'http://other:8080/console/#/customers/eve');
+  await expect(page.getByRole('link', { name: 'Ask http://other:8080' })).toHaveAttribute(
+    'href',
+    'http://other:8080/console/#/customers/eve',
+  );
 });
 
 test('an answer that is not there yet is asked for again by itself', async ({ page }) => {
   let asked = 0;
-  await page.route('**/api/v1/segments', (route) => (asked++ > 0 ? route.continue() : route.fulfill({ status: 503, headers: { 'retry-after': '1' }, contentType: 'application/problem+json', body: '{"detail":"it is starting"}' })));
+  await page.route('**/api/v1/segments', (route) =>
+    asked++ > 0
+      ? route.continue()
+      : route.fulfill({
+          status: 503,
+          headers: { 'retry-after': '1' },
+          contentType: 'application/problem+json',
+          body: '{"detail":"it is starting"}',
+        }),
+  );
   await open(page, '#/segments');
   await expect(page.getByRole('heading', { level: 1, name: 'Not yet' })).toBeVisible();
   await expect(page.getByRole('heading', { level: 1, name: 'Segments' })).toBeVisible();

@@ -48,8 +48,9 @@ test('why is she in, and when will she leave', async ({ page }) => {
   await expect(why).toHaveCount(1);
   await expect(why.locator('summary')).toContainText('leaves in 8 d');
   await expect(why.locator('.words')).toHaveText(
-    'In it since 14 Jan 2026, 10:00, because count(orders last 30d) is 3, > 2 and every(orders last 30d: total > 20) holds. '
-    + 'If nothing happens this changes in 8 d 10 h, at 9 Feb 2026, 10:00.');
+    'In it since 14 Jan 2026, 10:00, because count(orders last 30d) is 3, > 2 and every(orders last 30d: total > 20) holds. ' +
+      'If nothing happens this changes in 8 d 10 h, at 9 Feb 2026, 10:00.',
+  );
 });
 
 test('why is he not, and what is missing', async ({ page }) => {
@@ -57,7 +58,9 @@ test('why is he not, and what is missing', async ({ page }) => {
   const why = page.locator('details.why');
   await expect(why).toHaveCount(1);
   await expect(why.locator('summary')).toContainText('missing: 1 more of count(orders last 30d)');
-  await expect(why.locator('.words')).toHaveText('Was never in it. What is missing: 1 more of count(orders last 30d). Time alone will not change this.');
+  await expect(why.locator('.words')).toHaveText(
+    'Was never in it. What is missing: 1 more of count(orders last 30d). Time alone will not change this.',
+  );
   const condition = why.getByRole('row', { name: /count\(orders last 30d\)/ }).first();
   await expect(condition).toContainText('no');
   await expect(condition).toContainText('> 2');

@@ -6,11 +6,10 @@
 use std::time::{Duration, Instant};
 
 use super::asking::{Asked, ask};
-use crate::{Metrics, Service, median, quantile};
+use crate::{COMMIT, Metrics, Service, median, quantile};
 
 /// Long enough for some tens of transactions.
 const WINDOW: Duration = Duration::from_secs(4);
-const LATENCY: &str = "segmentd_transition_latency_seconds";
 /// Lookups a second.
 const RATE: u32 = 2000;
 
@@ -19,27 +18,27 @@ const RATE: u32 = 2000;
 pub struct Pairs {
     /// Events a second with lookups, for each without.
     events: Vec<f64>,
-    /// The same of the 99th percentile from a record to its committed transition.
-    latency: Vec<f64>,
+    /// The same of the 99th percentile of a commit.
+    commits: Vec<f64>,
     lookups: Vec<Asked>,
 }
 
 /// What a window showed.
 struct Seen {
     events: f64,
-    latency_ms: f64,
+    commit_ms: f64,
 }
 
 impl Pairs {
     /// One pair after another while there is work.
     pub fn measure(&mut self, service: &Service, id: &(dyn Fn(u32) -> String + Sync), go_on: impl Fn() -> bool) {
         while go_on() {
-            let first = self.lookups.len() % 2 == 0;
+            let first = self.lookups.len().is_multiple_of(2);
             let before = if first { Some(self.beside(service, id)) } else { None };
             let alone = seen(service, || std::thread::sleep(WINDOW));
             let beside = before.unwrap_or_else(|| self.beside(service, id));
             self.events.push(beside.events / alone.events);
-            self.latency.push(beside.latency_ms / alone.latency_ms);
+            self.commits.push(beside.commit_ms / alone.commit_ms);
         }
     }
 
@@ -50,9 +49,9 @@ impl Pairs {
     pub fn print(mut self, what: &str) {
         let pairs = self.events.len();
         println!(
-            "with / without      {:>9.2} of the events, {:.2} of their p99, {pairs} pairs, {what}",
+            "with / without      {:>9.2} of the events, {:.2} of the p99 of a commit, {pairs} pairs, {what}",
             median(&mut self.events),
-            median(&mut self.latency)
+            median(&mut self.commits)
         );
         Asked::all(self.lookups).print(&format!("the service itself, {what}"));
     }
@@ -63,5 +62,5 @@ fn seen(service: &Service, work: impl FnOnce()) -> Seen {
     work();
     let (took, after) = (begun.elapsed().as_secs_f64(), service.metrics());
     let consumed = |metrics: &Metrics| metrics.sum("segmentd_events_consumed_total");
-    Seen { events: (consumed(&after) - consumed(&before)) / took, latency_ms: quantile(&after.since(&before, LATENCY), 0.99) }
+    Seen { events: (consumed(&after) - consumed(&before)) / took, commit_ms: quantile(&after.since(&before, COMMIT), 0.99) }
 }

@@ -54,8 +54,14 @@ function options(series, legend, whole) {
     legend: { show: legend },
     cursor: { y: false, points: { size: 6 } },
     // A column is as wide as its step: half of the first and of the last would be cut off.
-    scales: { x: { range: (plot, low, high) => (series.some((one) => one.columns) ? wider(plot, low, high) : [low, high]) }, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] } },
-    axes: [{ ...axis, space: 80, size: 30, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => short(Math.abs(tick))), ...(whole ? { incrs: WHOLE } : {}) }],
+    scales: {
+      x: { range: (plot, low, high) => (series.some((one) => one.columns) ? wider(plot, low, high) : [low, high]) },
+      y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] },
+    },
+    axes: [
+      { ...axis, space: 80, size: 30, values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at, step)) },
+      { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => short(Math.abs(tick))), ...(whole ? { incrs: WHOLE } : {}) },
+    ],
     series: [{ label: 'At', value: (_, at) => (at === null ? '–' : instant(at * 1000)) }, ...series.map(drawnAs)],
   };
 }

@@ -9,7 +9,14 @@ import { el, fill } from './dom.js';
 /** `changed` is called when somebody writes. */
 export function editor(name, text, changed) {
   const behind = el('div', { class: 'behind', 'aria-hidden': 'true' });
-  const field = el('textarea', { id: 'rule', 'aria-label': name, rows: 4, spellcheck: 'false', autocomplete: 'off', autocapitalize: 'off' });
+  const field = el('textarea', {
+    id: 'rule',
+    'aria-label': name,
+    rows: 4,
+    spellcheck: 'false',
+    autocomplete: 'off',
+    autocapitalize: 'off',
+  });
   const grow = () => {
     field.style.height = 'auto';
     field.style.height = `${field.scrollHeight}px`;
@@ -55,7 +62,10 @@ function marked(text, diagnostics) {
   places.sort((a, b) => a.place[0] - b.place[0]);
   const made = [];
   let at = 0;
-  for (const { severity, place: [from, until] } of places) {
+  for (const {
+    severity,
+    place: [from, until],
+  } of places) {
     // Of two that overlap the first is marked; both are listed.
     if (from < at) continue;
     // What is missing at the end has no letter of its own.

@@ -56,7 +56,13 @@ export function day(at) {
 
 /** `2 d 4 h`: the two largest units. */
 export function span(milliseconds) {
-  const units = [['y', 365 * DAY], ['d', DAY], ['h', HOUR], ['min', MINUTE], ['s', SECOND]];
+  const units = [
+    ['y', 365 * DAY],
+    ['d', DAY],
+    ['h', HOUR],
+    ['min', MINUTE],
+    ['s', SECOND],
+  ];
   let rest = Math.abs(milliseconds);
   if (rest < SECOND) return `${Math.round(rest)} ms`;
   const first = units.findIndex(([, length]) => rest >= length);
@@ -96,4 +102,9 @@ export function many(number, one, more = `${one}s`) {
 /** `a, b and c`. */
 export function listed(texts) {
   return texts.length < 2 ? texts.join('') : `${texts.slice(0, -1).join(', ')} and ${texts.at(-1)}`;
+}
+
+/** What a field of date and time says, as an instant: such a field leaves out what is zero. */
+export function utc(value) {
+  return value === '' ? '' : `${value}${value.length === 16 ? ':00' : ''}Z`;
 }

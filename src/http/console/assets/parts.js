@@ -17,7 +17,14 @@ export function panel(title, ...children) {
 
 /** A figure with its name; `about` explains it below. */
 export function tile(name, value, about = null, state = null) {
-  return el('div', { class: state ? `tile ${state}` : 'tile' }, el('dt', {}, name), el('dd', {}, value), about ? el('dd', { class: 'about' }, about) : null);
+  const size = typeof value === 'string' && value.length > 12 ? 'long' : null;
+  return el(
+    'div',
+    { class: state ? `tile ${state}` : 'tile' },
+    el('dt', {}, name),
+    el('dd', { class: size }, value),
+    about ? el('dd', { class: 'about' }, about) : null,
+  );
 }
 
 export function tiles(...children) {
@@ -38,7 +45,16 @@ export function table(caption, columns, rows, empty = 'Nothing.') {
   let order = null;
   const draw = () => {
     const sorted = order ? [...rows].sort((a, b) => order.sign * compared(order.column.sort(a), order.column.sort(b))) : rows;
-    fill(body, sorted.map((row) => el('tr', {}, columns.map((column) => cell(column, row)))));
+    fill(
+      body,
+      sorted.map((row) =>
+        el(
+          'tr',
+          {},
+          columns.map((column) => cell(column, row)),
+        ),
+      ),
+    );
   };
   const head = columns.map((column) => {
     const heading = el('th', { scope: 'col', class: column.number ? 'number' : null });
@@ -53,8 +69,11 @@ export function table(caption, columns, rows, empty = 'Nothing.') {
   });
   draw();
   if (rows.length === 0) return el('p', { class: 'empty' }, empty);
-  return el('div', { class: 'scroll cards', tabindex: '0', role: 'group', 'aria-label': caption },
-    el('table', {}, el('caption', { class: 'unseen' }, caption), el('thead', {}, el('tr', {}, head)), body));
+  return el(
+    'div',
+    { class: 'scroll cards', tabindex: '0', role: 'group', 'aria-label': caption },
+    el('table', {}, el('caption', { class: 'unseen' }, caption), el('thead', {}, el('tr', {}, head)), body),
+  );
 }
 
 /** On a narrow screen rows become cards, in which each cell says its column's name. */
@@ -77,7 +96,9 @@ export function notice(...children) {
 export function covered(partitions) {
   if (!partitions || partitions.here.length === partitions.of) return null;
   const here = partitions.here.length === 0 ? 'none' : `${partitions.here.join(', ')}`;
-  return notice(`This process has partitions ${here} of ${partitions.of}: figures are of these. Ask the other processes for theirs, and add up.`);
+  return notice(
+    `This process has partitions ${here} of ${partitions.of}: figures are of these. Ask the other processes for theirs, and add up.`,
+  );
 }
 
 export function tags(list) {

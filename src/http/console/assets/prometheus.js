@@ -66,7 +66,11 @@ export function rate(before, after, name, seconds) {
 
 /** A quantile of what a histogram saw between two scrapes, in its own unit; null: it saw nothing. */
 export function quantile(before, after, name, q) {
-  const bucket = (scrape, le) => scrape.of(`${name}_bucket`).filter((s) => s.labels.le === le).reduce((sum, s) => sum + s.value, 0);
+  const bucket = (scrape, le) =>
+    scrape
+      .of(`${name}_bucket`)
+      .filter((s) => s.labels.le === le)
+      .reduce((sum, s) => sum + s.value, 0);
   const bounds = [...new Set(after.of(`${name}_bucket`).map((sample) => sample.labels.le))];
   const grown = bounds.map((le) => [le === '+Inf' ? Infinity : Number(le), bucket(after, le) - (before ? bucket(before, le) : 0)]);
   grown.sort((a, b) => a[0] - b[0]);

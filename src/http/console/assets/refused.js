@@ -24,11 +24,27 @@ export function refused(error, { again, signal, show }) {
 const KINDS = {
   [-1]: (error) => [el('h1', {}, 'The console failed'), el('p', {}, `This is a mistake of the console itself: ${error.message}`)],
   0: () => [el('h1', {}, 'The service does not answer'), waiting('It is asked again every few seconds.')],
-  401: (error, again) => [el('h1', {}, 'A token, please'), el('p', {}, token() ? `The one in use is of no use: ${error.message}.` : 'This service answers those alone who have one. Whoever operates it gives tokens.'), tokenForm(again)],
+  401: (error, again) => [
+    el('h1', {}, 'A token, please'),
+    el(
+      'p',
+      {},
+      token()
+        ? `The one in use is of no use: ${error.message}.`
+        : 'This service answers those alone who have one. Whoever operates it gives tokens.',
+    ),
+    tokenForm(again),
+  ],
   403: (error, again) => [
     el('h1', {}, 'Not with this token'),
     el('p', {}, 'The token is good, but lacks the scope ', el('code', {}, error.scope ?? 'that this page needs'), '.'),
-    el('p', {}, 'Whoever operates the service gives scopes: ', el('code', {}, `segmentd token new NAME --scope ${error.scope ?? 'SCOPE'}`), '.'),
+    el(
+      'p',
+      {},
+      'Whoever operates the service gives scopes: ',
+      el('code', {}, `segmentd token new NAME --scope ${error.scope ?? 'SCOPE'}`),
+      '.',
+    ),
     tokenForm(again),
   ],
   404: (error) => [el('h1', {}, 'Not found'), el('p', {}, error.message)],
@@ -48,8 +64,14 @@ function other(error, again) {
 /** A refusal of one part of a page, in a line. */
 export function refusedPart(error) {
   if (!(error instanceof Refusal)) throw error;
-  const why = error.status === 403 ? `The token lacks the scope ${error.scope}.` : error.status === 401 ? 'This needs a token.' : error.message;
-  return el('p', { class: 'notice' }, why, error.status === 401 || error.status === 403 ? [' ', el('a', { href: to(['access']) }, 'Access')] : null);
+  const why =
+    error.status === 403 ? `The token lacks the scope ${error.scope}.` : error.status === 401 ? 'This needs a token.' : error.message;
+  return el(
+    'p',
+    { class: 'notice' },
+    why,
+    error.status === 401 || error.status === 403 ? [' ', el('a', { href: to(['access']) }, 'Access')] : null,
+  );
 }
 
 function owner(address) {

@@ -32,7 +32,8 @@ export async function listen(segments, signal, told, state) {
       document.removeEventListener('visibilitychange', look);
     }
     if (!signal.aborted) state('lost');
-    do await new Promise((done) => setTimeout(done, PATIENCE)); while (document.hidden && !signal.aborted);
+    do await new Promise((done) => setTimeout(done, PATIENCE));
+    while (document.hidden && !signal.aborted);
   }
 }
 
@@ -44,7 +45,10 @@ async function once(segments, signal, each) {
     if (done) return;
     const blocks = (pending + value).split('\n\n');
     pending = blocks.pop();
-    blocks.map(parsed).filter((event) => event.data !== '').forEach(each);
+    blocks
+      .map(parsed)
+      .filter((event) => event.data !== '')
+      .forEach(each);
   }
 }
 

@@ -19,8 +19,10 @@ export function tokenForm(given) {
     given();
   };
   return el(
-    'form', { class: 'fields', onsubmit: keep },
-    el('label', { for: 'token' }, 'Token'), field,
+    'form',
+    { class: 'fields', onsubmit: keep },
+    el('label', { for: 'token' }, 'Token'),
+    field,
     el('button', { type: 'submit', class: 'main' }, 'Use it'),
     token() ? el('button', { type: 'button', onclick: forget }, 'Forget the one in use') : null,
     el('p', { class: 'hint' }, 'Kept for this tab alone, until it is closed.'),

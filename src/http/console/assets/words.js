@@ -26,7 +26,13 @@ export function cause(name) {
 /** `event 12 · time 3`, each with its colour. */
 export function byCause(counts) {
   const told = Object.keys(CAUSES).filter((name) => counts[name] > 0);
-  return el('span', { class: 'causes' }, told.map((name) => el('span', { class: `cause cause-${name}`, title: `by ${cause(name)}` }, `${name.replace('_', ' ')} ${count(counts[name])}`)));
+  return el(
+    'span',
+    { class: 'causes' },
+    told.map((name) =>
+      el('span', { class: `cause cause-${name}`, title: `by ${cause(name)}` }, `${name.replace('_', ' ')} ${count(counts[name])}`),
+    ),
+  );
 }
 
 /** A sum, and its causes below it. */
@@ -38,7 +44,8 @@ export function sum(counts) {
   return Object.values(counts).reduce((all, number) => all + number, 0);
 }
 
-const WORD = /("(?:[^"\\]|\\.)*")|(\b(?:and|or|not|where|last|lifetime|from|to|ago|after|within|this|by|in)\b)|(\b\d[\w.]*%?)|([a-z_]\w*)(?=\()/gi;
+const WORD =
+  /("(?:[^"\\]|\\.)*")|(\b(?:and|or|not|where|last|lifetime|from|to|ago|after|within|this|by|in)\b)|(\b\d[\w.]*%?)|([a-z_]\w*)(?=\()/gi;
 
 /** A message of the service: what stands between backticks is code. */
 export function message(text) {
@@ -47,7 +54,11 @@ export function message(text) {
 
 /** A rule as it is read: one condition a line, its words marked. */
 export function rule(text) {
-  return el('code', { class: 'rule' }, broken(text).flatMap((line, i) => [i > 0 ? '\n' : '', marked(line)]));
+  return el(
+    'code',
+    { class: 'rule' },
+    broken(text).flatMap((line, i) => [i > 0 ? '\n' : '', marked(line)]),
+  );
 }
 
 /** A line before each `and` and `or` that stands in no parenthesis. */

@@ -13,7 +13,11 @@ export const title = () => 'Access';
 /** A question for each scope that the console needs. */
 const QUESTIONS = [
   { scope: 'read:segments', opens: 'segments, ladders, experiments, the playground', ask: (signal) => get('segments', {}, signal) },
-  { scope: 'read:customers', opens: 'customers, who is in a segment, live transitions', ask: (signal) => get(path`customers/${'\u0000'}/segments`, {}, signal) },
+  {
+    scope: 'read:customers',
+    opens: 'customers, who is in a segment, live transitions',
+    ask: (signal) => get(path`customers/${'\u0000'}/segments`, {}, signal),
+  },
   { scope: 'metrics', opens: 'the overview', ask: (signal) => text('version', signal) },
 ];
 
@@ -29,7 +33,10 @@ export async function show(view) {
   view.show(
     heading('Access', token() ? 'A token is in use.' : 'No token is in use.'),
     isOpen ? notice('This service asks for no token: whoever reaches its address may ask everything.') : null,
-    panel('Token', tokenForm(() => show(view))),
+    panel(
+      'Token',
+      tokenForm(() => show(view)),
+    ),
     panel('What is open', table('Scopes', columns, found)),
   );
 }

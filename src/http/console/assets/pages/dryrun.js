@@ -25,7 +25,13 @@ export function dryRun(view, written) {
       const told = await patiently(text, signal);
       if (!signal.aborted) fill(place, result(told, keys));
     } catch (error) {
-      if (!signal.aborted) fill(place, error instanceof Refusal && error.status === 404 ? el('p', { class: 'empty' }, 'This service cannot try it on everybody.') : refusedPart(error));
+      if (!signal.aborted)
+        fill(
+          place,
+          error instanceof Refusal && error.status === 404
+            ? el('p', { class: 'empty' }, 'This service cannot try it on everybody.')
+            : refusedPart(error),
+        );
     }
   };
   return {
@@ -63,11 +69,22 @@ function result({ segments, looked_at: looked, complete, task_clock: clock, part
     { name: 'Would leave', of: (row) => flowed(row.leave), number: true },
     { name: 'In it then', of: (row) => (row.members === null ? '–' : count(row.members + sum(row.enter) - sum(row.leave))), number: true },
   ];
-  const short = rows.filter((row) => row.complete_since).map((row) => notice(`${row.segment === 'rule' ? 'The rule' : row.segment} looks at what was not kept for it: it would know everything since ${instant(row.complete_since)} only.`));
+  const short = rows
+    .filter((row) => row.complete_since)
+    .map((row) =>
+      notice(
+        `${row.segment === 'rule' ? 'The rule' : row.segment} looks at what was not kept for it: it would know everything since ${instant(row.complete_since)} only.`,
+      ),
+    );
   return [
-    covered(partitions), short,
+    covered(partitions),
+    short,
     complete ? null : notice('Not everybody: that takes too long.'),
     table('What it would do', columns, rows),
-    el('p', { class: 'hint' }, `${many(looked, 'customer')} looked at${clock ? `, as of ${instant(clock)}` : ''}. Nothing has come into force.`),
+    el(
+      'p',
+      { class: 'hint' },
+      `${many(looked, 'customer')} looked at${clock ? `, as of ${instant(clock)}` : ''}. Nothing has come into force.`,
+    ),
   ];
 }

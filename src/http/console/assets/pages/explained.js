@@ -10,20 +10,31 @@ import { table } from '../parts.js';
 /** One explanation, with its verdict as a heading that opens. `tried`: of a rule that is not in force, in which nobody ever was. */
 export function explained(explanation, { name = null, open = false, tried = false } = {}) {
   const { member, segment } = explanation;
-  return el('details', { class: `why ${member ? 'in' : 'out'}`, open },
-    el('summary', {},
-      el('span', { class: member ? 'badge in' : 'badge out' }, member ? 'in' : 'not in'), ' ',
-      el('strong', {}, name ?? segment), ' ', el('span', { class: 'short' }, inShort(explanation))),
+  return el(
+    'details',
+    { class: `why ${member ? 'in' : 'out'}`, open },
+    el(
+      'summary',
+      {},
+      el('span', { class: member ? 'badge in' : 'badge out' }, member ? 'in' : 'not in'),
+      ' ',
+      el('strong', {}, name ?? segment),
+      ' ',
+      el('span', { class: 'short' }, inShort(explanation)),
+    ),
     el('p', { class: 'words' }, words(explanation, tried)),
     conditions(explanation.reasons),
-    tried ? null : el('p', {}, el('a', { href: to(['segments', segment]) }, 'To the segment')));
+    tried ? null : el('p', {}, el('a', { href: to(['segments', segment]) }, 'To the segment')),
+  );
 }
 
 /** The verdict in a few words, for the closed heading. */
 function inShort({ member, reasons, changes_at: changes, at }) {
   if (member) return changes ? `leaves ${relative(changes, at)} if nothing happens` : 'stays if nothing happens';
   if (changes) return `enters by time alone ${relative(changes, at)}`;
-  return cut(`missing: ${listed([...new Set(missing(reasons).map(step))].slice(0, 2)) || 'see below'}`);
+  // Only the last stage of a ladder has no condition of its own.
+  if (reasons.length === 0) return 'another stage of its ladder comes first';
+  return cut(`missing: ${listed([...new Set(missing(reasons).map(step))].slice(0, 2))}`);
 }
 
 /** What stands in one line, or nearly; all of it stands below. */
@@ -33,7 +44,9 @@ function cut(text) {
 
 /** The verdict in sentences. */
 function words({ member, since, entries, reasons, changes_at: changes, at }, tried) {
-  const change = changes ? `If nothing happens this changes ${relative(changes, at)}, at ${instant(changes)}.` : 'Time alone will not change this.';
+  const change = changes
+    ? `If nothing happens this changes ${relative(changes, at)}, at ${instant(changes)}.`
+    : 'Time alone will not change this.';
   if (member) {
     const holds = listed(reasons.filter((reason) => reason.met).map(state));
     const begun = tried ? 'Would be in it' : `In it since ${since ? instant(since) : 'an instant that is not known'}`;
@@ -71,12 +84,16 @@ function shown(value) {
 function conditions(reasons) {
   const columns = [
     { name: 'Holds', of: (row) => el('span', { class: row.met ? 'met' : 'unmet' }, row.met ? 'yes' : 'no') },
-    { name: 'Condition', of: (row) => [el('code', {}, row.aggregate), row.needed ? [' ', el('span', { class: 'tag' }, 'decides')] : null], head: true },
+    {
+      name: 'Condition',
+      of: (row) => [el('code', {}, row.aggregate), row.needed ? [' ', el('span', { class: 'tag' }, 'decides')] : null],
+      head: true,
+    },
     { name: 'Value', of: (row) => [row.approximate ? 'about ' : '', shown(row.value)], number: true },
     { name: 'Wanted', of: (row) => (row.list ? row.list : `${row.op} ${shown(row.threshold)}`), number: true },
     { name: 'Distance', of: progress },
   ];
-  return table('Conditions', columns, reasons, 'There is no condition: everybody is in it, or nobody.');
+  return table('Conditions', columns, reasons, 'It has no condition of its own.');
 }
 
 /** How near a condition is to the other side: a bar where both are numbers. */

@@ -8,7 +8,11 @@ import { count, day, instant } from '../format.js';
 import { CAUSES, sum } from '../words.js';
 
 /** Causes that are drawn apart; the others are few. */
-const DRAWN = [['an event', 'event', ['event', 'late_event']], ['time alone', 'time', ['time']], ['anything else', 'other', Object.keys(CAUSES).filter((name) => !['event', 'late_event', 'time'].includes(name))]];
+const DRAWN = [
+  ['an event', 'event', ['event', 'late_event']],
+  ['time alone', 'time', ['time']],
+  ['anything else', 'other', Object.keys(CAUSES).filter((name) => !['event', 'late_event', 'time'].includes(name))],
+];
 
 /** From the back to the front: each with the causes of those before it, which it stands behind. */
 const LAYERS = DRAWN.map(([words, colour], i) => [words, colour, DRAWN.slice(0, i + 1).flatMap(([, , causes]) => causes)]).reverse();
@@ -31,14 +35,30 @@ export function growth(points) {
 
 /** The two charts; `show(points)` draws. */
 export function overTime(view, segment) {
-  const size = chart({ name: 'Members over time', series: [{ name: 'In it', colour: 'accent', step: true }], whole: true, signal: view.signal });
+  const size = chart({
+    name: 'Members over time',
+    series: [{ name: 'In it', colour: 'accent', step: true }],
+    whole: true,
+    signal: view.signal,
+  });
   const columns = LAYERS.map(([, colour]) => ({ name: colour, colour, columns: true }));
-  const flow = chart({ name: 'Entries and exits over time', series: [...columns, ...columns], height: 200, legend: false, whole: true, signal: view.signal });
-  const key = el('p', { class: 'causes' }, DRAWN.map(([words, colour]) => el('span', { class: `cause cause-${colour}` }, `by ${words}`)));
+  const flow = chart({
+    name: 'Entries and exits over time',
+    series: [...columns, ...columns],
+    height: 200,
+    legend: false,
+    whole: true,
+    signal: view.signal,
+  });
+  const key = el(
+    'p',
+    { class: 'causes' },
+    DRAWN.map(([words, colour]) => el('span', { class: `cause cause-${colour}` }, `by ${words}`)),
+  );
   return {
     element: el('div', {}, el('h3', {}, 'In it'), size.figure, el('h3', {}, 'Came (above) and went (below)'), key, flow.figure),
     show(points) {
-      const times = points.map((point) => new Date(point.at) / 1000);
+      const times = instants(points);
       size.show(times, [points.map((point) => point.members)], said(points, segment));
       flow.show(middles(times), [...layers(points, 'entered', 1), ...layers(points, 'exited', -1)], whole(points));
     },
@@ -47,12 +67,21 @@ export function overTime(view, segment) {
 
 function said(points, segment) {
   const first = points.find((point) => point.members !== null);
-  return first ? `${segment.key}: ${count(first.members)} at ${instant(first.at)}, ${count(points.at(-1).members)} at ${instant(points.at(-1).at)}` : '';
+  return first
+    ? `${segment.key}: ${count(first.members)} at ${instant(first.at)}, ${count(points.at(-1).members)} at ${instant(points.at(-1).at)}`
+    : '';
 }
 
 function whole(points) {
   const all = (kind) => points.reduce((number, point) => number + sum(point[kind]), 0);
   return `${count(all('entered'))} came and ${count(all('exited'))} went in this time`;
+}
+
+/** Seconds. The last step may have only just begun, at the end of the one before: no two points are at one instant. */
+function instants(points) {
+  const times = [];
+  for (const point of points) times.push(Math.max(new Date(point.at) / 1000, (times.at(-1) ?? -Infinity) + 1));
+  return times;
 }
 
 /** Points stand at the end of their step; a column stands in its middle. */

@@ -21,7 +21,9 @@ export async function show(view) {
   view.show(
     heading(only ? (only.name ?? only.key) : 'Ladders', only ? [only.description ?? about, ' ', tags(only.tags)] : about),
     covered(told.partitions),
-    ladders.length === 0 ? el('p', { class: 'empty' }, wanted === undefined ? 'The definitions have no ladder.' : 'There is no such ladder.') : null,
+    ladders.length === 0
+      ? el('p', { class: 'empty' }, wanted === undefined ? 'The definitions have no ladder.' : 'There is no such ladder.')
+      : null,
     ladders.map((ladder) => [stages(ladder, told.segments, only), flows(view, ladder, told.segments)]),
   );
 }
@@ -32,7 +34,16 @@ function stages(ladder, segments, only) {
   const columns = [
     { name: 'Stage', of: (row) => segmentLink(row.key, row.name), head: true },
     { name: 'On it', of: (row) => count(row.members), number: true },
-    { name: 'Share', of: (row) => el('meter', { min: 0, max: Math.max(members, 1), value: row.members ?? 0, 'aria-label': `${count(row.members)} of ${count(members)}` }) },
+    {
+      name: 'Share',
+      of: (row) =>
+        el('meter', {
+          min: 0,
+          max: Math.max(members, 1),
+          value: row.members ?? 0,
+          'aria-label': `${count(row.members)} of ${count(members)}`,
+        }),
+    },
     { name: 'Came', of: (row) => flowed(row.entered), number: true },
     { name: 'Went', of: (row) => flowed(row.exited), number: true },
   ];

@@ -18,11 +18,25 @@ const KEPT = 150;
 export const title = () => 'Overview';
 
 /** What is drawn, by what is kept of each look. */
-const CHARTS = [['events', 'Events a second', 'accent'], ['transitions', 'Transitions a second', 'good'], ['lag', 'Records not read yet', 'warn']];
+const CHARTS = [
+  ['events', 'Events a second', 'accent'],
+  ['transitions', 'Transitions a second', 'good'],
+  ['lag', 'Records not read yet', 'warn'],
+];
 
 export async function show(view) {
-  const lines = CHARTS.map(([of, name, colour]) => ({ of, name, ...chart({ name, series: [{ name, colour }], height: 120, signal: view.signal }) }));
-  const places = { ready: el('div'), figures: el('div'), charts: el('div', { class: 'charts' }), partitions: el('div'), streams: el('div') };
+  const lines = CHARTS.map(([of, name, colour]) => ({
+    of,
+    name,
+    ...chart({ name, series: [{ name, colour }], height: 120, signal: view.signal }),
+  }));
+  const places = {
+    ready: el('div'),
+    figures: el('div'),
+    charts: el('div', { class: 'charts' }),
+    partitions: el('div'),
+    streams: el('div'),
+  };
   const points = [];
   let before = null;
   const first = await looked(view.signal);
@@ -39,10 +53,19 @@ export async function show(view) {
     fill(places.figures, figures(seen, before?.scrape, rates));
     fill(places.partitions, partitions(seen));
     fill(places.streams, streams(seen.scrape));
-    if (!before) fill(places.charts, lines.map((line) => panel(line.name, line.figure)));
+    if (!before)
+      fill(
+        places.charts,
+        lines.map((line) => panel(line.name, line.figure)),
+      );
     points.push({ at: seen.at / 1000, ...rates, lag: seen.scrape.sum('segmentd_consumer_lag_records') });
     points.splice(0, points.length - KEPT);
-    for (const { of, show: draw } of lines) draw(points.map((point) => point.at), [points.map((point) => point[of])], said(points.map((point) => point[of])));
+    for (const { of, show: draw } of lines)
+      draw(
+        points.map((point) => point.at),
+        [points.map((point) => point[of])],
+        said(points.map((point) => point[of])),
+      );
     before = seen;
   }
 }
@@ -64,10 +87,21 @@ async function pause(signal) {
 
 /** Everything that is asked for; a part that is refused says so itself. */
 async function looked(signal) {
-  const [ready, metrics, segments] = await Promise.all([readiness(signal), kept(text('metrics', signal)), kept(get('segments', {}, signal))]);
+  const [ready, metrics, segments] = await Promise.all([
+    readiness(signal),
+    kept(text('metrics', signal)),
+    kept(get('segments', {}, signal)),
+  ]);
   if (metrics.refused?.status === 401) throw metrics.refused;
   const scrape = metrics.refused ? null : parse(metrics.told);
-  return { ready, scrape, refused: metrics.refused, partitions: segments.told?.partitions, segments: segments.told?.segments, at: Date.now() };
+  return {
+    ready,
+    scrape,
+    refused: metrics.refused,
+    partitions: segments.told?.partitions,
+    segments: segments.told?.segments,
+    at: Date.now(),
+  };
 }
 
 async function kept(asked) {
@@ -81,7 +115,12 @@ async function kept(asked) {
 
 function readyLine({ ready, checks }) {
   const check = ({ check: name, met, detail }) => el('li', { class: met ? 'met' : 'unmet' }, el('strong', {}, name), ` ${detail}`);
-  return el('div', { class: ready ? 'ready good' : 'ready bad' }, el('strong', { class: 'verdict' }, ready ? 'Ready' : 'Not ready'), el('ul', {}, checks.map(check)));
+  return el(
+    'div',
+    { class: ready ? 'ready good' : 'ready bad' },
+    el('strong', { class: 'verdict' }, ready ? 'Ready' : 'Not ready'),
+    el('ul', {}, checks.map(check)),
+  );
 }
 
 function figures({ scrape, partitions, segments }, before, rates) {
@@ -90,7 +129,13 @@ function figures({ scrape, partitions, segments }, before, rates) {
   const commit = quantile(before, scrape, 'segmentd_commit_duration_seconds', 0.99);
   const rejected = scrape.sum('segmentd_events_rejected_total');
   return tiles(
-    tile('Partitions', partitions ? `${partitions.here.length} / ${partitions.of}` : count(scrape.by('segmentd_tasks', 'state').reduce((all, [, n]) => all + n, 0)), 'here / in all'),
+    tile(
+      'Partitions',
+      partitions
+        ? `${partitions.here.length} / ${partitions.of}`
+        : count(scrape.by('segmentd_tasks', 'state').reduce((all, [, n]) => all + n, 0)),
+      'here / in all',
+    ),
     tile('Events', perSecond(rates.events), `${count(scrape.sum('segmentd_events_consumed_total'))} since the start`),
     tile('Transitions', perSecond(rates.transitions), `${count(scrape.sum('segmentd_transitions_total'))} since the start`),
     tile('Lag', count(lag), 'records not committed', lag > 10000 ? 'warn' : null),
@@ -112,7 +157,10 @@ function partitions({ scrape, at }) {
   const rows = scrape.of('segmentd_task_clock_timestamp_seconds').map(({ labels: { partition }, value }) => ({
     partition: Number(partition),
     clock: value > 0 ? new Date(value * 1000).toISOString() : null,
-    lag: scrape.of('segmentd_consumer_lag_records').filter((one) => one.labels.partition === partition).reduce((all, one) => all + one.value, 0),
+    lag: scrape
+      .of('segmentd_consumer_lag_records')
+      .filter((one) => one.labels.partition === partition)
+      .reduce((all, one) => all + one.value, 0),
     restore: scrape.at('segmentd_restore_remaining_records', { partition }),
     backfill: scrape.at('segmentd_backfill_remaining_customers', { partition }),
   }));
@@ -129,14 +177,24 @@ function partitions({ scrape, at }) {
 
 function streams(scrape) {
   const rows = scrape.by('segmentd_events_applied_total', 'stream').map(([stream, applied]) => ({
-    stream, applied,
+    stream,
+    applied,
     ...Object.fromEntries(['duplicate', 'late', 'unmatched'].map((kind) => [kind, scrape.at(`segmentd_events_${kind}_total`, { stream })])),
   }));
   const number = (name, of) => ({ name, of: (row) => count(of(row)), sort: of, number: true });
   const columns = [
     { name: 'Stream', of: (row) => row.stream, sort: (row) => row.stream, head: true },
-    number('Applied', (row) => row.applied), number('Duplicate', (row) => row.duplicate), number('Late', (row) => row.late), number('Unmatched', (row) => row.unmatched),
+    number('Applied', (row) => row.applied),
+    number('Duplicate', (row) => row.duplicate),
+    number('Late', (row) => row.late),
+    number('Unmatched', (row) => row.unmatched),
   ];
-  const reasons = scrape.by('segmentd_events_rejected_total', 'reason').map(([reason, number]) => el('li', {}, el('code', {}, reason), ` ${count(number)}`));
-  return panel('What came in', table('Events by stream', columns, rows, 'No event yet.'), reasons.length > 0 ? [el('h3', {}, 'Rejected, by reason'), el('ul', { class: 'plain' }, reasons)] : null);
+  const reasons = scrape
+    .by('segmentd_events_rejected_total', 'reason')
+    .map(([reason, number]) => el('li', {}, el('code', {}, reason), ` ${count(number)}`));
+  return panel(
+    'What came in',
+    table('Events by stream', columns, rows, 'No event yet.'),
+    reasons.length > 0 ? [el('h3', {}, 'Rejected, by reason'), el('ul', { class: 'plain' }, reasons)] : null,
+  );
 }

@@ -11,19 +11,31 @@ import { growth, overTime } from './growth.js';
 import { cause } from '../words.js';
 
 /** How far back is looked, and in which steps. */
-const RANGES = [['7 days', 7, '6h'], ['30 days', 30, '1d'], ['90 days', 90, '1d'], ['A year', 365, '7d']];
+const RANGES = [
+  ['7 days', 7, '6h'],
+  ['30 days', 30, '1d'],
+  ['90 days', 90, '1d'],
+  ['A year', 365, '7d'],
+];
 const USUAL = 1;
 
-/** A panel that says itself when there is no past. */
+/** A panel that says itself when there is no past. An answer that a later look has overtaken is not shown. */
 function ofThePast(view, name, controls, load) {
   const place = el('div');
+  let looks = 0;
   const look = async () => {
+    const mine = ++looks;
+    const isCurrent = () => mine === looks && !view.signal.aborted;
     try {
-      fill(place, await load());
+      const told = await load(isCurrent);
+      if (isCurrent()) fill(place, told);
     } catch (error) {
-      if (view.signal.aborted) return;
-      if (error instanceof Refusal && error.status === 503) setTimeout(() => view.signal.aborted || look(), 2000);
-      fill(place, error instanceof Refusal && error.status === 404 ? el('p', { class: 'empty' }, 'This service keeps no past.') : refusedPart(error));
+      if (!isCurrent()) return;
+      if (error instanceof Refusal && error.status === 503) setTimeout(() => isCurrent() && look(), 2000);
+      fill(
+        place,
+        error instanceof Refusal && error.status === 404 ? el('p', { class: 'empty' }, 'This service keeps no past.') : refusedPart(error),
+      );
     }
   };
   look();
@@ -32,10 +44,21 @@ function ofThePast(view, name, controls, load) {
 
 /** Buttons of which one is chosen; `choose(range)`. */
 function ranges(choose) {
-  const buttons = RANGES.map((range, i) => el('button', { type: 'button', class: 'chip', 'aria-pressed': String(i === USUAL), onclick: () => {
-    buttons.forEach((button, other) => button.setAttribute('aria-pressed', String(other === i)));
-    choose(range);
-  } }, range[0]));
+  const buttons = RANGES.map((range, i) =>
+    el(
+      'button',
+      {
+        type: 'button',
+        class: 'chip',
+        'aria-pressed': String(i === USUAL),
+        onclick: () => {
+          buttons.forEach((button, other) => button.setAttribute('aria-pressed', String(other === i)));
+          choose(range);
+        },
+      },
+      range[0],
+    ),
+  );
   return el('div', { class: 'fields', role: 'group', 'aria-label': 'How far back' }, buttons);
 }
 
@@ -47,15 +70,20 @@ function since(now, days) {
 export function past(view, segment) {
   let [range, now] = [RANGES[USUAL], null];
   const drawn = overTime(view, segment);
-  const part = ofThePast(view, 'Over time', ranges((chosen) => (range = chosen, part.look())), async () => {
-    const [, days, step] = range;
-    if (now === null) now = (await get(path`segments/${segment.key}/history`, {}, view.signal)).points.at(-1)?.at ?? null;
-    if (now === null) return el('p', { class: 'empty' }, 'Nothing has happened yet.');
-    const told = await get(path`segments/${segment.key}/history`, { from: since(now, days), step }, view.signal);
-    // Drawn once it is in the page, and has a width.
-    queueMicrotask(() => drawn.show(told.points));
-    return [el('p', { class: 'verdict-line' }, growth(told.points)), drawn.element, reach(told)];
-  });
+  const part = ofThePast(
+    view,
+    'Over time',
+    ranges((chosen) => ((range = chosen), part.look())),
+    async (isCurrent) => {
+      const [, days, step] = range;
+      if (now === null) now = (await get(path`segments/${segment.key}/history`, {}, view.signal)).points.at(-1)?.at ?? null;
+      if (now === null) return el('p', { class: 'empty' }, 'Nothing has happened yet.');
+      const told = await get(path`segments/${segment.key}/history`, { from: since(now, days), step }, view.signal);
+      // Drawn once it is in the page, and has a width.
+      queueMicrotask(() => isCurrent() && drawn.show(told.points));
+      return [el('p', { class: 'verdict-line' }, growth(told.points)), drawn.element, reach(told)];
+    },
+  );
   return part.panel;
 }
 
@@ -70,12 +98,17 @@ function reach({ since: from, lag_records: lag }) {
 /** Who moved from which stage to which. */
 export function flows(view, ladder, segments) {
   let [range, now] = [RANGES[USUAL], null];
-  const part = ofThePast(view, `Moves of ${ladder.name ?? ladder.key}`, ranges((chosen) => (range = chosen, part.look())), async () => {
-    const ask = (parameters) => get(path`ladders/${ladder.key}/flows`, parameters, view.signal);
-    if (now === null) now = (await ask({})).to;
-    const told = await ask({ from: since(now, range[1]) });
-    return [matrix(ladder, told.moves, segments), reach(told)];
-  });
+  const part = ofThePast(
+    view,
+    `Moves of ${ladder.name ?? ladder.key}`,
+    ranges((chosen) => ((range = chosen), part.look())),
+    async () => {
+      const ask = (parameters) => get(path`ladders/${ladder.key}/flows`, parameters, view.signal);
+      if (now === null) now = (await ask({})).to;
+      const told = await ask({ from: since(now, range[1]) });
+      return [matrix(ladder, told.moves, segments), reach(told)];
+    },
+  );
   return part.panel;
 }
 
@@ -90,24 +123,59 @@ function matrix(ladder, moves, segments) {
   const number = (from, to) => {
     const moved = of(from, to);
     if (from === to) return el('td', { class: 'none' }, '');
-    return el('td', { class: moved === 0 ? 'none' : `heat-${Math.ceil((4 * moved) / most)}`, title: `${count(moved)} from ${name(from)} to ${name(to)}` }, moved === 0 ? '·' : count(moved));
+    return el(
+      'td',
+      { class: moved === 0 ? 'none' : `heat-${Math.ceil((4 * moved) / most)}`, title: `${count(moved)} from ${name(from)} to ${name(to)}` },
+      moved === 0 ? '·' : count(moved),
+    );
   };
-  return el('div', { class: 'scroll matrix', tabindex: '0', role: 'group', 'aria-label': 'Moves' }, el('table', {},
-    el('caption', { class: 'unseen' }, `Moves from stage to stage of ${ladder.key}`),
-    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'from ↓ to →'), stages.map((to) => el('th', { scope: 'col', class: 'number' }, name(to))))),
-    el('tbody', {}, stages.map((from) => el('tr', {}, el('th', { scope: 'row' }, name(from)), stages.map((to) => number(from, to)))))));
+  return el(
+    'div',
+    { class: 'scroll matrix', tabindex: '0', role: 'group', 'aria-label': 'Moves' },
+    el(
+      'table',
+      {},
+      el('caption', { class: 'unseen' }, `Moves from stage to stage of ${ladder.key}`),
+      el(
+        'thead',
+        {},
+        el(
+          'tr',
+          {},
+          el('th', { scope: 'col' }, 'from ↓ to →'),
+          stages.map((to) => el('th', { scope: 'col', class: 'number' }, name(to))),
+        ),
+      ),
+      el(
+        'tbody',
+        {},
+        stages.map((from) =>
+          el(
+            'tr',
+            {},
+            el('th', { scope: 'row' }, name(from)),
+            stages.map((to) => number(from, to)),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** What happened to a customer, the latest first. */
 export function timeline(view, id, names, now) {
   const rows = [];
   let cursor;
-  const more = el('button', { type: 'button', onclick: () => part.look() }, 'Show what was before');
+  const more = el('button', { type: 'button', onclick: () => {
+    // Asked twice, a page would be shown twice.
+    more.disabled = true;
+    part.look();
+  } }, 'Show what was before');
   const part = ofThePast(view, 'Timeline', null, async () => {
     const told = await get(path`customers/${id}/timeline`, { cursor }, view.signal);
     rows.push(...told.transitions);
     cursor = told.next ?? undefined;
-    more.hidden = !cursor;
+    [more.hidden, more.disabled] = [!cursor, false];
     return [table('Timeline, the latest first', columns(names, now), rows, 'Nothing has happened.'), more, reach(told)];
   });
   return part.panel;
@@ -124,14 +192,23 @@ function columns(names, now) {
 
 function what(row, names) {
   const link = (key) => segmentLink(key, names.get(key));
-  if (row.ladder) return [el('span', { class: 'badge' }, 'moves'), ' ', row.from ? ['from ', link(row.from), ' '] : null, row.to ? ['to ', link(row.to)] : null];
+  if (row.ladder)
+    return [
+      el('span', { class: 'badge' }, 'moves'),
+      ' ',
+      row.from ? ['from ', link(row.from), ' '] : null,
+      row.to ? ['to ', link(row.to)] : null,
+    ];
   if (row.announcement) return [el('span', { class: 'badge out' }, 'will leave'), ' ', link(row.segment)];
   const entered = row.transition === 'entered';
   return [el('span', { class: entered ? 'badge in' : 'badge out' }, entered ? 'enters' : 'leaves'), ' ', link(row.segment)];
 }
 
 function because({ evidence, valid_until: until }) {
-  const told = (evidence ?? []).map(({ aggregate, value, op, threshold, met }) => (op === 'is' ? `${aggregate} ${met ? 'holds' : 'does not hold'}` : `${aggregate} is ${value ?? 'none'}, ${met ? '' : 'not '}${op} ${threshold}`));
+  const told = (evidence ?? []).map(({ aggregate, value, op, threshold, met }) =>
+    op === 'is'
+      ? `${aggregate} ${met ? 'holds' : 'does not hold'}`
+      : `${aggregate} is ${value ?? 'none'}, ${met ? '' : 'not '}${op} ${threshold}`,
+  );
   return el('span', { class: 'soft' }, told.join('; '), until ? ` · until ${instant(until)}` : '');
 }
-

@@ -38,7 +38,9 @@ export async function show(view) {
 
 function now(segment) {
   return [
-    segment.complete_since ? notice(`It knows nothing of what happened before ${instant(segment.complete_since)}: it was defined after events had come.`) : null,
+    segment.complete_since
+      ? notice(`It knows nothing of what happened before ${instant(segment.complete_since)}: it was defined after events had come.`)
+      : null,
     tiles(
       tile('In it now', count(segment.members), segment.members === null ? 'being counted' : null),
       tile('Entered', count(sum(segment.entered)), sum(segment.entered) > 0 ? byCause(segment.entered) : 'since this process started'),
@@ -55,13 +57,22 @@ function definition(segment) {
     ['Stays at least', segment.min_stay],
     ['Always in', segment.pin ? rule(segment.pin) : null],
     ['Never in', segment.ban ? rule(segment.ban) : null],
-    ['Stage', segment.stage ? el('a', { href: to(['ladders', segment.stage.ladder]) }, `${segment.stage.rank + 1} of the ladder ${segment.stage.ladder}`) : null],
+    [
+      'Stage',
+      segment.stage
+        ? el('a', { href: to(['ladders', segment.stage.ladder]) }, `${segment.stage.rank + 1} of the ladder ${segment.stage.ladder}`)
+        : null,
+    ],
     ['Owner', segment.owner],
     ['Calendar', segment.timezone],
     ['Version', el('code', { class: 'soft' }, segment.version)],
   ];
   const told = rows.filter(([, value]) => value).map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]);
-  return panel('Definition', el('dl', { class: 'facts' }, told), el('p', {}, el('a', { href: to(['playground'], { when: segment.when }) }, 'Try another rule beside it')));
+  return panel(
+    'Definition',
+    el('dl', { class: 'facts' }, told),
+    el('p', {}, el('a', { href: to(['playground'], { when: segment.when }) }, 'Try another rule beside it')),
+  );
 }
 
 function members(view, key) {
@@ -77,6 +88,8 @@ function members(view, key) {
   ];
   const more = async () => {
     const before = rows.length;
+    // Asked twice, a page would be shown twice.
+    button.disabled = true;
     // A page may have nobody although more follow.
     do {
       const page = await get(path`segments/${key}/customers`, { cursor }, view.signal);
@@ -85,7 +98,7 @@ function members(view, key) {
     } while (cursor && rows.length < before + 50);
     fill(place, table('Customers in this segment', columns, rows, 'Nobody.'));
     button.textContent = 'Show more';
-    button.hidden = !cursor;
+    [button.hidden, button.disabled] = [!cursor, false];
     view.say(`${many(rows.length, 'customer')} shown`);
   };
   return panel('Who is in it', place, el('p', {}, button));
@@ -102,21 +115,39 @@ function listening(view, key, place) {
   const state = el('p', { class: 'live' });
   const list = el('ol', { class: 'transitions', 'aria-label': 'Transitions, the latest first' });
   fill(place, state, list);
-  const says = { open: 'Listening: each entry and exit is shown as it is committed.', lost: 'The connection is lost; it is made again.', dropped: 'Too many at once: some were not shown.' };
+  const says = {
+    open: 'Listening: each entry and exit is shown as it is committed.',
+    lost: 'The connection is lost; it is made again.',
+    dropped: 'Too many at once: some were not shown.',
+  };
   const told = (kind, transition) => {
     if (kind !== 'transition' || transition.segment !== key) return;
     seen.unshift(line(transition));
     seen.splice(SHOWN);
     fill(list, seen);
   };
-  listen([key], view.signal, told, (name) => view.signal.aborted || (fill(state, says[name]), state.classList.toggle('on', name === 'open'))).catch((error) => {
+  listen(
+    [key],
+    view.signal,
+    told,
+    (name) => view.signal.aborted || (fill(state, says[name]), state.classList.toggle('on', name === 'open')),
+  ).catch((error) => {
     if (error instanceof Refusal) fill(place, refusedPart(error));
   });
 }
 
 function line(transition) {
   const entered = transition.transition === 'entered';
-  return el('li', {}, el('span', { class: entered ? 'in' : 'out' }, entered ? 'enters' : 'leaves'), ' ', customerLink(transition.customer), ' ',
+  return el(
+    'li',
+    {},
+    el('span', { class: entered ? 'in' : 'out' }, entered ? 'enters' : 'leaves'),
+    ' ',
+    customerLink(transition.customer),
+    ' ',
     el('span', { class: 'soft' }, `${instant(transition.at)}, by ${cause(transition.cause)}`),
-    transition.valid_until ? el('span', { class: 'soft' }, ` · until ${instant(transition.valid_until)} (${relative(transition.valid_until, transition.at)})`) : null);
+    transition.valid_until
+      ? el('span', { class: 'soft' }, ` · until ${instant(transition.valid_until)} (${relative(transition.valid_until, transition.at)})`)
+      : null,
+  );
 }

@@ -16,7 +16,14 @@ export async function show(view) {
   const wanted = { text: view.query.get('search') ?? '', tag: view.query.get('tag') ?? '' };
   const places = { tags: el('div', { class: 'chips', role: 'group', 'aria-label': 'Tags' }), list: el('div'), note: el('div') };
   let told = await all(view.signal);
-  const field = el('input', { id: 'search', type: 'search', value: wanted.text, placeholder: 'Key, name, rule or owner', autocomplete: 'off', oninput: () => choose({ text: field.value }) });
+  const field = el('input', {
+    id: 'search',
+    type: 'search',
+    value: wanted.text,
+    placeholder: 'Key, name, rule or owner',
+    autocomplete: 'off',
+    oninput: () => choose({ text: field.value }),
+  });
   view.show(
     heading('Segments', 'Entries and exits are counted since this process started.'),
     places.note,
@@ -40,7 +47,10 @@ export async function show(view) {
   function draw() {
     const found = told.segments.filter((segment) => isWanted(segment, wanted));
     fill(places.note, covered(told.partitions));
-    fill(places.tags, chips(told.segments, wanted.tag, (tag) => choose({ tag })));
+    fill(
+      places.tags,
+      chips(told.segments, wanted.tag, (tag) => choose({ tag })),
+    );
     fill(places.list, list(found));
     if (found.length !== told.segments.length) view.say(`${many(found.length, 'segment')} found`);
   }
@@ -64,7 +74,13 @@ function isWanted(segment, { text, tag }) {
 
 function chips(segments, chosen, choose) {
   const known = [...new Set(segments.flatMap((segment) => segment.tags))].sort();
-  return known.map((tag) => el('button', { type: 'button', class: 'chip', 'aria-pressed': String(tag === chosen), onclick: () => choose(tag === chosen ? '' : tag) }, tag));
+  return known.map((tag) =>
+    el(
+      'button',
+      { type: 'button', class: 'chip', 'aria-pressed': String(tag === chosen), onclick: () => choose(tag === chosen ? '' : tag) },
+      tag,
+    ),
+  );
 }
 
 function list(segments) {
@@ -80,11 +96,34 @@ function list(segments) {
 }
 
 function named(segment) {
-  const stage = segment.stage ? [' ', el('a', { class: 'tag', href: to(['ladders', segment.stage.ladder]) }, `stage ${segment.stage.rank + 1} of ${segment.stage.ladder}`)] : null;
-  const since = segment.complete_since ? [' ', el('span', { class: 'tag warn', title: `It knows nothing of what happened before ${instant(segment.complete_since)}` }, 'incomplete')] : null;
+  const stage = segment.stage
+    ? [
+        ' ',
+        el(
+          'a',
+          { class: 'tag', href: to(['ladders', segment.stage.ladder]) },
+          `stage ${segment.stage.rank + 1} of ${segment.stage.ladder}`,
+        ),
+      ]
+    : null;
+  const since = segment.complete_since
+    ? [
+        ' ',
+        el(
+          'span',
+          { class: 'tag warn', title: `It knows nothing of what happened before ${instant(segment.complete_since)}` },
+          'incomplete',
+        ),
+      ]
+    : null;
   return [
-    segmentLink(segment.key, segment.name), ' ', segment.name ? el('span', { class: 'soft' }, segment.key) : null, stage, since, ' ', tags(segment.tags),
+    segmentLink(segment.key, segment.name),
+    ' ',
+    segment.name ? el('span', { class: 'soft' }, segment.key) : null,
+    stage,
+    since,
+    ' ',
+    tags(segment.tags),
     el('code', { class: 'rule-line', title: segment.when }, segment.when),
   ];
 }
-
