@@ -262,7 +262,8 @@ fn reach<'a>(chronicles: impl IntoIterator<Item = &'a Arc<Chronicle>>) -> Result
     for chronicle in chronicles {
         let (freshness, origin) = (chronicle.freshness(), chronicle.origin());
         let as_of = freshness.as_of.ok_or(Unread::NotYet { remaining: freshness.lag() })?;
-        let since = origin.first.filter(|_| origin.cut).map_or(EventTime::MIN, EventTime::from_millis);
+        // Of a topic that has lost records and has none left, nothing is known of before now.
+        let since = if origin.cut { origin.first.map_or(as_of, EventTime::from_millis) } else { EventTime::MIN };
         let reach = Reach { since, as_of, lag: freshness.lag() };
         whole = Some(whole.map_or(reach, |whole| whole.with(reach)));
     }

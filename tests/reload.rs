@@ -252,6 +252,39 @@ fn what_a_change_does_not_touch_goes_on_at_once_and_the_rest_waits_for_the_scan(
     assert!(life.published[since..].iter().any(|t| t.segment.as_str() == "added"));
 }
 
+#[test]
+fn definitions_that_are_taken_back_before_the_scan_has_come_leave_nothing_behind() {
+    let records = records();
+    let (old, new) = (plan(OLD, &[]), plan(NEW, &[]));
+    let (before, meanwhile) = (events(&records, &old), events(&records, &new));
+    let scratch = undisturbed(&old, &before);
+    let (change, back) = (15 * EVENTS_PER_COMMIT, 21 * EVENTS_PER_COMMIT);
+    for dies in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut life = Life::new(folder.path());
+        life.start(&old);
+        life.apply(&before[..change]);
+        life.commit();
+        life.task().redefine(new.clone());
+        for events in meanwhile[change..back].chunks(EVENTS_PER_COMMIT) {
+            life.apply(events);
+            life.commit();
+        }
+        if dies {
+            life.start(&old)
+        } else {
+            life.task().redefine(old.clone())
+        }
+        while life.decide(u64::MAX) > 0 {}
+        life.commit();
+        life.apply(&before[back..]);
+        life.finish();
+        for segment in ["kept", "changed", "over_changed", "removed"] {
+            assert_eq!(members(&life.published, segment), members(&scratch, segment), "{segment}, dies: {dies}");
+        }
+    }
+}
+
 fn customers(events: &[Event]) -> BTreeSet<CustomerId> {
     events.iter().map(|event| event.customer.clone()).collect()
 }

@@ -180,7 +180,7 @@ fn hash(name: &str) -> u64 {
 fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     let mut w = Writer::new(VERSION);
     w.fixed(armed.millis() as u64);
-    w.fixed(state.standing.common.as_ref().map_or(plan.fingerprint, |common| common.fingerprint));
+    w.fixed(state.standing.common.as_ref().map_or(plan.fingerprint, |common| common.mark));
     w.time(state.standing.at);
     let defined = || plan.segments.iter().map(|segment| segment.hash).zip(&state.standing.memberships);
     let former = || state.standing.former.iter().map(|former| (former.segment, &former.membership));

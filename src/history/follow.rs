@@ -65,6 +65,7 @@ struct Reading<'a> {
     closing: BTreeMap<Partition, Weak<Chronicle>>,
     /// Said once, until it is over.
     is_out_of_reach: bool,
+    is_refused: bool,
 }
 
 impl Following {
@@ -97,6 +98,7 @@ impl Following {
             followed: BTreeMap::new(),
             closing: BTreeMap::new(),
             is_out_of_reach: false,
+            is_refused: false,
         };
         let result = reading.read(shutdown);
         reading.close();
@@ -133,6 +135,7 @@ impl Reading<'_> {
             self.follow_own()?;
             if self.around.committed.lag() < BEHIND {
                 self.follower.poll(WAIT, &mut messages);
+                sweep.stretch(&self.followed, self.around)?;
             } else {
                 std::thread::sleep(WAIT);
             }
@@ -150,7 +153,6 @@ impl Reading<'_> {
                 }
                 identity = Deadline::after(IDENTITY);
             }
-            sweep.stretch(&self.followed, self.around)?;
         }
         Ok(())
     }
@@ -214,9 +216,9 @@ impl Reading<'_> {
     }
 
     /// Applies what was read, partition by partition; those whose offset is gone.
-    fn absorb(&self, messages: &[Message]) -> Result<Vec<Partition>, HistoryError> {
+    fn absorb(&mut self, messages: &[Message]) -> Result<Vec<Partition>, HistoryError> {
         let mut gathered: BTreeMap<Partition, (Vec<Read<'_>>, Option<Offset>)> = BTreeMap::new();
-        let mut gone = Vec::new();
+        let (mut gone, mut failed) = (Vec::new(), None);
         for message in messages {
             let (partition, offset) = (Partition(message.partition()), Offset(message.offset()));
             let (reads, next) = gathered.entry(partition).or_default();
@@ -229,9 +231,15 @@ impl Reading<'_> {
                 }
                 Followed::End => *next = Some(offset),
                 Followed::OffsetGone => gone.push(partition),
-                Followed::Failed(code) => tracing::debug!(partition = partition.0, ?code, "reading the transitions"),
+                Followed::Failed(code) => failed = Some(code),
             }
         }
+        if let Some(code) = failed
+            && !self.is_refused
+        {
+            tracing::warn!(topic = %self.around.settings.topic, ?code, "the history cannot be read; does the service have the right to read the topic?");
+        }
+        self.is_refused = failed.is_some() || self.is_refused && gathered.is_empty();
         for (partition, (reads, next)) in gathered {
             // Of a partition that was let go meanwhile nothing is applied: it is read again when it comes back.
             if let (Some(chronicle), Some(next), false) = (self.followed.get(&partition), next, gone.contains(&partition)) {

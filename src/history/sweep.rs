@@ -45,7 +45,7 @@ struct Place {
 struct Passing {
     customer: String,
     seen: usize,
-    /// `None`: its partition cannot be read now; nothing of it is judged.
+    /// `None`: its partition cannot be read now; nothing of it is judged but its number.
     bounds: Option<Bounds>,
 }
 
@@ -125,9 +125,12 @@ impl Place {
         }
         let Some(passing) = &mut self.passing else { return false };
         passing.seen += 1;
+        if passing.seen > MOST {
+            return true;
+        }
         let Some(bounds) = passing.bounds else { return false };
         let kept = |(at, sequence, _): (EventTime, u64, &[u8])| at >= bounds.oldest && sequence > bounds.erased_up_to;
-        passing.seen > MOST || !rows::read_timeline(value).is_some_and(kept)
+        !rows::read_timeline(value).is_some_and(kept)
     }
 }
 

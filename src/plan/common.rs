@@ -8,13 +8,18 @@
 
 use std::collections::BTreeSet;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::Plan;
 
 /// The part that a plan has in common with the one before it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Common {
-    /// Of the plan before: who goes on by the common part is still to be decided by the other.
-    pub fingerprint: u64,
+    /// Of the plan before.
+    before: u64,
+    /// Of nobody's plan, written with whoever goes on by the common part: the rest of it waits for the new plan, and what it
+    /// would have done by the old one is lost, should that come back. Neither may take it for decided.
+    pub mark: u64,
     /// By segment.
     segments: Vec<bool>,
     /// By predicate: those of all segments that the plan before had too, for what is told of memberships that wait.
@@ -22,6 +27,11 @@ pub struct Common {
 }
 
 impl Common {
+    /// Whether a customer that was decided by the plan of this fingerprint goes on by the common part, or goes on so already.
+    pub fn continues(&self, fingerprint: u64) -> bool {
+        [self.before, self.mark].contains(&fingerprint)
+    }
+
     pub fn decides(&self, segment: usize) -> bool {
         self.segments[segment]
     }
@@ -41,7 +51,9 @@ impl Plan {
         let looked_at: BTreeSet<usize> = known.flat_map(|segment| self.rests_on(segment)).collect();
         let looked_at: BTreeSet<usize> = looked_at.into_iter().flat_map(|segment| self.segments[segment].predicates()).collect();
         let predicates = (0..self.predicates.len()).map(|predicate| looked_at.contains(&predicate));
-        Some(Common { fingerprint: before.fingerprint, segments: self.unchanged_since(before), predicates: predicates.collect() })
+        let mark = xxh3_64(&[before.fingerprint.to_le_bytes(), self.fingerprint.to_le_bytes()].concat());
+        let segments = self.unchanged_since(before);
+        Some(Common { before: before.fingerprint, mark, segments, predicates: predicates.collect() })
     }
 
     /// By segment: it is the same, and so is all that it rests on.

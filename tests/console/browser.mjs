@@ -20,6 +20,7 @@ export const test = base.extend({
       if (/Content Security Policy|Refused to/.test(message.text())) wrong.push(message.text());
     });
     await page.addInitScript((kept) => {
+      if (location.protocol === 'about:') return;
       // Once: a token that the page takes away stays away.
       if (kept && !sessionStorage.getItem('given')) sessionStorage.setItem('segmentd-token', kept);
       sessionStorage.setItem('given', 'yes');
@@ -31,6 +32,8 @@ export const test = base.extend({
 
 /** Opens a page of the console and waits until it has its answers. */
 export async function open(page, hash = '') {
+  // From one hash to another the document stays, and what is seen at once may be of the page before.
+  await page.goto('about:blank');
   await page.goto(`/console/${hash}`);
   await expect(page.locator('main')).not.toHaveAttribute('aria-busy');
   await expect(page.locator('h1')).toBeVisible();

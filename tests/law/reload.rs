@@ -161,7 +161,7 @@ fn decide_all(partition: &mut Partition, plan: &Plan, stored: &Stored) {
 fn going_on(plan: &Plan, common: Option<&Arc<Common>>, stored: &Stored, customer: &CustomerId) -> Result<Option<Loaded>, FormatError> {
     let Some(mut loaded) = read(plan, stored, customer)? else { return Ok(None) };
     let head = stored.get(&codec::head_key(customer));
-    let by_old = |common: &&Arc<Common>| head.is_some_and(|head| codec::fingerprint_of(head) == Some(common.fingerprint));
+    let by_old = |common: &&Arc<Common>| head.and_then(|head| codec::fingerprint_of(head)).is_some_and(|found| common.continues(found));
     if let Some(common) = common.filter(by_old) {
         loaded.state.standing.common = Some(common.clone());
         rebuild(plan, customer, &loaded.state.facts, &mut loaded.state.standing);

@@ -106,11 +106,13 @@ fn over_time(
     step: Span,
 ) -> Result<SegmentHistory, Problem> {
     let since = scope.now.minus(scope.history.keep());
-    let steps = steps::between(from, to, step, since, scope.now)?;
+    let mut steps = steps::between(from, to, step, since, scope.now)?;
     let first = steps.first().map_or(HourNumber::of(scope.now), |step| HourNumber::of(step.begins));
     // First: the history is a moment behind them.
     let members = scope.committed.members_of(&key, &scope.here);
     let (hours, reach) = scope.history.hours(&scope.here, scope.of, key.as_str(), first).map_err(problem)?;
+    // Of what the topic does not say nothing is told, not that nothing happened.
+    steps.retain(|step| step.ends > reach.since);
     let reach = Reached::new(&reach, scope.now, &scope.history);
     Ok(SegmentHistory { segment: key, step: step.to_string(), points: points(&steps, &hours, members), partitions: scope.covered(), reach })
 }
@@ -137,6 +139,8 @@ fn moved(scope: &Scope, ladder: LadderKey, from: Option<EventTime>, to: Option<E
     let period = steps::period(from, to, HOUR, since, scope.now)?;
     let first = period.map_or(HourNumber::of(scope.now), |(begins, _)| HourNumber::of(begins));
     let (hours, reach) = scope.history.moves(&scope.here, scope.of, ladder.as_str(), first).map_err(problem)?;
+    let known = HourNumber::of(reach.since).begins();
+    let period = period.map(|(begins, ends)| (begins.max(known), ends)).filter(|(begins, ends)| begins < ends);
     let mut sums = Moves::new();
     if let Some((begins, ends)) = period {
         hours.range(HourNumber::of(begins)..HourNumber::of(ends)).for_each(|(_, moves)| add_moves(&mut sums, moves));

@@ -27,7 +27,8 @@ const FENCING: Duration = Duration::from_millis(250);
 
 /// After so many requests it is not the writer that keeps the transaction open.
 const ENOUGH: u32 = 5;
-/// From then on the log says so about once a minute.
+/// After so many finds, over a minute, no transaction can be open that its coordinator could still end: the log says so, and again
+/// after as many.
 const REMIND: u32 = 60;
 
 /// What held back each partition's last stable offset when it was looked at last, and how often it was found there.
@@ -55,7 +56,7 @@ pub fn end_blocking(site: &Site, committed: &Reader) -> Result<(), RestoreError>
     }
     let times = site.blockers.found(site.partition, stable);
     if times > ENOUGH {
-        if times % REMIND == ENOUGH + 1 {
+        if times.is_multiple_of(REMIND) {
             tracing::error!(
                 %topic, partition = site.partition.0, offset = stable.0, writer = blocker,
                 "Kafka has ended this writer's transaction and left it open in the changelog: docs/recovering.md, `A transaction hangs`"

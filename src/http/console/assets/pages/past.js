@@ -19,15 +19,19 @@ const RANGES = [
 ];
 const USUAL = 1;
 
-/** A panel that says itself when there is no past. */
+/** A panel that says itself when there is no past. An answer that a later look has overtaken is not shown. */
 function ofThePast(view, name, controls, load) {
   const place = el('div');
+  let looks = 0;
   const look = async () => {
+    const mine = ++looks;
+    const isCurrent = () => mine === looks && !view.signal.aborted;
     try {
-      fill(place, await load());
+      const told = await load(isCurrent);
+      if (isCurrent()) fill(place, told);
     } catch (error) {
-      if (view.signal.aborted) return;
-      if (error instanceof Refusal && error.status === 503) setTimeout(() => view.signal.aborted || look(), 2000);
+      if (!isCurrent()) return;
+      if (error instanceof Refusal && error.status === 503) setTimeout(() => isCurrent() && look(), 2000);
       fill(
         place,
         error instanceof Refusal && error.status === 404 ? el('p', { class: 'empty' }, 'This service keeps no past.') : refusedPart(error),
@@ -70,13 +74,13 @@ export function past(view, segment) {
     view,
     'Over time',
     ranges((chosen) => ((range = chosen), part.look())),
-    async () => {
+    async (isCurrent) => {
       const [, days, step] = range;
       if (now === null) now = (await get(path`segments/${segment.key}/history`, {}, view.signal)).points.at(-1)?.at ?? null;
       if (now === null) return el('p', { class: 'empty' }, 'Nothing has happened yet.');
       const told = await get(path`segments/${segment.key}/history`, { from: since(now, days), step }, view.signal);
       // Drawn once it is in the page, and has a width.
-      queueMicrotask(() => drawn.show(told.points));
+      queueMicrotask(() => isCurrent() && drawn.show(told.points));
       return [el('p', { class: 'verdict-line' }, growth(told.points)), drawn.element, reach(told)];
     },
   );
@@ -162,12 +166,16 @@ function matrix(ladder, moves, segments) {
 export function timeline(view, id, names, now) {
   const rows = [];
   let cursor;
-  const more = el('button', { type: 'button', onclick: () => part.look() }, 'Show what was before');
+  const more = el('button', { type: 'button', onclick: () => {
+    // Asked twice, a page would be shown twice.
+    more.disabled = true;
+    part.look();
+  } }, 'Show what was before');
   const part = ofThePast(view, 'Timeline', null, async () => {
     const told = await get(path`customers/${id}/timeline`, { cursor }, view.signal);
     rows.push(...told.transitions);
     cursor = told.next ?? undefined;
-    more.hidden = !cursor;
+    [more.hidden, more.disabled] = [!cursor, false];
     return [table('Timeline, the latest first', columns(names, now), rows, 'Nothing has happened.'), more, reach(told)];
   });
   return part.panel;

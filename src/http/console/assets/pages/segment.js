@@ -88,6 +88,8 @@ function members(view, key) {
   ];
   const more = async () => {
     const before = rows.length;
+    // Asked twice, a page would be shown twice.
+    button.disabled = true;
     // A page may have nobody although more follow.
     do {
       const page = await get(path`segments/${key}/customers`, { cursor }, view.signal);
@@ -96,7 +98,7 @@ function members(view, key) {
     } while (cursor && rows.length < before + 50);
     fill(place, table('Customers in this segment', columns, rows, 'Nobody.'));
     button.textContent = 'Show more';
-    button.hidden = !cursor;
+    [button.hidden, button.disabled] = [!cursor, false];
     view.say(`${many(rows.length, 'customer')} shown`);
   };
   return panel('Who is in it', place, el('p', {}, button));
