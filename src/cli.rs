@@ -22,6 +22,7 @@ mod past;
 mod plan;
 mod ready;
 mod reload;
+mod remote;
 mod replay;
 mod report;
 mod run;

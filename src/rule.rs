@@ -28,7 +28,8 @@ pub mod word;
 pub mod yaml;
 
 pub use definition::{
-    Definitions, EntryPolicy, LadderDefinition, Loaded, Names, OnCreate, Publication, SegmentDefinition, Stage, load, load_node, load_text,
+    Definitions, EntryPolicy, LadderDefinition, Loaded, Names, OnCreate, Publication, SegmentDefinition, Stage, load, load_node,
+    load_sources, load_text,
 };
 pub use diagnostic::{Diagnostic, Severity};
 pub use parser::parse;

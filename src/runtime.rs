@@ -26,6 +26,7 @@ pub mod erasure;
 pub mod feed;
 mod footprint;
 mod lane;
+pub mod listed;
 mod mail;
 pub mod measuring;
 pub mod owners;
@@ -37,6 +38,7 @@ mod restore;
 pub mod status;
 mod supervisor;
 pub mod task;
+pub mod trying;
 mod watchdog;
 
 use std::collections::BTreeSet;

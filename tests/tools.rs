@@ -12,6 +12,7 @@ mod tools {
     mod import;
     mod plan;
     mod report;
+    mod service;
     mod stopped;
     mod test;
 }

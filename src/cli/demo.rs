@@ -9,6 +9,7 @@ mod broker;
 mod feed;
 mod screen;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         dir: settings.state_dir.join("history"),
         keep: HISTORY,
     };
-    let service = Service::new(settings.clone(), Some(history), &ruleset, "127.0.0.1:0")?.with_console();
+    let service = Service::new(settings.clone(), Some(history), &ruleset, Arc::new(ruleset.plan()), "127.0.0.1:0")?.with_console();
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();

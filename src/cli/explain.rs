@@ -1,20 +1,23 @@
 //! `segmentd explain`: why is this customer in this segment, or why not?
 //!
 //! The events are replayed until the instant that is asked for; those of others only move the clock. Or the customer is read
-//! from the state of a service that is stopped, and time runs on from there.
+//! from the state of a service that is stopped, and time runs on from there. Or a running service is asked.
 //!
 //! **Invariant:** what is said is what the engine decided: nothing is evaluated here.
 
 mod answer;
+mod fetched;
 mod stored;
 
 use clap::Parser;
+use serde_json::Value;
 
 use super::Outcome;
 use super::past::Past;
 use super::replay::instant;
 use super::report::Format;
 use crate::engine::{Partition, why};
+use crate::http::service::explanation;
 use crate::id::{CustomerId, SegmentKey};
 use crate::plan::Plan;
 use crate::rule::diagnostic::nearest;
@@ -32,12 +35,17 @@ Examples:
   segmentd explain --segments config/segments/ --customer ann events.ndjson
   segmentd explain --segments loyal.yaml --customer ann --segment loyal --at 2026-02-01T00:00:00Z events.ndjson.zst
   segmentd explain --segments config/segments/ --customer ann --state /var/lib/segmentd
+  segmentd explain --url http://localhost:8080 --customer ann --segment loyal
 
 Each condition of the rule is shown with its value and what it is compared with. `*` marks the fewest that would have to
 be otherwise for the customer to enter or leave, and by how much. Without --at: as it is after the last event.
 
 With --state: as it is at the last transaction of a service that is stopped; nothing in the folder is changed. Definitions
 that are not the service's are shown as they would decide. While the service runs, its folder cannot be read.
+
+With --url: as a running service knows it, by its own definitions; one that has not this customer says
+which one does, and that one is asked. A token, where it wants one, comes from the environment
+(SEGMENTD_TOKEN); it needs the scope read:customers.
 
 Exit codes: 0 explained, 1 the customer or the segment is not known, 2 usage, 78 definitions refused.")]
 pub struct Args {
@@ -52,11 +60,18 @@ pub struct Args {
     at: Option<EventTime>,
     #[command(flatten)]
     past: Past,
+    /// Where a running service answers, instead of definitions and files
+    #[arg(long, groups = ["definitions", "source"], value_name = "URL")]
+    url: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if let Some(url) = &args.url {
+        fetched::fetched(url, &args.customer, &args.segment, args.at)?.iter().for_each(|told| show(told, args.format));
+        return Ok(Outcome::Done);
+    }
     let Some(plan) = args.past.plan() else { return Ok(Outcome::Refused) };
     let segments = segments(&plan, &args.segment)?;
     let customer = CustomerId::new(args.customer.as_str());
@@ -72,13 +87,16 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     };
     for segment in segments {
         let key: &SegmentKey = &plan.segments[segment].key;
-        let answer = Answer { customer: &customer, segment: key, at: t, why: why(&plan, &customer, state, segment, t) };
-        match args.format {
-            Format::Text => print!("{answer}"),
-            Format::Json => println!("{}", answer.to_json()),
-        }
+        show(&explanation(&customer, key, t, &why(&plan, &customer, state, segment, t)), args.format);
     }
     Ok(Outcome::Done)
+}
+
+fn show(told: &Value, format: Format) {
+    match format {
+        Format::Text => print!("{}", Answer(told)),
+        Format::Json => println!("{told}"),
+    }
 }
 
 /// The positions of the segments asked for; all, if none is named.

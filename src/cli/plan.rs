@@ -1,9 +1,11 @@
 //! `segmentd plan`: what would a change of definitions do?
 //!
-//! **Invariant:** nothing is touched: both sets are loaded, compared, and at most replayed over files.
+//! **Invariant:** nothing is touched: both sets are loaded, compared, and at most replayed over files; or a running service is
+//! asked what it would do, which it does not do.
 
 mod arms;
 mod difference;
+mod live;
 mod over;
 
 use std::collections::BTreeMap;
@@ -30,6 +32,7 @@ const EXAMPLES: usize = 5;
 Examples:
   segmentd plan config/segments/ new-segments/
   segmentd plan loyal.yaml loyal-new.yaml --over year.ndjson.zst   who would enter, who would leave?
+  segmentd plan new-segments/ --url http://localhost:8080           the same among the customers of now
 
 added, removed    customers enter or leave for that reason alone (cause `definition`)
 changed           the rules mean something else: every customer is decided anew
@@ -37,15 +40,24 @@ affected          the rules stay, but a segment or a list that they name does no
 annotated         only what people read, or what is told of the segment; nobody moves
 warning           an experiment deals its arms otherwise: customers change sides
 
-With --over both sets run over the files, and are compared at the last event.")]
+With --over both sets run over the files, and are compared at the last event.
+
+With --url the definitions in force are those of running services: only the new ones are named. Each
+service decides all its customers by them, beside its work and for at most two minutes, and forgets it;
+name all services that share the topic, and they are added up. A token, where they want one, comes from
+the environment (SEGMENTD_TOKEN); it needs the scope read:customers.")]
 pub struct Args {
-    /// The definitions as they are: a file or a folder
+    /// The definitions as they are: a file or a folder; with --url, as they shall be
     old: PathBuf,
     /// The definitions as they shall be
-    new: PathBuf,
+    #[arg(required_unless_present = "url", conflicts_with = "url")]
+    new: Option<PathBuf>,
     /// Events to run both over: NDJSON, plain, .zst or .gz
     #[arg(long, value_name = "FILE", num_args = 1..)]
     over: Vec<PathBuf>,
+    /// Where a running service answers; may be given several times
+    #[arg(long, value_name = "URL", conflicts_with = "over")]
+    url: Vec<String>,
     #[command(flatten)]
     around: Around,
     #[command(flatten)]
@@ -58,7 +70,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.over.iter().any(|path| path == Path::new("-")) {
         anyhow::bail!("--over reads each file twice: stdin cannot be one of them");
     }
-    let (Some(old), Some(new)) = (loaded(&args.old, args), loaded(&args.new, args)) else { return Ok(Outcome::Refused) };
+    let Some(new) = &args.new else { return live::show(&args.old, &args.url, args.format) };
+    let (Some(old), Some(new)) = (loaded(&args.old, args), loaded(new, args)) else { return Ok(Outcome::Refused) };
     let (old_plan, new_plan) = (Arc::new(old.plan()), Arc::new(new.plan()));
     let courses = match args.over.is_empty() {
         true => None,

@@ -1,4 +1,5 @@
-//! Segments, lists and streams are loaded anew at SIGHUP, and when one of their files has changed.
+//! Segments, lists and streams are loaded anew at SIGHUP, and when one of their files has changed; a list that stands in a topic is
+//! put in force when that has changed, beside definitions as they were loaded last.
 //!
 //! Everything is checked before anything is put in force. What is refused changes nothing: the old set stays, and a
 //! metric and one log line say so. All other configuration needs a restart.
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender, never, select};
 
 use super::report::in_a_line;
 use crate::config::Config;
@@ -21,8 +22,10 @@ use crate::http::service::{InForce, Rules};
 use crate::id::{SegmentKey, TopicName};
 use crate::metrics::ReloadMetrics;
 use crate::plan::Plan;
+use crate::rule::Definitions;
 use crate::rule::diagnostic::Diagnostic;
 use crate::runtime::clock;
+use crate::runtime::listed::{ListError, ListTopics};
 
 /// How often a reload is tried again while the files change under its hands.
 const TRIES: usize = 5;
@@ -40,6 +43,17 @@ pub struct Reload {
     topics: HashSet<TopicName>,
     changes: Sender<Arc<Plan>>,
     metrics: Arc<ReloadMetrics>,
+    /// `None`: lists that stand in topics are not followed.
+    listing: Option<Listing>,
+}
+
+/// Lists that stand in topics.
+pub struct Listing {
+    pub topics: ListTopics,
+    /// Some list has changed.
+    pub changes: Receiver<()>,
+    /// What is in force, but for those lists.
+    pub ruleset: Ruleset,
 }
 
 /// Where configuration was read, and how everything stood just before that.
@@ -68,26 +82,61 @@ impl Reload {
     ) -> Reload {
         metrics.loaded(clock::wall());
         let topics = in_force.segments.iter().filter_map(|segment| segment.publication.entry_topic.clone()).collect();
-        Reload { origin, config, in_force, shown, topics, changes, metrics }
+        Reload { origin, config, in_force, shown, topics, changes, metrics, listing: None }
+    }
+
+    /// Follows lists that stand in topics too.
+    pub fn listing(self, listing: Listing) -> Reload {
+        Reload { listing: Some(listing), ..self }
     }
 
     /// Reloads at every hang-up, and after every change of a file, until nobody can hang up any more.
     pub fn follow(mut self, hangups: &Receiver<()>) {
         let every = self.config.watch.unwrap_or(Duration::MAX);
         let mut seen = self.origin.rules.clone();
+        let listed = self.listing.as_ref().map_or_else(never, |listing| listing.changes.clone());
         loop {
-            match hangups.recv_timeout(every) {
-                Ok(()) => self.reload(),
-                Err(RecvTimeoutError::Timeout) => {
+            select! {
+                recv(hangups) -> hung_up => match hung_up {
+                    Ok(()) => self.reload(),
+                    Err(_) => return,
+                },
+                recv(listed) -> _ => self.relist(),
+                default(every) => {
                     let now = signature(&self.config);
                     if now != self.origin.rules && now == seen {
                         self.reload();
                     }
                     seen = now;
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Puts in force what stands on lists in topics now. Definitions that are broken at the moment do not hold it up.
+    fn relist(&mut self) {
+        let Some(Listing { topics, ruleset, .. }) = &self.listing else { return };
+        let plan = Arc::new(ruleset.plan_with(&topics.contents(&ruleset.list_topics)));
+        let lists = plan.lists_changed(&self.in_force).len();
+        if lists > 0 {
+            tracing::info!(lists, "lists have changed");
+            let definitions = ruleset.definitions.clone();
+            self.put_in_force(plan, definitions);
+        }
+    }
+
+    fn put_in_force(&mut self, plan: Arc<Plan>, definitions: Definitions) {
+        self.in_force = plan.clone();
+        self.shown.replace(Rules { definitions, plan: plan.clone() });
+        // Nobody listens while the service stops.
+        let _ = self.changes.send(plan);
+    }
+
+    /// The plan with what stands on lists in topics; those that are named for the first time are read before.
+    fn planned(&self, ruleset: &Ruleset) -> Result<Plan, ListError> {
+        let Some(Listing { topics, .. }) = &self.listing else { return Ok(ruleset.plan()) };
+        topics.follow(ruleset.list_topics.values())?;
+        Ok(ruleset.plan_with(&topics.contents(&ruleset.list_topics)))
     }
 
     /// Loads everything.
@@ -110,7 +159,14 @@ impl Reload {
     }
 
     fn decide(&mut self, ruleset: Option<Ruleset>, diagnostics: &[Diagnostic]) {
-        let plan = ruleset.as_ref().map(Ruleset::plan);
+        let plan = match ruleset.as_ref().map(|ruleset| self.planned(ruleset)).transpose() {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.metrics.failed.inc();
+                tracing::error!(%error, "what was in force stays in force");
+                return;
+            }
+        };
         if let Some(topic) = plan.as_ref().and_then(|plan| self.unknown_topic(plan)) {
             self.metrics.failed.inc();
             tracing::error!(topic, "a new entry topic needs a restart; what was in force stays in force");
@@ -133,10 +189,11 @@ impl Reload {
         let lists = plan.lists_changed(&self.in_force).len();
         tracing::info!(segments = plan.segments.len(), added, changed, removed, lists, "definitions were loaded anew");
         self.metrics.succeeded(clock::wall());
-        self.in_force = plan.clone();
-        self.shown.replace(Rules { definitions: ruleset.definitions, plan: plan.clone() });
-        // Nobody listens while the service stops.
-        let _ = self.changes.send(plan);
+        self.put_in_force(plan, ruleset.definitions.clone());
+        if let Some(listing) = &mut self.listing {
+            listing.topics.keep(&ruleset.list_topics);
+            listing.ruleset = ruleset;
+        }
     }
 
     /// An entry topic that was not there at start: topics are made and counted then.
@@ -180,7 +237,6 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::metrics::{Labels, Metrics};
-    use crate::rule::Definitions;
 
     /// Follows `segments.yaml` and `staff.txt` of a folder, looking as often as `watch` says.
     struct Followed {

@@ -6,14 +6,17 @@
 //! **Invariant:** nothing is started before configuration, streams, lists and definitions have all been checked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Parser;
+use crossbeam_channel::unbounded;
 
-use super::reload::Origin;
+use super::reload::{Listing, Origin};
 use super::service::Service;
 use super::{Outcome, logging, report};
 use crate::config;
 use crate::kafka::topics::TopicError;
+use crate::runtime::listed::{ListError, ListTopics};
 use crate::runtime::{RunError, Shutdown};
 
 /// Run the service: Kafka in, Kafka out
@@ -36,9 +39,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let Some(ruleset) = report::definitions(&config) else { return Ok(Outcome::Refused) };
     logging::start();
     tracing::info!(deployment = config.deployment, segments = ruleset.definitions.segments.len(), "starting");
-    let service = Service::new(config.service_settings(), config.history_settings(), &ruleset, &config.listen.to_string())?;
+    let (changed, changes) = unbounded();
+    let topics = ListTopics::new(config.kafka_settings(), config.limits.id_bytes, changed);
+    if let Err(error) = topics.follow(ruleset.list_topics.values()) {
+        eprintln!("error: {error}");
+        return Ok(if matches!(error, ListError::Missing(_)) { Outcome::Refused } else { Outcome::Failed });
+    }
+    let plan = Arc::new(ruleset.plan_with(&topics.contents(&ruleset.list_topics)));
+    let service = Service::new(config.service_settings(), config.history_settings(), &ruleset, plan, &config.listen.to_string())?;
     let service = if config.console { service.with_console() } else { service };
-    let service = service.protected(&config)?.reloading(origin, config);
+    let listing = Listing { topics, changes, ruleset };
+    let service = service.protected(&config)?.reloading(origin, config, listing);
     match service.run(&Shutdown::default()) {
         Ok(()) => Ok(Outcome::Done),
         Err(error) if is_configuration(&error) => {

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::credentials::Credentials;
-use super::reload::{Origin, Reload};
+use super::reload::{Listing, Origin, Reload};
 use super::systemd;
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
@@ -53,8 +53,14 @@ pub struct Service {
 }
 
 impl Service {
-    /// Listens already; reads nothing yet.
-    pub fn new(settings: Settings, history: Option<history::Settings>, ruleset: &Ruleset, listen: &str) -> anyhow::Result<Service> {
+    /// Listens already; reads nothing yet. `plan`: of the ruleset.
+    pub fn new(
+        settings: Settings,
+        history: Option<history::Settings>,
+        ruleset: &Ruleset,
+        plan: Arc<Plan>,
+        listen: &str,
+    ) -> anyhow::Result<Service> {
         let observed = Observed {
             metrics: Metrics::new(&labels(&settings, ruleset))?,
             status: Status::new(),
@@ -70,7 +76,6 @@ impl Service {
         });
         let io = http_threads(READERS)?;
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
-        let plan = Arc::new(ruleset.plan());
         let rules = InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone() });
         let service = http::service::Service {
             partitions: partitions.clone(),
@@ -96,9 +101,11 @@ impl Service {
     }
 
     /// Follows the files that `config` names.
-    pub fn reloading(mut self, origin: Origin, config: Config) -> Service {
+    pub fn reloading(mut self, origin: Origin, config: Config, listing: Listing) -> Service {
         let metrics = self.observed.metrics.reloads.clone();
-        self.reload = Some(Reload::new(origin, config, self.definitions.plan.clone(), self.rules.clone(), self.changes.clone(), metrics));
+        let in_force = self.definitions.plan.clone();
+        let reload = Reload::new(origin, config, in_force, self.rules.clone(), self.changes.clone(), metrics);
+        self.reload = Some(reload.listing(listing));
         self
     }
 

@@ -1,4 +1,5 @@
-//! Static lists: a file each below `config/lists/`, `NAME.txt`, one customer id a line.
+//! Static lists: a file each below `config/lists/`, `NAME.txt`, one customer id a line; or `NAME.topic`, which names the compacted
+//! Kafka topic that the list stands in.
 //!
 //! Blank lines, and lines that begin with `#`, are skipped; blanks around an id are cut off. An id that comes twice
 //! counts once. (An id that itself begins with `#` can only stand in a definition's `lists:`.)
@@ -12,36 +13,69 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::id::ListKey;
+use crate::id::{ListKey, TopicName};
 use crate::plan::List;
 use crate::rule::diagnostic::{Diagnostic, Location, Severity, Source};
 
 pub type Lists = BTreeMap<ListKey, List>;
 
+/// Everything that a folder has.
+#[derive(Debug, Default)]
+pub struct Folder {
+    pub lists: Lists,
+    /// Lists that stand in topics.
+    pub topics: BTreeMap<ListKey, TopicName>,
+}
+
+/// A name, and some comments.
+const TOPIC_BYTES: u64 = 16 << 10;
+
 /// So many bad lines of a file are reported one by one.
 const SHOWN: usize = 5;
 
 /// Every list of a folder, and what is wrong with them. Files of another ending are left alone.
-pub fn load(folder: &Path, id_bytes: usize) -> (Lists, Vec<Diagnostic>) {
-    let (mut lists, mut diagnostics) = (Lists::new(), vec![]);
+pub fn load(folder: &Path, id_bytes: usize) -> (Folder, Vec<Diagnostic>) {
+    let (mut found, mut diagnostics) = (Folder::default(), vec![]);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) => return (lists, vec![unreadable(folder, &error)]),
+        Err(error) => return (found, vec![unreadable(folder, &error)]),
     };
     let mut files: Vec<_> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "txt" || e == "topic")).collect();
     files.sort();
     for path in files {
-        let key = path.file_stem().unwrap_or_default().to_string_lossy();
+        let key = ListKey::new(&*path.file_stem().unwrap_or_default().to_string_lossy());
+        if path.extension().is_some_and(|e| e == "topic") {
+            match named(&path) {
+                Ok(topic) => drop(found.topics.insert(key, topic)),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+            continue;
+        }
+        if found.topics.contains_key(&key) {
+            diagnostics.push(error(&path, "list-twice", format!("the list `{key}` stands in a topic already (`{key}.topic`)")));
+        }
         match File::open(&path).and_then(|file| Reading::of(BufReader::new(file), id_bytes)) {
             Ok(reading) => {
                 diagnostics.extend(reading.diagnostics(&path, id_bytes));
-                lists.insert(ListKey::new(&*key), List::of(reading.hashes));
+                found.lists.insert(key, List::of(reading.hashes));
             }
             Err(error) => diagnostics.push(unreadable(&path, &error)),
         }
     }
-    (lists, diagnostics)
+    (found, diagnostics)
+}
+
+/// The topic that a file names.
+fn named(path: &Path) -> Result<TopicName, Diagnostic> {
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(TOPIC_BYTES).read_to_string(&mut text)).map_err(|error| unreadable(path, &error))?;
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (lines.next(), lines.next()) {
+        (Some(name), None) if TopicName::is_legal(name) => Ok(TopicName(name.into())),
+        _ => Err(error(path, "bad-topic", "the file does not hold the name of a topic".into())
+            .help("one line of letters, digits, `.`, `_` and `-`, at most 249; beside it only comments (#)")),
+    }
 }
 
 /// One file, read to its end.
@@ -179,5 +213,24 @@ mod tests {
     #[test]
     fn a_folder_that_is_missing_is_reported() {
         assert_eq!(load(Path::new("no/such/folder"), 64).1.len(), 1);
+    }
+
+    #[test]
+    fn a_list_may_stand_in_a_topic_that_a_file_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("vip.topic", "# of the CRM\ncrm.vip\n");
+        write("staff.txt", "ann\n");
+        let (found, problems) = load(folder.path(), 64);
+        assert_eq!(problems.len(), 0);
+        assert_eq!(found.topics, BTreeMap::from([(ListKey::new("vip"), TopicName("crm.vip".into()))]));
+        assert_eq!(found.lists.len(), 1);
+        write("vip.txt", "bob\n");
+        write("odd.topic", "crm/vip\n");
+        write("two.topic", "a\nb\n");
+        write("none.topic", "#\n");
+        let problems: Vec<String> = load(folder.path(), 64).1.into_iter().map(|d| d.message).collect();
+        let no_topic = "the file does not hold the name of a topic";
+        assert_eq!(problems, [no_topic, no_topic, no_topic, "the list `vip` stands in a topic already (`vip.topic`)"]);
     }
 }

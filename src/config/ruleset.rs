@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a [`Ruleset`] that exists has no error in any of its files.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::Config;
 use super::lists::{self, Lists};
 use crate::event::Catalogue;
 use crate::event::streams_file::StreamProblem;
-use crate::id::ListKey;
+use crate::id::{ListKey, TopicName};
 use crate::plan::{self, List, Plan};
 use crate::rule::definition::{self, Definitions, Names};
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
@@ -36,15 +37,24 @@ pub struct Ruleset {
     pub definitions: Definitions,
     /// Those of the folder; the definitions have their own.
     pub lists: Lists,
+    /// Lists of the folder that stand in topics: what is on them only a service knows.
+    pub list_topics: BTreeMap<ListKey, TopicName>,
 }
 
 impl Ruleset {
-    /// All of it compiled together.
+    /// All of it compiled together; nobody is on a list that stands in a topic.
     pub fn plan(&self) -> Plan {
-        plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), self.all_lists())
+        self.plan_with(&Lists::new())
     }
 
-    /// The lists of the folder and those of the definitions.
+    /// The same with what stands in topics.
+    pub fn plan_with(&self, read: &Lists) -> Plan {
+        let of_topic = |key: &ListKey| (key.clone(), read.get(key).cloned().unwrap_or_default());
+        let lists = self.all_lists().into_iter().chain(self.list_topics.keys().map(of_topic));
+        plan::compile(&self.definitions, Arc::new(self.catalogue.clone()), lists.collect())
+    }
+
+    /// The lists of the folder's files and those of the definitions.
     pub fn all_lists(&self) -> Vec<(ListKey, List)> {
         let inline = self.definitions.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect::<List>()));
         self.lists.iter().map(|(key, list)| (key.clone(), list.clone())).chain(inline).collect()
@@ -54,7 +64,8 @@ impl Ruleset {
 /// Loads and checks all that a configuration names, and holds both against each other.
 pub fn load_for(config: &Config) -> (Option<Ruleset>, Vec<Diagnostic>) {
     let (ruleset, mut diagnostics) = load(Paths::of(config), config.limits.id_bytes);
-    let taken: Vec<Diagnostic> = ruleset.iter().flat_map(|ruleset| taken_topics(config, &ruleset.definitions)).collect();
+    let taken = |ruleset: &Ruleset| taken_topics(config, &ruleset.definitions).chain(taken_lists(config, ruleset)).collect::<Vec<_>>();
+    let taken: Vec<Diagnostic> = ruleset.iter().flat_map(taken).collect();
     let sound = taken.is_empty();
     diagnostics.extend(taken);
     (ruleset.filter(|_| sound), diagnostics)
@@ -71,17 +82,27 @@ fn taken_topics<'a>(config: &'a Config, definitions: &'a Definitions) -> impl It
     })
 }
 
+/// A list in a topic of the service's own would be of records that are no list.
+fn taken_lists<'a>(config: &'a Config, ruleset: &'a Ruleset) -> impl Iterator<Item = Diagnostic> + 'a {
+    ruleset.list_topics.iter().filter_map(|(key, topic)| {
+        let (setting, _) = config.topics().find(|(_, known)| *known == topic)?;
+        let location = Location { source: Source::new(format!("{key}.topic"), ""), bytes: None };
+        Some(Diagnostic::error("topic-taken", location, format!("the topic `{topic}` of the list `{key}` is {setting} already")))
+    })
+}
+
 /// Loads and checks all of it. The diagnostics may hold warnings beside a ruleset, and hold an error without one.
 pub fn load(paths: Paths<'_>, id_bytes: usize) -> (Option<Ruleset>, Vec<Diagnostic>) {
     let (catalogue, mut diagnostics) = catalogue(paths.streams);
-    let (lists, problems) = paths.lists.map(|folder| lists::load(folder, id_bytes)).unwrap_or_default();
+    let (folder, problems) = paths.lists.map(|folder| lists::load(folder, id_bytes)).unwrap_or_default();
     diagnostics.extend(problems);
-    let keys: Vec<ListKey> = lists.keys().cloned().collect();
+    let lists::Folder { lists, topics: list_topics } = folder;
+    let keys: Vec<ListKey> = lists.keys().chain(list_topics.keys()).cloned().collect();
     // Where the streams are wrong, rules are held against the built-in ones: better too many messages than two rounds.
     let loaded = definition::load(paths.segments, Names { catalogue: &catalogue, lists: &keys });
     diagnostics.extend(loaded.diagnostics);
     let sound = !diagnostics.iter().any(Diagnostic::is_error);
-    let ruleset = loaded.definitions.filter(|_| sound).map(|definitions| Ruleset { catalogue, definitions, lists });
+    let ruleset = loaded.definitions.filter(|_| sound).map(|definitions| Ruleset { catalogue, definitions, lists, list_topics });
     (ruleset, diagnostics)
 }
 
@@ -89,7 +110,7 @@ pub fn load(paths: Paths<'_>, id_bytes: usize) -> (Option<Ruleset>, Vec<Diagnost
 pub fn load_text(name: &str, text: &str) -> Option<Ruleset> {
     let catalogue = Catalogue::segment_spec();
     let definitions = definition::load_text(name, text, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions?;
-    Some(Ruleset { catalogue, definitions, lists: Lists::new() })
+    Some(Ruleset { catalogue, definitions, lists: Lists::new(), list_topics: BTreeMap::new() })
 }
 
 /// The built-in streams with those of a file added; without them, if the file has a problem.

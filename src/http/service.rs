@@ -12,6 +12,7 @@
 //! | `GET /api/v1/experiments`, `GET /api/v1/experiments/{key}` | what came of both arms |
 //! | `POST /api/v1/definitions/check` | is this text right? |
 //! | `POST /api/v1/definitions/explain` | what would these rules say of a customer? |
+//! | `POST /api/v1/definitions/plan` | what would these definitions do to all customers? |
 //! | `GET /api/v1/transitions` | transitions as they are committed |
 //!
 //! **Invariant:** a customer of a partition that is not here is never answered for; whoever asks is told where to ask, if that
@@ -24,6 +25,7 @@ mod experiments;
 mod explain;
 mod flows;
 mod live;
+mod plan;
 mod rules;
 mod segments;
 mod steps;
@@ -59,6 +61,7 @@ use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
 use crate::runtime::feed::Feed;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
+use crate::runtime::trying::Trying;
 use crate::store::StoreError;
 use crate::time::EventTime;
 
@@ -75,10 +78,11 @@ pub const EXPERIMENTS: &str = "/api/v1/experiments";
 pub const EXPERIMENT: &str = "/api/v1/experiments/{key}";
 pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
+pub const PLAN: &str = "/api/v1/definitions/plan";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 13] =
-    [SEGMENTS, SEGMENT, MEMBERS, HISTORY, FLOWS, CUSTOMER, TIMELINE, EXPLAIN, CHECK, TRY, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
+pub const ROUTES: [&str; 14] =
+    [SEGMENTS, SEGMENT, MEMBERS, HISTORY, FLOWS, CUSTOMER, TIMELINE, EXPLAIN, CHECK, TRY, PLAN, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
 
 /// What the routes here are answered from.
 #[derive(Clone)]
@@ -126,11 +130,12 @@ struct Shared {
     /// Places for those who listen to transitions.
     listeners: Arc<Semaphore>,
     measuring: Measuring,
+    trying: Trying,
 }
 
 pub fn router(service: Service, room: Room) -> Router {
     let listeners = Arc::new(Semaphore::new(live::CLIENTS));
-    let shared = Shared { service, room: room.clone(), listeners, measuring: Measuring::default() };
+    let shared = Shared { service, room: room.clone(), listeners, measuring: Measuring::default(), trying: Trying::default() };
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))
@@ -144,6 +149,7 @@ pub fn router(service: Service, room: Room) -> Router {
         .route(EXPERIMENT, get(experiments::one))
         .route(CHECK, post(definitions::check))
         .route(TRY, post(definitions::explain))
+        .route(PLAN, post(plan::plan))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(room, bounded))
         // Not bounded in time: it goes on until one of the two has enough.

@@ -133,12 +133,17 @@ pub struct Names<'a> {
 
 /// Reads files, and folders with all their `*.yaml` and `*.yml` (not `*.test.yaml`, not what begins with a dot).
 pub fn load(paths: &[PathBuf], names: Names<'_>) -> Loaded {
-    let mut loader = Loader::new(names, &[]);
     let (sources, unreadable) = sources(paths);
-    loader.diagnostics.extend(unreadable);
-    for source in &sources {
-        loader.file(source);
-    }
+    let mut loaded = load_sources(&sources, names);
+    loaded.definitions = loaded.definitions.filter(|_| unreadable.is_empty());
+    loaded.diagnostics.splice(..0, unreadable);
+    loaded
+}
+
+/// Reads texts that belong together, as [`load`] reads files.
+pub fn load_sources(sources: &[Arc<Source>], names: Names<'_>) -> Loaded {
+    let mut loader = Loader::new(names, &[]);
+    sources.iter().for_each(|source| loader.file(source));
     loader.finish()
 }
 

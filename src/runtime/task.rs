@@ -14,6 +14,7 @@ mod look;
 mod measured;
 mod ranks;
 mod register;
+mod trial;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use load::loader;
 pub use look::{Looked, erased, incomplete, look, look_at, membership, memberships, names, pass};
 pub use measured::{Slice, measured};
 use register::Register;
+pub use trial::{Moves, Trial};
 
 /// Timers that fire in one call, so that a midnight with a million of them goes out in bounded batches.
 const TIMERS_PER_SLICE: usize = 2_000;

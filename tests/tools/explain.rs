@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use segmentd::store::StateDir;
+use serde_json::{Value, json};
 
+use super::service::service;
 use super::stopped;
 use crate::command::{code, file, segmentd, stderr, stdout, with_input};
 
@@ -199,4 +201,38 @@ fn other_definitions_are_explained_as_they_would_decide() {
       * count(orders last 30d) is 3, > 1: yes, until 2 less
       leaves if nothing more happens: 2026-02-01T10:00:00.000Z
     ");
+}
+
+#[test]
+fn a_running_service_is_asked_and_names_the_one_that_knows() {
+    let asked = "GET /api/v1/customers/ann%2Fb/explain?segment=big HTTP/1.0";
+    let reason = json!({"aggregate": "sum(orders.total last 10d)", "value": "0", "op": ">=", "threshold": "50", "met": false,
+        "distance": {"by": "50", "direction": "more", "beyond": false}, "needed": true});
+    let big = json!({"customer": "ann/b", "segment": "big", "at": "2026-01-13T00:00:00.000Z", "member": false, "since": null, "entries": 0,
+        "reasons": [reason], "changes_at": null});
+    let owner = service(asked, vec![(200, json!({"seen": true, "decided": false, "explanations": [big]}))]);
+    let elsewhere = json!({"detail": "the customer's partition belongs to another process", "owner": owner});
+    let url = service(asked, vec![(421, elsewhere)]);
+    let output = segmentd(&["explain", "--url", &url, "--customer", "ann/b", "--segment", "big"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output), @r"
+    big: not a member at 2026-01-13T00:00:00.000Z, never was one
+      * sum(orders.total last 10d) is 0, >= 50: no, needs 50 more
+      enters if nothing more happens: never
+    ");
+    assert!(stderr(&output).contains("still to be decided"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_service_that_does_not_know_the_customer_or_its_owner_says_so() {
+    let asked = "GET /api/v1/customers/ann/explain HTTP/1.0";
+    let ask = |answer: (u16, Value)| {
+        let url = service(asked, vec![answer]);
+        let output = segmentd(&["explain", "--url", &url, "--customer", "ann"]);
+        assert_eq!(code(&output), 1);
+        stderr(&output).replace(&url, "URL")
+    };
+    insta::assert_snapshot!(ask((200, json!({"seen": false, "decided": true, "explanations": []}))), @"error: no event of this customer was accepted");
+    insta::assert_snapshot!(ask((421, json!({"detail": "it belongs to another process"}))), @"error: URL explains nothing: 421: it belongs to another process; name the address of the process that owns it");
+    insta::assert_snapshot!(ask((401, json!({"detail": "a token is needed"}))), @"error: URL explains nothing: 401: a token is needed");
 }

@@ -1,5 +1,8 @@
 //! `segmentd plan`.
 
+use serde_json::{Value, json};
+
+use super::service::service;
 use crate::command::{code, file, segmentd, stderr, stdout};
 
 const OLD: &str = "
@@ -94,4 +97,52 @@ fn a_set_that_is_broken_is_refused() {
     let (_folder, broken) = file("broken.yaml", "segments: [{key: a, when: 'count('}]");
     assert_eq!(code(&segmentd(&["plan", "config/segments/", &broken])), 78);
     assert_eq!(code(&segmentd(&["plan", "config/segments/", "config/segments/", "--over", "-"])), 1);
+}
+
+const ASKED: &str = "POST /api/v1/definitions/plan HTTP/1.0";
+
+/// What a service answers that has these partitions of two.
+fn planned(partitions: &[i32], enter: u64, since: Option<&str>) -> Value {
+    let mut loyal =
+        json!({"segment": "loyal", "change": "changed", "members": 10, "enter": {"definition": enter}, "leave": {"definition": 2}});
+    since.iter().for_each(|since| loyal["complete_since"] = json!(since));
+    let same = json!({"segment": "same", "change": "unchanged", "members": 7, "enter": {}, "leave": {}});
+    json!({"valid": true, "diagnostics": [], "segments": [loyal, same], "looked_at": 20, "complete": partitions != [1],
+        "partitions": {"here": partitions, "of": 2}})
+}
+
+#[test]
+fn running_services_tell_who_would_enter_and_leave_and_are_added_up() {
+    let (_folder, new) = file("new.yaml", "segments: []");
+    let ask = |answers: [Value; 2]| {
+        let [one, other] = answers.map(|answer| service(ASKED, vec![(200, answer)]));
+        let output = segmentd(&["plan", &new, "--url", &one, "--url", &other]);
+        (stdout(&output), stderr(&output).replace(&one, "ONE").replace(&other, "OTHER"))
+    };
+    let (shown, said) = ask([planned(&[0], 3, None), planned(&[1], 4, Some("2026-01-01T00:00:00.000Z"))]);
+    insta::assert_snapshot!(shown, @r"
+    changed    loyal
+               members 20 -> 23: 7 would enter (cause `definition`), 4 would leave (cause `definition`)
+               it looks at what was not kept: it knows everything that happened since 2026-01-01T00:00:00.000Z
+    unchanged  same
+    ");
+    insta::assert_snapshot!(said, @"warning: OTHER has looked at 20 customers in two minutes, and not at the others");
+    insta::assert_snapshot!(ask([planned(&[0], 3, None), planned(&[], 0, None)]).1, @"warning: of 2 partitions none of these services has counted 1");
+    let mut others = planned(&[1], 1, None);
+    others["segments"][1]["change"] = json!("changed");
+    insta::assert_snapshot!(ask([planned(&[0], 3, None), others]).1, @r"
+    warning: OTHER has looked at 20 customers in two minutes, and not at the others
+    error: OTHER has other definitions in force than the service before it
+    ");
+}
+
+#[test]
+fn what_a_service_finds_wrong_is_shown_with_its_place() {
+    let (_folder, new) = file("new.yaml", "segments: [{key: a, when: trait.a}]");
+    let problem = json!({"severity": "error", "message": "there is no list `staff`", "file": "new.yaml", "line": 1, "column": 8});
+    let answer = json!({"valid": false, "diagnostics": [problem], "segments": [], "looked_at": 0, "complete": false, "partitions": {"here": [], "of": 1}});
+    let output = segmentd(&["plan", &new, "--url", &service(ASKED, vec![(503, json!({})), (200, answer)])]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (78, "new.yaml:1:8: error: there is no list `staff`\n"));
+    assert_eq!(code(&segmentd(&["plan", &new])), 2);
+    assert_eq!(code(&segmentd(&["plan", &new, &new, "--url", "http://localhost:1"])), 2);
 }

@@ -1,10 +1,8 @@
 //! `segmentd report`.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-
 use serde_json::{Value, json};
 
+use super::service::service;
 use super::stopped::leave_state;
 use crate::command::{code, file, segmentd, stderr, stdout, with_input};
 
@@ -189,21 +187,7 @@ fn an_experiment_that_is_not_there_is_no_success() {
     assert_eq!(code(&segmentd(&["report", "buyer", "-"])), 2);
 }
 
-/// Answers one request after the other; gives its address.
-fn service(answers: Vec<(u16, Value)>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for (code, answer) in answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
-            assert_eq!(asked.next().unwrap().unwrap(), "GET /api/v1/experiments/buyer HTTP/1.0");
-            assert!(asked.any(|line| line.unwrap().is_empty()), "the head ends");
-            write!(stream, "HTTP/1.1 {code} X\r\ncontent-type: application/json\r\n\r\n{answer}").unwrap();
-        }
-    });
-    url
-}
+const ASKED: &str = "GET /api/v1/experiments/buyer HTTP/1.0";
 
 /// What a service answers that has these events, in these partitions of two.
 fn answer(records: Vec<Record>, partitions: &[i32]) -> Value {
@@ -217,8 +201,8 @@ fn answer(records: Vec<Record>, partitions: &[i32]) -> Value {
 #[test]
 fn running_services_are_added_up_and_asked_again_while_they_count() {
     let busy = (503, json!({"title": "Service Unavailable", "status": 503, "detail": "experiments are being counted"}));
-    let one = service(vec![busy, (200, answer(control(), &[0]))]);
-    let other = service(vec![(200, answer(treatment(), &[1]))]);
+    let one = service(ASKED, vec![busy, (200, answer(control(), &[0]))]);
+    let other = service(ASKED, vec![(200, answer(treatment(), &[1]))]);
     let output = segmentd(&["report", "buyer", "--format", "json", "--url", &one, "--url", &other]);
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
     let [mut added, mut replayed] =
@@ -231,7 +215,7 @@ fn running_services_are_added_up_and_asked_again_while_they_count() {
 #[test]
 fn services_that_cannot_be_added_up_are_refused_and_a_partition_that_is_missing_is_named() {
     let ask = |answers: [(u16, Value); 2]| {
-        let [one, other] = answers.map(|answer| service(vec![answer]));
+        let [one, other] = answers.map(|answer| service(ASKED, vec![answer]));
         let output = segmentd(&["report", "buyer", "--url", &one, "--url", &other]);
         (code(&output), stderr(&output).replace(&one, "ONE").replace(&other, "OTHER"))
     };

@@ -1,4 +1,4 @@
-//! An explanation as a person reads it, or as an object for a program.
+//! An explanation as a person reads it.
 //!
 //! ```text
 //! loyal: not a member at 2026-01-20T00:00:00.000Z, never was one
@@ -7,48 +7,41 @@
 //!   enters if nothing more happens: never
 //! ```
 //!
-//! **Invariant:** both forms say the same.
+//! **Invariant:** it is read off the object that a program gets, so that both forms say the same, from wherever it came.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value;
 
-use crate::engine::{PinOrBan, Reason, Why};
-use crate::eval::Distance;
-use crate::http::service::explanation;
-use crate::id::{CustomerId, SegmentKey};
-use crate::time::EventTime;
-
-pub struct Answer<'a> {
-    pub customer: &'a CustomerId,
-    pub segment: &'a SegmentKey,
-    pub at: EventTime,
-    pub why: Why,
-}
+/// What `segmentd explain --format json` prints of one segment.
+pub struct Answer<'a>(pub &'a Value);
 
 impl Display for Answer<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Why { member, since, entries, reasons, needed, changes_at } = &self.why;
-        writeln!(
-            f,
-            "{}: {} at {}, {}",
-            self.segment,
-            if *member { "a member" } else { "not a member" },
-            self.at,
-            history(*member, *since)
-        )?;
-        if *entries > 1 {
+        let told = self.0;
+        let (member, since) = (is(&told["member"]), told["since"].as_str());
+        let standing = if member { "a member" } else { "not a member" };
+        writeln!(f, "{}: {standing} at {}, {}", text(&told["segment"]), text(&told["at"]), history(member, since))?;
+        if let Some(entries) = told["entries"].as_u64().filter(|entries| *entries > 1) {
             writeln!(f, "    entered {entries} times so far")?;
         }
-        for (index, reason) in reasons.iter().enumerate() {
-            writeln!(f, "  {} {}", if needed.contains(&index) { "*" } else { " " }, line(reason))?;
+        for reason in told["reasons"].as_array().into_iter().flatten() {
+            writeln!(f, "  {} {}", if is(&reason["needed"]) { "*" } else { " " }, line(reason))?;
         }
-        let change = changes_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        writeln!(f, "  {} if nothing more happens: {change}\n", if *member { "leaves" } else { "enters" })
+        let change = told["changes_at"].as_str().unwrap_or("never");
+        writeln!(f, "  {} if nothing more happens: {change}\n", if member { "leaves" } else { "enters" })
     }
 }
 
-fn history(member: bool, since: Option<EventTime>) -> String {
+fn is(value: &Value) -> bool {
+    value.as_bool().unwrap_or_default()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("null")
+}
+
+fn history(member: bool, since: Option<&str>) -> String {
     match (member, since) {
         (true, Some(since)) => format!("since {since}"),
         (false, Some(since)) => format!("left at {since}"),
@@ -57,41 +50,26 @@ fn history(member: bool, since: Option<EventTime>) -> String {
 }
 
 /// `count(orders last 30d) is 2, > 2: no, needs 1 more`
-fn line(reason: &Reason) -> String {
-    let evidence = &reason.evidence;
-    let answer = if evidence.met { "yes" } else { "no" };
-    let by = reason.distance.as_ref().map_or_else(String::new, |distance| margin(distance, evidence.met));
-    let threshold = evidence.threshold.as_deref().unwrap_or("null");
+fn line(reason: &Value) -> String {
+    let met = is(&reason["met"]);
+    let answer = if met { "yes" } else { "no" };
+    let [aggregate, value, op, threshold] = ["aggregate", "value", "op", "threshold"].map(|name| text(&reason[name]));
     // `segment("x")` or `every(…)` is true or false by itself.
-    if evidence.op == "is" && threshold != "null" {
-        let option = reason.list.map_or_else(String::new, |list| format!("{}: ", option(list)));
-        return format!("{option}{}: {answer}", evidence.aggregate);
+    if op == "is" && threshold != "null" {
+        let option = reason["list"].as_str().map_or_else(String::new, |option| format!("{option}: "));
+        return format!("{option}{aggregate}: {answer}");
     }
-    let value = evidence.value.as_deref().unwrap_or("null");
-    let about = if evidence.approximate { " (the cut among all customers, approximate)" } else { "" };
-    format!("{} is {value}, {} {threshold}{about}: {answer}{by}", evidence.aggregate, evidence.op)
+    let about = if is(&reason["approximate"]) { " (the cut among all customers, approximate)" } else { "" };
+    format!("{aggregate} is {value}, {op} {threshold}{about}: {answer}{}", margin(&reason["distance"], met))
 }
 
-fn option(list: PinOrBan) -> &'static str {
-    match list {
-        PinOrBan::Pin => "pin",
-        PinOrBan::Ban => "ban",
-    }
-}
-
-fn margin(Distance { by, more, beyond }: &Distance, met: bool) -> String {
+fn margin(distance: &Value, met: bool) -> String {
+    let Some(by) = distance["by"].as_str() else { return String::new() };
     let verb = if met { "until" } else { "needs" };
-    let side = if *more { "more" } else { "less" };
-    match (by.is_zero(), beyond) {
+    let side = text(&distance["direction"]);
+    match (by == "0", is(&distance["beyond"])) {
         (true, true) => format!(", {verb} any amount {side}"),
         (_, true) => format!(", {verb} more than {by} {side}"),
         (_, false) => format!(", {verb} {by} {side}"),
-    }
-}
-
-impl Answer<'_> {
-    /// Absent: not applicable; null: none.
-    pub fn to_json(&self) -> Value {
-        explanation(self.customer, self.segment, self.at, &self.why)
     }
 }

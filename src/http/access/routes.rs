@@ -53,6 +53,7 @@ pub const TABLE: &[Route] = &[
     Route { path: service::EXPERIMENT, methods: SEGMENTS },
     Route { path: service::CHECK, methods: &[("POST", Need::Scope(Scope::ReadSegments))] },
     Route { path: service::TRY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
+    Route { path: service::PLAN, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
     Route { path: lookup::MANY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
 ];
 

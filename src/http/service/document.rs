@@ -7,7 +7,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{customer, definitions, experiments, explain, flows, segments, timeline};
+use super::{customer, definitions, experiments, explain, flows, plan, segments, timeline};
 use crate::kafka::wire::schemas::schemas as of_records;
 
 const PATHS: &str = include_str!("openapi.json");
@@ -44,6 +44,7 @@ fn schemas() -> Map<String, Value> {
     settings.definitions_path = "/components/schemas".into();
     let (mut read, mut written) = (settings.clone().into_generator(), settings.for_serialize().into_generator());
     read.subschema_for::<definitions::Asked>();
+    read.subschema_for::<plan::Asked>();
     written.subschema_for::<segments::Segments>();
     written.subschema_for::<segments::Members>();
     written.subschema_for::<customer::Customer>();
@@ -55,6 +56,7 @@ fn schemas() -> Map<String, Value> {
     written.subschema_for::<explain::Explained>();
     written.subschema_for::<definitions::Checked>();
     written.subschema_for::<definitions::Tried>();
+    written.subschema_for::<plan::Planned>();
     let mut schemas = read.take_definitions(true);
     schemas.extend(written.take_definitions(true));
     schemas

@@ -7,6 +7,7 @@ mod edges;
 mod experiments;
 mod live;
 mod past;
+mod plan;
 mod segments;
 
 use std::collections::BTreeSet;
