@@ -74,6 +74,24 @@ impl Accumulator {
         }
     }
 
+    /// Adds all that another of the same kind has seen.
+    pub fn absorb(&mut self, other: &Accumulator) {
+        match (self, other) {
+            (Accumulator::Count(n), Accumulator::Count(more)) => *n += more,
+            (Accumulator::Total { count, sum }, Accumulator::Total { count: more, sum: theirs }) => {
+                *count += more;
+                *sum = sum.plus(theirs);
+            }
+            (extreme @ Accumulator::Min(_), Accumulator::Min(Some(x))) | (extreme @ Accumulator::Max(_), Accumulator::Max(Some(x))) => {
+                extreme.add(&Scalar::Number(x.clone()));
+            }
+            (Accumulator::Distinct(values), Accumulator::Distinct(more)) => {
+                more.iter().for_each(|(key, count)| *values.entry(key.clone()).or_insert(0) += count);
+            }
+            _ => {}
+        }
+    }
+
     /// It has seen nothing. What is found by position says so itself.
     pub fn is_empty(&self) -> bool {
         match self {
@@ -177,6 +195,14 @@ mod tests {
             let forward = over(kind, &values);
             values.reverse();
             prop_assert_eq!(forward, over(kind, &values));
+        }
+
+        #[test]
+        fn absorbing_is_adding_all_that_the_other_has_seen(kind in 0..5usize, values in prop::collection::vec(-20i64..20, 0..12), at in 0..12usize) {
+            let (one, other) = values.split_at(at.min(values.len()));
+            let mut both = over(kind, one);
+            both.absorb(&over(kind, other));
+            prop_assert_eq!(both, over(kind, &values));
         }
 
         #[test]

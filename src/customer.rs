@@ -13,7 +13,10 @@ pub mod codec;
 mod cursor;
 mod erased;
 mod exposure;
+mod halves;
 mod history;
+mod kin;
+mod merge;
 mod total;
 
 pub use apply::{Added, Applied, Touched, apply};
@@ -21,6 +24,8 @@ pub use cursor::{Cursor, Passage};
 pub use erased::Erased;
 pub use exposure::{Exposure, measure};
 pub use history::{History, Row};
+pub use kin::{Inherited, Kin};
+pub use merge::merge;
 pub use total::advance;
 
 use std::sync::Arc;
@@ -38,6 +43,8 @@ pub struct CustomerState {
     pub standing: Standing,
     /// If the id was erased before: the life before this one.
     pub erased: Option<Erased>,
+    /// If the id is not its only one, or is another customer's by now.
+    pub kin: Option<Box<Kin>>,
 }
 
 /// What happened: rows of the tracked streams, and traits.
@@ -71,6 +78,8 @@ pub struct Standing {
     pub told: Vec<Told>,
     /// To experiments, also those that the plan does not have.
     pub exposures: Vec<Exposure>,
+    /// From other ids, by segment, ascending; only where there is something.
+    pub inherited: Vec<Inherited>,
     /// By which the truths are found.
     pub cuts: Cuts,
     /// Decided by the plan before, and going on by what it has in common with this one; `None`: by the whole plan.
@@ -139,7 +148,7 @@ impl CustomerState {
     /// A customer of whom nothing is known yet.
     pub fn new(plan: &Plan) -> CustomerState {
         let facts = Facts { histories: vec![History::default(); plan.streams.len()], traits: vec![None; plan.projection.traits.len()] };
-        CustomerState { standing: Standing::new(plan), facts, erased: None }
+        CustomerState { standing: Standing::new(plan), facts, erased: None, kin: None }
     }
 
     /// Something was accepted: the customer exists.
@@ -166,6 +175,7 @@ impl Standing {
             next_flip: EventTime::MIN,
             told: Vec::new(),
             exposures: Vec::new(),
+            inherited: Vec::new(),
             cuts: Cuts::default(),
             common: None,
         }
@@ -193,6 +203,13 @@ impl Standing {
             at
         });
         &mut self.told[at]
+    }
+
+    /// When a membership that is over ended last, be it one of another id of the customer's.
+    pub fn left_at(&self, segment: usize) -> Option<EventTime> {
+        let own = &self.memberships[segment];
+        let inherited = self.inherited(segment).and_then(|inherited| inherited.left_at).filter(|_| !own.is_member());
+        own.left_at().max(inherited)
     }
 
     /// Lets rows enter and leave a window of the plan up to and including `t`.

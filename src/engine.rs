@@ -16,6 +16,7 @@ mod erase;
 mod expiry;
 mod former;
 mod ladder;
+mod merging;
 mod outlook;
 mod partition;
 mod publish;
@@ -25,10 +26,10 @@ mod why;
 pub use epochs::{Epochs, nobody, redrawn};
 pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
-pub use partition::{Accepted, Loaded, Partition, Resident, Slot};
+pub use partition::{Accepted, Loaded, Parcel, Partition, Posted, Resident, Slot, accept_among};
 pub use why::{PinOrBan, Reason, Why, aggregates, why};
 
-use crate::customer::{Added, Applied, CustomerState, Facts, Standing, Touched, Truth, apply};
+use crate::customer::{Added, Applied, CustomerState, Facts, Standing, Touched, Truth, apply, merge};
 use crate::eval::At;
 use crate::event::Event;
 use crate::experiment::Arm;
@@ -51,6 +52,10 @@ pub enum Input<'a> {
     Cuts,
     /// Nothing of the customer is to be left.
     Erasure,
+    /// The customer is that one from now on.
+    Departure(&'a CustomerId),
+    /// What was known of another id is this customer's from now on.
+    Merge(&'a CustomerState),
 }
 
 /// A membership that began or ended, before it is told to anybody.
@@ -105,20 +110,26 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     out.changes.clear();
     out.expiries.clear();
     out.touched.clear();
+    let mut carried = Vec::new();
     let applied = match input {
         Input::Event(event) => apply(plan, state, event, now, &mut out.touched),
         Input::Time | Input::Definitions | Input::Lists | Input::Cuts => Applied::Accepted { matched: true },
-        Input::Erasure => return erase::erase(plan, customer, state, now, out),
+        Input::Merge(other) => {
+            carried = merge(plan, state, other, now);
+            Applied::Accepted { matched: true }
+        }
+        Input::Erasure | Input::Departure(_) => return erase::erase(plan, customer, state, &input, now, out),
     };
     if applied == Applied::Duplicate {
         return applied;
     }
-    let everything = matches!(input, Input::Definitions | Input::Lists) || state.standing.at == EventTime::MIN;
+    let everything = matches!(input, Input::Definitions | Input::Lists | Input::Merge(_)) || state.standing.at == EventTime::MIN;
     let at = At { plan, facts: &state.facts, customer, t: now };
     if matches!(input, Input::Cuts) {
         out.recut.extend(plan.predicates.iter().enumerate().filter(|(_, p)| p.ranks).map(|(predicate, _)| predicate));
     }
     settle(&at, &mut state.standing, everything, out);
+    merging::net(&at, &mut state.standing, &carried, &mut out.changes);
     explain(&at, &mut state.standing, &mut out.changes);
     publish::publish(&at, &mut state.standing, &input, &mut out.changes);
     expiry::announce(&at, &mut state.standing, &input, out);

@@ -143,7 +143,7 @@ impl At<'_> {
 
     /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself, or a sequence changes.
     fn still_change(&self, predicate: &Predicate, standing: &Standing, t: EventTime) -> EventTime {
-        let ends = |(segment, last): &(usize, Option<Span>)| Some(standing.memberships[*segment].left_at()?.plus((*last)?));
+        let ends = |(segment, last): &(usize, Option<Span>)| Some(standing.left_at(*segment)?.plus((*last)?));
         let sequences = predicate.sequences.iter().map(|index| self.sequence(*index, t).flip);
         predicate.segments.iter().filter_map(ends).filter(|end| *end > t).chain(sequences).min().unwrap_or(EventTime::MAX)
     }
@@ -175,9 +175,8 @@ impl At<'_> {
         match leaf {
             Leaf::Trait(index) => self.facts.traits[index].as_ref().map_or(Scalar::Null, |(_, value)| value.as_scalar()),
             Leaf::Segment { segment, last } => {
-                let membership = &standing.memberships[segment];
-                let was = || last.is_some_and(|span| membership.left_at().is_some_and(|left| left.plus(span) > t));
-                Scalar::Bool(membership.is_member() || was())
+                let was = || last.is_some_and(|span| standing.left_at(segment).is_some_and(|left| left.plus(span) > t));
+                Scalar::Bool(standing.memberships[segment].is_member() || was())
             }
             Leaf::List(index) => Scalar::Bool(self.plan.lists[index].1.contains(self.customer)),
             Leaf::Sequence(index) => Scalar::Bool(self.sequence(index, t).holds),

@@ -41,6 +41,19 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// Of an alias: who the customer is from now on.
+    pub fn into_whom(&self) -> Option<CustomerId> {
+        match &self.body {
+            Body::Fields(fields) => match fields.first()? {
+                Value::Text(id) => Some(CustomerId::new(id.clone())),
+                _ => None,
+            },
+            Body::Traits(_) => None,
+        }
+    }
+}
+
 /// What an event carries.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {

@@ -45,7 +45,7 @@ pub use stats::{SharedStats, StoreStats};
 pub use view::{Values, View};
 
 /// The format that this version writes, and the newest that it reads (docs/stored-format.md).
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 
 /// A value where RocksDB holds it, without a copy; dereferences to its bytes.
 pub type Pinned<'a> = rocksdb::DBPinnableSlice<'a>;

@@ -30,6 +30,8 @@ pub enum Cause {
     Trait,
     List,
     Definition,
+    /// Two customers were found to be one.
+    Merge,
     /// The customer was erased.
     Delete,
 }
@@ -63,7 +65,7 @@ pub struct Move {
     pub from: SegmentKey,
 }
 
-/// The option of a segment that keeps an entry out of the entry topic.
+/// What keeps an entry out of the entry topic; mostly an option of the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Withheld {
     /// `entry`: the policy does not let it through.
@@ -72,6 +74,8 @@ pub enum Withheld {
     OnCreate,
     /// `experiment`: the customer is in the control arm.
     Experiment,
+    /// No option: the membership goes on that another id of the customer's began.
+    Merge,
 }
 
 /// A membership that began or ended.
@@ -144,7 +148,7 @@ impl Direction {
 }
 
 impl Cause {
-    pub const ALL: [Cause; 9] = [
+    pub const ALL: [Cause; 10] = [
         Cause::Event,
         Cause::LateEvent,
         Cause::Time,
@@ -153,6 +157,7 @@ impl Cause {
         Cause::Trait,
         Cause::List,
         Cause::Definition,
+        Cause::Merge,
         Cause::Delete,
     ];
 
@@ -166,13 +171,14 @@ impl Cause {
             Cause::Trait => "trait",
             Cause::List => "list",
             Cause::Definition => "definition",
+            Cause::Merge => "merge",
             Cause::Delete => "delete",
         }
     }
 }
 
 impl Withheld {
-    pub const ALL: [Withheld; 3] = [Withheld::Entry, Withheld::OnCreate, Withheld::Experiment];
+    pub const ALL: [Withheld; 4] = [Withheld::Entry, Withheld::OnCreate, Withheld::Experiment, Withheld::Merge];
 
     /// The name of the option.
     pub fn as_str(self) -> &'static str {
@@ -180,6 +186,7 @@ impl Withheld {
             Withheld::Entry => "entry",
             Withheld::OnCreate => "on_create",
             Withheld::Experiment => "experiment",
+            Withheld::Merge => "merge",
         }
     }
 }

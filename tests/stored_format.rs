@@ -7,8 +7,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use segmentd::customer::Erased;
 use segmentd::customer::codec::{self, FormatError, Stored};
+use segmentd::customer::{CustomerState, Erased, Inherited, Kin};
 use segmentd::engine::Partition;
 use segmentd::event::Catalogue;
 use segmentd::id::CustomerId;
@@ -29,6 +29,13 @@ const VERSION_2: &str = "\
     809eb793ef66000003fb7449fac9cd8ca800000000000000000280e4ff8fef660a1f4e961eb632c6e6000a0180bab70328\
     3f84d8441c0b5a570163104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb00000000000000\
     0001809eb793ef660026e2bd76a1b6a9a7";
+
+/// The same of somebody who had been erased seven times, as version 3 wrote it: with a section.
+const VERSION_3: &str = "\
+    03ffffffffffffff7f09315ee92879e63080d8ee96ef6601b65d2cf0150030db01\
+    809eb793ef66000003fb7449fac9cd8ca800000000000000000280e4ff8fef660a1f4e961eb632c6e6000a0180bab70328\
+    3f84d8441c0b5a570163104a9c5e1171ee000000000126d719f43ed152bd00000000fe8de869506d74bb00000000000000\
+    0001809eb793ef660026e2bd76a1b6a9a765021407";
 
 fn page() -> Page {
     let text = "
@@ -111,6 +118,58 @@ fn a_head_of_version_2_is_read_and_written_as_it_is_now() {
     let mut stored = read(&plan, &bytes(VERSION_2)).unwrap();
     assert!(stored.current && stored.state.standing.told[0].entered_at.is_some() && stored.state.standing.exposures.is_empty());
     assert_eq!(write(&plan, &CustomerId::new("c"), &mut stored.state, EventTime::MAX), head(&plan, &page));
+}
+
+#[test]
+fn a_head_of_version_3_is_read_and_written_as_it_is_now() {
+    let page = page_of_version_2();
+    let plan = page.plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let mut stored = read(&plan, &bytes(VERSION_3)).unwrap();
+    assert_eq!((stored.current, stored.state.erased.unwrap().lives, &stored.state.kin), (true, 7, &None));
+    let now = write(&plan, &CustomerId::new("c"), &mut stored.state, EventTime::MAX);
+    assert_eq!((now[0], &now[1..]), (4, &bytes(VERSION_3)[1..]));
+}
+
+/// What a merge leaves behind: ids, and what they did, in sections that others do not have.
+#[test]
+fn other_ids_and_what_they_did_are_read_back() {
+    let plan = page().plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let mut stored = read(&plan, &head(&plan, &page())).unwrap().state;
+    let before = write(&plan, &CustomerId::new("c"), &mut stored, EventTime::MAX);
+    let kin = Kin { into: None, from: vec!["anon-1".into(), "anon-2".into()] };
+    let inherited = Inherited { segment: 0, entries: 3, left_at: Some(EventTime::from_millis(7)) };
+    stored.kin = Some(Box::new(kin.clone()));
+    stored.standing.inherited.push(inherited);
+    let after = write(&plan, &CustomerId::new("c"), &mut stored, EventTime::MAX);
+    assert_eq!(&after[..before.len()], &before[..], "nobody else has them");
+    let state = read(&plan, &after).unwrap().state;
+    assert_eq!((state.kin.as_deref(), &state.standing.inherited[..]), (Some(&kin), &[inherited][..]));
+}
+
+/// What is sent after a customer: more than fits a record goes in parts, and the parts come to the whole.
+#[test]
+fn what_is_known_of_a_customer_is_sent_in_parts_that_merge_to_the_whole() {
+    let plan = page().plan(&Arc::new(Catalogue::segment_spec())).unwrap();
+    let (id, mut partition) = (CustomerId::new("c"), Partition::new(plan.clone(), EventTime::MIN));
+    let orders = |n: i64| format!("  - {{at: {}, orders: {{order_id: o{n}, total: 1}}}}\n", EventTime::from_millis(n * 3_600_000));
+    let text = format!("name: orders\nevents:\n{}", (0..200).map(orders).collect::<String>());
+    for event in &parse("page", &text, &Catalogue::segment_spec()).unwrap()[0].events {
+        let event = event.to_event(&plan.catalogue, &plan.projection);
+        partition.accept(&event, None, None, &mut |_| Ok::<_, Infallible>(None)).unwrap();
+    }
+    let whole = partition.resident(partition.changed()[0]).state.as_deref().unwrap().clone();
+    let fits = |state: &CustomerState| codec::pack(&plan, &id, state).len() < 1_000;
+    let parts = whole.clone().parts(&plan, &fits);
+    assert!(parts.len() > 5 && parts.iter().all(fits));
+    let mut merged = CustomerState::new(&plan);
+    for part in &parts {
+        let sent = codec::unpack(&plan, &id, &codec::pack(&plan, &id, part)).unwrap();
+        segmentd::customer::merge(&plan, &mut merged, &sent, whole.standing.at);
+    }
+    let kept = |state: &CustomerState| -> Vec<(EventTime, u64)> {
+        state.facts.histories.iter().flat_map(|history| history.rows()).map(|row| (row.time, row.id)).collect()
+    };
+    assert_eq!((kept(&merged).len(), kept(&merged)), (200, kept(&whole)));
 }
 
 #[test]

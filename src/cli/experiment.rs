@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let experiment = position(&plan, &args.experiment)?;
     let (as_of, sums) = match args.past.state() {
         Some(folder) => stored::stored(&plan, folder)?,
-        None => counted(&plan, &args.past.replay(&plan, args.at, |_| true)?),
+        None => counted(&plan, &args.past.replay(&plan, args.at)?),
     };
     show(&report(&plan, experiment, as_of, sums), args.format)
 }

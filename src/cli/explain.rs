@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let partition = match args.past.state() {
         Some(folder) => at(stored(&plan, &customer, folder)?, args.at)?,
         // Where customers are ranked, all of them count.
-        None => args.past.replay(&plan, args.at, |event| event.customer == customer || !plan.rankings.is_empty())?,
+        None => args.past.replay(&plan, args.at)?,
     };
     let t = args.at.unwrap_or(partition.clock());
     let Some(state) = partition.find(&customer).and_then(|slot| partition.resident(slot).state.as_deref()).filter(|state| state.is_known())

@@ -14,8 +14,7 @@ use super::around::{Around, Epoch};
 use super::input::each_event;
 use super::replay::progress;
 use super::report::complain;
-use crate::engine::{Epochs, Partition, nobody};
-use crate::event::Event;
+use crate::engine::{Epochs, Partition, accept_among};
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
 use crate::runtime::task::pass;
@@ -55,8 +54,8 @@ impl Past {
         self.state.as_deref()
     }
 
-    /// Replays the files, up to `at` or to their end. Customers whose events are not `wanted` only move the clock.
-    pub fn replay(&self, plan: &Arc<Plan>, at: Option<EventTime>, wanted: impl Fn(&Event) -> bool) -> anyhow::Result<Partition> {
+    /// Replays the files, up to `at` or to their end.
+    pub fn replay(&self, plan: &Arc<Plan>, at: Option<EventTime>) -> anyhow::Result<Partition> {
         let mut partition = Partition::new(plan.clone(), EventTime::MIN);
         let mut epochs = Epochs::new(self.epoch.length());
         let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
@@ -66,7 +65,8 @@ impl Past {
                 return ControlFlow::Break(());
             }
             end_epochs(&mut epochs, &mut partition, event.time);
-            take(&mut partition, event, wanted(event));
+            accept_among(std::slice::from_mut(&mut partition), |_| 0, event);
+            partition.settled();
             ControlFlow::Continue(())
         })?;
         bar.finish_and_clear();
@@ -83,14 +83,5 @@ impl Past {
 fn end_epochs(epochs: &mut Epochs, partition: &mut Partition, to: EventTime) {
     while epochs.end_one(std::slice::from_mut(partition), to) {
         partition.settled();
-    }
-}
-
-fn take(partition: &mut Partition, event: &Event, wanted: bool) {
-    if wanted {
-        let Ok(_) = partition.accept(event, None, None, &mut nobody);
-        partition.settled();
-    } else {
-        pass(partition, event.time, false);
     }
 }

@@ -22,8 +22,9 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use super::around::{Around, Epoch};
 use super::input::Lines;
 use super::{Outcome, report};
-use crate::engine::{Epochs, Partition, nobody};
+use crate::engine::{Epochs, Partition, accept_among, nobody};
 use crate::event::Event;
+use crate::id::CustomerId;
 use crate::kafka::partitioner::partition;
 use crate::kafka::wire::encode::{move_line, output_line};
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
@@ -147,10 +148,11 @@ impl Replay {
 
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
         self.end_epochs(event.time)?;
-        let at = partition(event.customer.as_str().as_bytes(), self.partitions.len() as u32).0 as usize;
-        let Ok(accepted) = self.partitions[at].accept(event, None, None, &mut nobody);
+        let count = self.partitions.len() as u32;
+        let home = |customer: &CustomerId| partition(customer.as_str().as_bytes(), count).0 as usize;
+        let (accepted, touched) = accept_among(&mut self.partitions, home, event);
         self.tally.accepted(&accepted);
-        self.emit(at)
+        touched.into_iter().try_for_each(|at| self.emit(at))
     }
 
     /// Lets all epochs end that do so at or before `to`.

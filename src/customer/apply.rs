@@ -25,6 +25,10 @@ pub enum Applied {
     Duplicate,
     /// It had happened by the time at which the customer was erased.
     Erased,
+    /// Its customer is another one by now, who is to have it.
+    Redirected,
+    /// It would make two customers each other's.
+    Circular,
 }
 
 /// Predicates that an event may have changed; some may stand there more than once.
@@ -75,11 +79,11 @@ pub fn apply(plan: &Plan, state: &mut CustomerState, event: &Event, t: EventTime
     Application { plan, state, t, touched }.accept(stream, id, event)
 }
 
-struct Application<'a> {
-    plan: &'a Plan,
-    state: &'a mut CustomerState,
-    t: EventTime,
-    touched: &'a mut Touched,
+pub(super) struct Application<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) state: &'a mut CustomerState,
+    pub(super) t: EventTime,
+    pub(super) touched: &'a mut Touched,
 }
 
 impl Application<'_> {
@@ -115,7 +119,7 @@ impl Application<'_> {
             StreamRole::Coupons => OrderChange::Redeemed,
             StreamRole::Refunds => OrderChange::Refunded(number(fields.get(plan.total?)?)),
             StreamRole::Cancellations => OrderChange::Cancelled,
-            StreamRole::Orders | StreamRole::Traits | StreamRole::Erasures | StreamRole::Plain => return None,
+            StreamRole::Orders | StreamRole::Traits | StreamRole::Erasures | StreamRole::Aliases | StreamRole::Plain => return None,
         };
         match fields.get(plan.order_id?)? {
             Value::Text(order) => Some((hash(order), change)),
@@ -304,7 +308,7 @@ impl Application<'_> {
         }
     }
 
-    fn drop_oldest_row(&mut self, stream: usize) {
+    pub(super) fn drop_oldest_row(&mut self, stream: usize) {
         let history = &mut self.state.facts.histories[stream];
         let Some(row) = history.rows.pop_front() else { return };
         let total_cell = history.total_cell;
@@ -326,7 +330,7 @@ impl Application<'_> {
 }
 
 impl Row {
-    fn change(&mut self, change: OrderChange) {
+    pub(super) fn change(&mut self, change: OrderChange) {
         match change {
             OrderChange::Redeemed => self.redeemed = true,
             OrderChange::Refunded(amount) => {
@@ -342,7 +346,7 @@ impl Row {
 }
 
 /// Applies what was waiting for this order; `true`: it had been cancelled.
-fn take_pending(pending: &mut Vec<Pending>, row: &mut Row) -> bool {
+pub(super) fn take_pending(pending: &mut Vec<Pending>, row: &mut Row) -> bool {
     let mut cancelled = false;
     pending.retain(|waiting| {
         let mine = row.order != 0 && waiting.order == row.order;

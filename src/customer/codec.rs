@@ -13,6 +13,7 @@
 
 mod bytes;
 mod erased;
+mod kin;
 mod rows;
 mod sections;
 #[cfg(test)]
@@ -31,11 +32,13 @@ use crate::plan::Plan;
 use crate::time::EventTime;
 use bytes::{Reader, Writer};
 pub use erased::{SECRET, Secret, read_erased, write_erased};
+pub use kin::{REDIRECTS, pack, read_redirect, redirect_key, unpack, write_redirect};
 use rows::Columns;
 
 /// The format that is written; those from 1 on are read. Since 2 a head says what was told of memberships, and rows may
 /// have a number of arrival. Since 3 a head may end with sections ([`sections`]), and the last block of ids need not be full.
-pub const VERSION: u8 = 3;
+/// Since 4 there are redirects, which an older version would pass by, and the sections of who was merged.
+pub const VERSION: u8 = 4;
 
 /// Retired ids that stand together.
 const IDS_PER_BLOCK: usize = 64;
@@ -48,6 +51,7 @@ const HEAD: u8 = b'h';
 const BLOCK: u8 = b'b';
 const IDS: u8 = b'i';
 const ERASED: u8 = b'e';
+const REDIRECT: u8 = b'a';
 
 /// A stored value that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -202,7 +206,7 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
     let histories = || state.facts.histories.iter().enumerate().filter(|(_, h)| !h.is_empty());
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
-    sections::write(&mut w, state);
+    sections::write(&mut w, plan, state);
     w.done()
 }
 

@@ -122,6 +122,16 @@ impl Exposure {
         self.dropped.until = until;
     }
 
+    /// Of two exposures of one customer, under two ids: the earlier, with what was counted of the rows of both.
+    pub(super) fn earlier(own: &Exposure, theirs: &Exposure) -> Exposure {
+        let (mut first, later) = if theirs.at < own.at { (theirs.clone(), own) } else { (own.clone(), theirs) };
+        first.dropped.goals += later.dropped.goals;
+        first.dropped.value = first.dropped.value.plus(&later.dropped.value);
+        // Of the later one's rows those that came between the two were not counted when they went.
+        first.recounted |= later.recounted || later.dropped != Dropped::NOTHING;
+        first
+    }
+
     fn goal<'a>(&self, plan: &'a Plan) -> Option<&'a GoalPlan> {
         plan.experiments.iter().find(|experiment| experiment.key == self.experiment)?.goal.as_ref()
     }

@@ -60,7 +60,7 @@ fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
     match input {
         Input::Time | Input::Cuts => false,
         Input::Event(_) => !out.touched.is_empty(),
-        Input::Definitions | Input::Lists | Input::Erasure => true,
+        Input::Definitions | Input::Lists | Input::Erasure | Input::Departure(_) | Input::Merge(_) => true,
     }
 }
 

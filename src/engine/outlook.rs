@@ -4,7 +4,7 @@
 //! that decides the segment, from flip to flip, until its membership changes.
 
 use super::{Outcome, next_flip, settle};
-use crate::customer::Standing;
+use crate::customer::{Inherited, Standing};
 use crate::eval::At;
 use crate::plan::Outlook;
 use crate::time::{EventTime, Span};
@@ -31,6 +31,7 @@ pub(super) fn next_change(at: &At<'_>, standing: &Standing, segment: usize) -> O
 }
 
 fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
+    let inherited = |(segment, of): (usize, &usize)| Some(Inherited { segment, ..*standing.inherited(*of)? });
     let mut part = Standing {
         at: standing.at,
         cursors: outlook.windows.iter().map(|w| standing.cursors[*w]).collect(),
@@ -40,6 +41,7 @@ fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {
         former: Vec::new(),
         told: Vec::new(),
         exposures: Vec::new(),
+        inherited: outlook.segments.iter().enumerate().filter_map(inherited).collect(),
         cuts: standing.cuts.clone(),
         next_flip: EventTime::MAX,
         common: None,

@@ -8,6 +8,7 @@
 //! timer that fires early does nothing but arm the next one.
 
 mod erasure;
+mod merging;
 mod occasion;
 mod ranks;
 
@@ -24,6 +25,7 @@ use crate::id::{CustomerId, SourcePosition};
 use crate::plan::Plan;
 use crate::time::EventTime;
 use crate::transition::{Announcement, Cause, Direction, Output, Transition};
+pub use merging::{Parcel, Posted, accept_among};
 use occasion::Occasion;
 use ranks::Ranks;
 
@@ -58,8 +60,10 @@ pub struct Partition {
     /// Each with the number of transitions before it.
     announcements: Vec<(usize, Announcement)>,
     changed: Vec<Slot>,
-    /// Erased since the last [`Partition::settled`].
-    erased: BTreeSet<Slot>,
+    /// Erased, or another customer by now, since the last [`Partition::settled`].
+    gone: BTreeSet<Slot>,
+    /// For other customers, since then.
+    posted: Vec<Posted>,
     /// Places of customers who were forgotten.
     vacant: Vec<Slot>,
     ranks: Ranks,
@@ -91,7 +95,8 @@ impl Partition {
             transitions: Vec::new(),
             announcements: Vec::new(),
             changed: Vec::new(),
-            erased: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            posted: Vec::new(),
             vacant: Vec::new(),
         }
     }
@@ -135,14 +140,18 @@ impl Partition {
         let cause = self.cause_of(event, late);
         let slot = self.slot(&event.customer);
         let occasion = Occasion { cause, event: Some(event), position, decided_at: decided_at.unwrap_or(self.clock) };
-        if self.plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
-            return Ok(Accepted { applied: self.erase(slot, &occasion, load)?, late });
+        if cause == Cause::Delete {
+            self.load(slot, load)?;
+        } else {
+            self.ensure(slot, decided_at, load)?;
         }
-        self.ensure(slot, decided_at, load)?;
-        if self.is_erased(slot, event.time) {
-            return Ok(Accepted { applied: Applied::Erased, late });
-        }
-        let applied = self.step(slot, Input::Event(event), self.clock, &occasion);
+        let applied = match cause {
+            _ if cause != Cause::Delete && self.is_erased(slot, event.time) => Applied::Erased,
+            _ if self.became(slot).is_some() => Applied::Redirected,
+            Cause::Delete => self.erase(slot, &occasion),
+            Cause::Merge => self.depart(slot, event, &occasion),
+            _ => self.step(slot, Input::Event(event), self.clock, &occasion),
+        };
         Ok(Accepted { applied, late })
     }
 
@@ -231,7 +240,8 @@ impl Partition {
         for slot in std::mem::take(&mut self.changed) {
             self.residents[slot.at()].changed = false;
         }
-        self.erased.clear();
+        self.gone.clear();
+        self.posted.clear();
         self.transitions.clear();
         self.announcements.clear();
         self.ranks.moved.clear();
@@ -392,6 +402,7 @@ impl Partition {
     fn cause_of(&self, event: &Event, late: bool) -> Cause {
         match self.plan.role(usize::from(event.stream.0)) {
             StreamRole::Erasures => Cause::Delete,
+            StreamRole::Aliases => Cause::Merge,
             _ if late => Cause::LateEvent,
             StreamRole::Refunds => Cause::Refund,
             StreamRole::Cancellations => Cause::Cancellation,

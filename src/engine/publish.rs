@@ -16,7 +16,7 @@ pub(super) fn publish(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, c
     for change in changes {
         let publication = &at.plan.segments[change.segment].publication;
         change.arm = publication.experiment.as_ref().map(|experiment| experiment.arm(at.customer));
-        if change.direction == Direction::Entered {
+        if change.direction == Direction::Entered && change.withheld != Some(Withheld::Merge) {
             change.withheld = withheld(at, standing, input, change);
             expose(at, standing, change);
         }
@@ -34,7 +34,7 @@ fn expose(at: &At<'_>, standing: &mut Standing, change: &Change) {
 fn withheld(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, change: &Change) -> Option<Withheld> {
     let publication = &at.plan.segments[change.segment].publication;
     let last = standing.told(change.segment).and_then(|told| told.entered_at);
-    if !publication.entry.lets_through(change.entry, at.t, last) {
+    if !publication.entry.lets_through(standing.entries(change.segment), at.t, last) {
         return Some(Withheld::Entry);
     }
     if is_brought_by_definition(at, standing, input, change.segment) && publication.on_create == OnCreate::Silent {
@@ -56,7 +56,7 @@ fn is_brought_by_definition(at: &At<'_>, standing: &Standing, input: &Input<'_>,
             at.plan.predicates[*predicate].formula.each_leaf(&mut |leaf| found |= first_cut(leaf));
             found
         }),
-        Input::Event(_) | Input::Time | Input::Lists | Input::Erasure => false,
+        Input::Event(_) | Input::Time | Input::Lists | Input::Erasure | Input::Departure(_) | Input::Merge(_) => false,
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `coupon_denials`, `coupon_removals`, `product_adds`, `product_views`, `sessions`, `campaign_sends` | one event each |
 //! | `traits` | `identify` |
 //! | `erasures` | `User Deleted`, and every record of type `delete` |
+//! | `aliases` | `alias`: its customer is `previousId`, its only field the `userId` |
 //!
 //! **Invariant:** every stream that rules may name has `user_agent` and `ip` as its last two fields.
 
@@ -119,6 +120,7 @@ impl Catalogue {
             stream("campaign_sends", StreamRole::Plain, &["Campaign Sent"], CAMPAIGN_SEND),
             StreamDefinition { fields: Vec::new(), ..stream("traits", StreamRole::Traits, &[], &[]) },
             StreamDefinition { fields: Vec::new(), ..stream("erasures", StreamRole::Erasures, &["User Deleted"], &[]) },
+            StreamDefinition { fields: vec![into()], ..stream("aliases", StreamRole::Aliases, &[], &[]) },
         ];
         Catalogue { streams }
     }
@@ -132,6 +134,11 @@ fn stream(name: &str, role: StreamRole, events: &[&str], properties: &[Property]
 fn property((name, field_type, pointers): &Property) -> FieldDefinition {
     let paths = pointers.iter().map(|pointer| format!("/properties/{pointer}").into()).collect();
     FieldDefinition { name: (*name).into(), field_type: *field_type, array: pointers[0].contains('*'), paths }
+}
+
+/// Of an alias: who the customer is from now on.
+fn into() -> FieldDefinition {
+    FieldDefinition { name: "into".into(), field_type: Text, array: false, paths: vec!["/userId".into()] }
 }
 
 /// What the context of every call says.
@@ -168,10 +175,10 @@ mod tests {
     fn every_stream_of_the_contract_is_there_with_its_events() {
         let catalogue = Catalogue::segment_spec();
         let names: Vec<&str> = catalogue.streams.iter().map(|s| s.name.as_str()).collect();
-        let expected = "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits erasures";
+        let expected = "orders coupons refunds cancellations coupon_denials coupon_removals product_adds product_views sessions campaign_sends traits erasures aliases";
         assert_eq!(names.join(" "), expected);
         for stream in &catalogue.streams {
-            assert_eq!(stream.events.is_empty(), stream.role == StreamRole::Traits, "{}", stream.name);
+            assert_eq!(stream.events.is_empty(), matches!(stream.role, StreamRole::Traits | StreamRole::Aliases), "{}", stream.name);
             let has_context = stream.field("user_agent").is_some() && stream.field("ip").is_some();
             assert_eq!(has_context, stream.role.is_named(), "{}", stream.name);
         }

@@ -51,6 +51,8 @@ pub enum StreamRole {
     Traits,
     /// Ends everything that is known of the customer. Rules cannot name it.
     Erasures,
+    /// Says that the customer is another one, too (`alias`). Rules cannot name it.
+    Aliases,
     Plain,
 }
 
@@ -100,9 +102,9 @@ impl Catalogue {
 }
 
 impl StreamRole {
-    /// Rules may name a stream of this role; traits have a form of their own, and of erasures nothing is kept.
+    /// Rules may name a stream of this role; traits have a form of their own, and of erasures and aliases nothing is kept.
     pub fn is_named(self) -> bool {
-        !matches!(self, StreamRole::Traits | StreamRole::Erasures)
+        !matches!(self, StreamRole::Traits | StreamRole::Erasures | StreamRole::Aliases)
     }
 }
 

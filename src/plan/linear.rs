@@ -192,7 +192,8 @@ impl Share {
 type Comparison<'a> = Option<(End<'a>, CompareOp)>;
 
 fn ends<'a>(low: Option<End<'a>>, high: Option<End<'a>>) -> [Comparison<'a>; 2] {
-    if low == high {
+    // An end that is left out leaves nothing between two that are equal.
+    if low == high && low.is_none_or(|(_, included)| included) {
         return [low.map(|end| (end, CompareOp::Equal)), None];
     }
     let above = |(_, included): &End<'_>| if *included { CompareOp::GreaterOrEqual } else { CompareOp::Greater };

@@ -16,6 +16,7 @@ mod allowance;
 mod batch;
 mod claim;
 mod definitions;
+mod errand;
 mod figures;
 mod pace;
 mod ranks;

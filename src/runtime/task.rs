@@ -12,6 +12,7 @@ mod erasures;
 mod load;
 mod look;
 mod measured;
+mod merging;
 mod ranks;
 mod register;
 mod trial;
@@ -24,7 +25,6 @@ use crate::customer::codec;
 use crate::customer::{Applied, CustomerState};
 use crate::engine::{Accepted, Partition, SegmentNames, Slot, valid_until};
 use crate::event::Event;
-use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, Offset, SegmentKey, SourcePosition};
 use crate::kafka::wire::encode::{Membership as MembershipFields, membership_value};
 use crate::plan::Plan;
@@ -107,7 +107,7 @@ impl Task {
         let backfill = Backfill::since(then, &decided);
         let mut register = Register::read(&*store)?;
         register.note(&plan, clock);
-        let erasures = Erasures::read(&*store)?;
+        let erasures = Erasures::read_all(&store)?;
         let mut partition = Partition::new(plan, clock);
         partition.set_names(register.names().clone());
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
@@ -134,9 +134,8 @@ impl Task {
         let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
         let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
         drop(load);
-        if plan.role(usize::from(event.stream.0)) == StreamRole::Erasures {
-            self.erasures.note(&self.store, &event.customer)?;
-            self.backfill.iter_mut().for_each(|backfill| backfill.forget(&event.customer));
+        if matches!(accepted.applied, Applied::Accepted { .. }) {
+            self.note(plan.role(usize::from(event.stream.0)), &event.customer)?;
         }
         if accepted.applied == Applied::Erased {
             self.forget(self.partition.find(&event.customer));
@@ -258,7 +257,7 @@ impl Task {
 
     /// How many customers the open batch erases.
     pub fn erased(&self) -> usize {
-        self.partition.erased().len()
+        self.partition.gone().iter().filter(|slot| self.partition.became(**slot).is_none()).count()
     }
 
     pub fn timers_pending(&self) -> usize {
@@ -309,9 +308,9 @@ impl Task {
             }
         }
         self.erasures.saved();
-        let erased = self.partition.erased().clone();
+        let gone = self.partition.gone().clone();
         self.partition.settled();
-        self.forget(erased);
+        self.forget(gone);
         self.release();
         Ok(())
     }
@@ -344,9 +343,10 @@ impl Task {
             }
         }
         self.encoded.extend(self.rank_changes());
-        for slot in self.partition.erased() {
+        for slot in self.partition.gone() {
             let resident = self.partition.resident(*slot);
-            self.encoded.extend(resident.state.as_deref().and_then(|state| self.erasures.record(&resident.customer, state)));
+            let records = resident.state.as_deref().map(|state| self.erasures.records(&resident.customer, state));
+            self.encoded.extend(records.into_iter().flatten());
         }
         self.encoded.extend(self.erasures.tombstones(&self.encoded));
     }

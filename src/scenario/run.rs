@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Expectation, Outcome, Page, Written};
-use crate::engine::{Epochs, Partition, nobody};
-use crate::event::Catalogue;
-use crate::id::SegmentKey;
+use super::{Expectation, Outcome, Page, PageEvent, Written};
+use crate::engine::{Epochs, Partition, accept_among, nobody};
+use crate::event::{Catalogue, Value};
+use crate::id::{CustomerId, SegmentKey};
 use crate::plan::{self, Plan};
 use crate::rule::{Diagnostic, Loaded, Names, load_node, load_text};
 use crate::time::EventTime;
@@ -48,12 +48,23 @@ impl Page {
         };
         for event in &self.events {
             end_epochs(&mut partitions, event.at);
-            let at = numbers.iter().position(|number| *number == event.partition.0).unwrap_or(0);
-            let event = event.to_event(&plan.catalogue, &plan.projection);
-            let Ok(_) = partitions[at].accept(&event, None, None, &mut nobody);
+            let home = |customer: &CustomerId| {
+                let home = if event.customer == *customer { Some(event) } else { self.first_of(customer) };
+                numbers.iter().position(|number| home.is_some_and(|home| home.partition.0 == *number)).unwrap_or(0)
+            };
+            accept_among(&mut partitions, home, &event.to_event(&plan.catalogue, &plan.projection));
         }
         self.until.into_iter().for_each(|until| end_epochs(&mut partitions, until));
         partitions.iter_mut().flat_map(|partition| finish(partition, self.until)).collect()
+    }
+}
+
+impl Page {
+    /// A customer's first event, or else the first alias that names it.
+    fn first_of(&self, customer: &CustomerId) -> Option<&PageEvent> {
+        let own = self.events.iter().find(|event| event.customer == *customer);
+        let names = |event: &&PageEvent| matches!(event.field("into"), Some(Value::Text(id)) if *id == customer.as_str());
+        own.or_else(|| self.events.iter().find(names))
     }
 }
 

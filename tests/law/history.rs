@@ -11,6 +11,7 @@ use num_rational::BigRational;
 use num_traits::Zero;
 use segmentd::event::streams::{StreamDefinition, StreamRole};
 use segmentd::event::{Catalogue, StreamIndex, Value};
+use segmentd::id::EventId;
 use segmentd::scenario::PageEvent;
 
 use super::value::{Scalar, exact};
@@ -28,6 +29,10 @@ pub struct History {
     facts: Vec<PageEvent>,
     /// (order, its refund, cancellation or mark), as positions in `facts`: those that were in time to count.
     references: Vec<(usize, usize)>,
+    /// What was known of another id came to it, be it nothing.
+    merged: bool,
+    /// Ids of what came from there and was left behind, since an erasure lay between.
+    used: Vec<(StreamIndex, EventId)>,
     /// The rows of each stream, since the last event; they do not depend on the instant of the question.
     made: RefCell<BTreeMap<StreamIndex, Rc<Vec<Row>>>>,
 }
@@ -36,7 +41,7 @@ impl History {
     /// Takes an event in, unless its id was used before in its stream. `retention` is that of orders, in ms: an order
     /// that is older cannot be changed any more, and what came before its order is not kept for it any longer.
     pub fn accept(&mut self, event: &PageEvent, catalogue: &Catalogue, now: i64, retention: i64) -> bool {
-        if self.facts.iter().any(|fact| fact.stream == event.stream && fact.id == event.id) {
+        if self.has_used(event) {
             return false;
         }
         self.made.get_mut().clear();
@@ -52,6 +57,11 @@ impl History {
         true
     }
 
+    fn has_used(&self, event: &PageEvent) -> bool {
+        let left_behind = self.used.iter().any(|(stream, id)| *stream == event.stream && *id == event.id);
+        left_behind || self.facts.iter().any(|fact| fact.stream == event.stream && fact.id == event.id)
+    }
+
     fn refers(&self, other: usize, order: usize, catalogue: &Catalogue) -> bool {
         let role = |i: usize| catalogue.stream(self.facts[i].stream).role;
         let named = text_of(&self.facts[other], "order_id");
@@ -60,7 +70,35 @@ impl History {
     }
 
     pub fn exists(&self) -> bool {
-        !self.facts.is_empty()
+        self.merged || !self.facts.is_empty()
+    }
+
+    /// Takes in what was accepted under another id, but for what had happened by `after`: as if it came now. An order and
+    /// what refers to it find each other where both are remembered.
+    pub fn absorb(&mut self, other: &History, after: i64, catalogue: &Catalogue, now: i64, retention: i64) {
+        self.made.get_mut().clear();
+        self.merged = true;
+        let (own, mut places) = (self.facts.len(), BTreeMap::new());
+        for (place, fact) in other.facts.iter().enumerate() {
+            if fact.at.millis() <= after {
+                self.used.push((fact.stream, fact.id.clone()));
+            } else if !self.has_used(fact) {
+                places.insert(place, self.facts.len());
+                self.facts.push(fact.clone());
+            }
+        }
+        self.used.extend(other.used.iter().cloned());
+        let found = other.references.iter().filter_map(|(order, by)| Some((*places.get(order)?, *places.get(by)?)));
+        self.references.extend(found);
+        let young = |place: &usize| now - self.facts[*place].at.millis() < retention;
+        let (before, new): (Vec<usize>, Vec<usize>) = (0..self.facts.len()).filter(young).partition(|place| *place < own);
+        for (known, new) in before.iter().flat_map(|known| new.iter().map(move |new| (*known, *new))) {
+            for (order, by) in [(known, new), (new, known)] {
+                if self.refers(by, order, catalogue) {
+                    self.references.push((order, by));
+                }
+            }
+        }
     }
 
     pub fn times(&self) -> impl Iterator<Item = i64> {

@@ -6,6 +6,7 @@
 //! `segment("x" last W)` need, since they depend on the path). The cuts of `top` are inputs.
 
 mod epochs;
+mod merging;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,6 +122,8 @@ struct Partition {
     customers: BTreeMap<CustomerId, Customer>,
     /// When last, and how often somebody was known then.
     erased: BTreeMap<CustomerId, (i64, u64)>,
+    /// Who became whom.
+    redirects: BTreeMap<CustomerId, CustomerId>,
 }
 
 /// Whether to find out, for every entry, when it ends by itself: that means to let time run on each time.
@@ -173,7 +176,8 @@ fn in_order(rules: &[Rule]) -> Vec<Rule> {
 }
 
 impl Partition {
-    const NEW: Partition = Partition { clock: i64::MIN, recuts: 0, customers: BTreeMap::new(), erased: BTreeMap::new() };
+    const NEW: Partition =
+        Partition { clock: i64::MIN, recuts: 0, customers: BTreeMap::new(), erased: BTreeMap::new(), redirects: BTreeMap::new() };
 
     fn take(&mut self, event: &PageEvent, world: &World, out: &mut Vec<Outcome>) {
         let at = event.at.millis();
@@ -183,13 +187,14 @@ impl Partition {
             self.clock = at;
         }
         let stream = world.catalogue.stream(event.stream);
-        if stream.role == StreamRole::Erasures {
-            return self.erase(&event.customer, world, out);
+        let Some(whose) = self.whose(event, stream.role) else { return };
+        let event = &PageEvent { customer: whose, ..event.clone() };
+        match stream.role {
+            StreamRole::Erasures => return self.erase(&event.customer, world, out),
+            StreamRole::Aliases => return self.merge(event, world, out),
+            _ => {}
         }
-        let (erased_at, lives) = self.erased.get(&event.customer).copied().unwrap_or((i64::MIN, 0));
-        if at <= erased_at {
-            return;
-        }
+        let lives = self.erased.get(&event.customer).map_or(0, |(_, lives)| *lives);
         let begin = || Customer { lives, recuts: self.recuts, ..Customer::new(&event.customer, world, self.clock) };
         let customer = self.customers.entry(event.customer.clone()).or_insert_with(begin);
         let accepted = customer.history.accept(event, world.catalogue, self.clock, world.survey.order_retention);
@@ -201,6 +206,7 @@ impl Partition {
 
     /// All that is kept is the instant.
     fn erase(&mut self, id: &CustomerId, world: &World, out: &mut Vec<Outcome>) {
+        self.erase_redirects(id, self.clock);
         let erased = self.erased.entry(id.clone()).or_default();
         erased.0 = self.clock;
         let Some(mut customer) = self.customers.remove(id) else { return };
@@ -228,6 +234,7 @@ fn cause_of(role: StreamRole) -> Cause {
         StreamRole::Cancellations => Cause::Cancellation,
         StreamRole::Traits => Cause::Trait,
         StreamRole::Erasures => Cause::Delete,
+        StreamRole::Aliases => Cause::Merge,
         StreamRole::Orders | StreamRole::Coupons | StreamRole::Plain => Cause::Event,
     }
 }

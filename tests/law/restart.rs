@@ -156,7 +156,7 @@ pub fn read(plan: &Plan, stored: &Stored, customer: &CustomerId) -> Result<Optio
 
 pub fn settle(partition: &mut Partition, plan: &Plan, stored: &mut Stored, out: &mut Vec<Outcome>) {
     out.extend(partition.outputs().map(Outcome::from));
-    for slot in partition.erased() {
+    for slot in partition.gone() {
         let resident = partition.resident(*slot);
         let (id, erased) = (&resident.customer, resident.state.as_ref().unwrap().erased.unwrap());
         let parts = codec::parts_of(id);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cli::input::each_event;
 use crate::cli::replay::progress;
-use crate::engine::{Epochs, Partition, nobody};
+use crate::engine::{Epochs, Partition, accept_among, nobody};
 use crate::id::CustomerId;
 use crate::kafka::wire::{DecodeLimits, Decoder};
 use crate::plan::Plan;
@@ -33,7 +33,7 @@ pub fn courses(plan: &Arc<Plan>, files: &[PathBuf], epoch: Span) -> anyhow::Resu
         while epochs.end_one(std::slice::from_mut(&mut partition), event.time) {
             settle(&mut partition, &mut courses);
         }
-        let Ok(_) = partition.accept(event, None, None, &mut nobody);
+        accept_among(std::slice::from_mut(&mut partition), |_| 0, event);
         settle(&mut partition, &mut courses);
         ControlFlow::Continue(())
     })?;

@@ -16,6 +16,7 @@ pub struct Tally {
     events: u64,
     duplicates: u64,
     unmatched: u64,
+    circular: u64,
     erased: u64,
     late: u64,
     pub transitions: u64,
@@ -37,6 +38,9 @@ impl Tally {
         match accepted.applied {
             Applied::Duplicate => self.duplicates += 1,
             Applied::Erased => self.erased += 1,
+            Applied::Circular => self.circular += 1,
+            // Whom it became has accepted it.
+            Applied::Redirected => {}
             Applied::Accepted { matched } => self.unmatched += u64::from(!matched),
         }
     }
@@ -58,6 +62,7 @@ impl Tally {
             (self.duplicates, "duplicates"),
             (self.late, "late"),
             (self.unmatched, "that refer to nothing known"),
+            (self.circular, "aliases that go round"),
             (self.erased, "of erased customers, from before"),
         ];
         for (n, words) in kinds {

@@ -150,9 +150,14 @@ impl Writer {
         }
     }
 
-    fn text(&mut self, text: &str) {
-        self.count(text.len());
-        self.0.extend_from_slice(text.as_bytes());
+    pub(super) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// With their length before them.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.extend_from_slice(bytes);
     }
 
     fn wide_varint(&mut self, mut n: u128) {
@@ -293,9 +298,13 @@ impl<'a> Reader<'a> {
         self.text()?.parse().map_err(|_| FormatError::Damaged)
     }
 
-    fn text(&mut self) -> Read<&'a str> {
+    pub(super) fn text(&mut self) -> Read<&'a str> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| FormatError::Damaged)
+    }
+
+    pub(super) fn bytes(&mut self) -> Read<&'a [u8]> {
         let length = self.count()?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| FormatError::Damaged)
+        self.take(length)
     }
 
     fn take(&mut self, length: usize) -> Read<&'a [u8]> {

@@ -9,12 +9,14 @@
 
 use super::super::exposure::{Dropped, Exposure};
 use super::bytes::{Reader, Writer};
-use super::{ERASED, FormatError, erased};
+use super::{ERASED, FormatError, erased, kin};
 use crate::customer::CustomerState;
 use crate::experiment::Arm;
 use crate::plan::Plan;
 
 const EXPOSURES: u8 = b'x';
+const KIN: u8 = b'k';
+const INHERITED: u8 = b'i';
 
 /// Flags of an exposure.
 const CONTROL: u8 = 1;
@@ -24,7 +26,7 @@ const DROPPED: u8 = 4;
 /// The funnel is decided up to an instant: steps and instant follow.
 const SETTLED: u8 = 8;
 
-pub(super) fn write(w: &mut Writer, state: &CustomerState) {
+pub(super) fn write(w: &mut Writer, plan: &Plan, state: &CustomerState) {
     let standing = &state.standing;
     if !standing.exposures.is_empty() {
         let mut section = Writer::part();
@@ -39,6 +41,14 @@ pub(super) fn write(w: &mut Writer, state: &CustomerState) {
         w.byte(ERASED);
         w.sized(section);
     }
+    if let Some(kin) = state.kin.as_deref() {
+        w.byte(KIN);
+        w.sized(kin::section(kin));
+    }
+    if !standing.inherited.is_empty() {
+        w.byte(INHERITED);
+        w.sized(kin::inherited_section(plan, &standing.inherited));
+    }
 }
 
 pub(super) fn read(r: &mut Reader<'_>, plan: &Plan, state: &mut CustomerState) -> Result<(), FormatError> {
@@ -51,6 +61,8 @@ pub(super) fn read(r: &mut Reader<'_>, plan: &Plan, state: &mut CustomerState) -
                 }
             }
             ERASED => state.erased = Some(erased::take(&mut section)?),
+            KIN => state.kin = Some(Box::new(kin::read_section(&mut section)?)),
+            INHERITED => kin::read_inherited(&mut section, plan, &mut state.standing)?,
             _ => {}
         }
     }

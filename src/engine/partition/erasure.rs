@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Loaded, Occasion, Partition, Resident, Slot};
+use super::{Occasion, Partition, Resident, Slot};
 use crate::customer::{Applied, CustomerState};
 use crate::engine::Input;
 use crate::id::CustomerId;
@@ -14,29 +14,32 @@ use crate::time::EventTime;
 impl Partition {
     /// Ends everything that is known of a customer, as of the clock. Who has to be decided anew is not: nobody should enter
     /// on the way out.
-    pub(super) fn erase<E>(
-        &mut self,
-        slot: Slot,
-        occasion: &Occasion<'_>,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
-    ) -> Result<Applied, E> {
-        self.load(slot, load)?;
+    pub(super) fn erase(&mut self, slot: Slot, occasion: &Occasion<'_>) -> Applied {
+        self.erase_kin(slot);
+        self.leave(slot, Input::Erasure, occasion)
+    }
+
+    /// The same, or for another reason. The state is in memory.
+    pub(super) fn leave(&mut self, slot: Slot, input: Input<'_>, occasion: &Occasion<'_>) -> Applied {
         self.retire(slot, self.clock, occasion);
-        let applied = self.step(slot, Input::Erasure, self.clock, occasion);
+        let applied = self.step(slot, input, self.clock, occasion);
         self.residents[slot.at()].armed = EventTime::MAX;
-        self.erased.insert(slot);
-        Ok(applied)
+        self.gone.insert(slot);
+        applied
     }
 
     /// What had happened by `time` was erased with the customer, whose state is in memory.
     pub(super) fn is_erased(&self, slot: Slot, time: EventTime) -> bool {
-        let state = self.residents[slot.at()].state.as_deref();
-        state.and_then(|state| state.erased).is_some_and(|erased| time <= erased.at)
+        self.erased_at(slot).is_some_and(|erased| time <= erased)
     }
 
-    /// Customers who were erased since the last [`Partition::settled`], some of whom may have begun anew.
-    pub fn erased(&self) -> &BTreeSet<Slot> {
-        &self.erased
+    pub(super) fn erased_at(&self, slot: Slot) -> Option<EventTime> {
+        Some(self.residents[slot.at()].state.as_deref()?.erased?.at)
+    }
+
+    /// Customers who were erased, or became others, since the last [`Partition::settled`]; some of them may have begun anew.
+    pub fn gone(&self) -> &BTreeSet<Slot> {
+        &self.gone
     }
 
     /// Gives somebody new a place, one that was given up if there is any.

@@ -4,7 +4,7 @@
 //! bytes ─prefix, UTF-8→ text ─walk→ notes ─envelope→ record ─route→ stream ─check→ Event
 //! ```
 //!
-//! Understood: the Segment Spec's `track` and `identify`, bare or as the data of a CloudEvent 1.0 (structured: an
+//! Understood: the Segment Spec's `track`, `identify` and `alias`, bare or as the data of a CloudEvent 1.0 (structured: an
 //! object with `specversion`, `type` and `data`; binary: `ce_*` headers), with or without the five bytes that
 //! Confluent's serialisers put before JSON. Where the Segment record itself does not say who, when or under which
 //! message id, the envelope's `subject`, `time` and `id` do.
@@ -149,7 +149,8 @@ impl Reading<'_> {
     fn event(&self, record_time: Option<i64>) -> Outcome<Event> {
         let stream = self.stream()?;
         let route = &self.routes.streams[usize::from(stream.0)];
-        let (customer, time) = (self.customer()?, self.time(record_time)?);
+        let customer = if self.routes.aliases_stream == Some(stream) { self.previous_customer()? } else { self.customer()? };
+        let time = self.time(record_time)?;
         match self.content(stream, route) {
             Ok((id, body)) => Ok(Event { customer, stream, time, id, body }),
             Err(refusal) => Err(refusal.of(customer, time)),
@@ -160,6 +161,11 @@ impl Reading<'_> {
         if self.routes.erasures_stream == Some(stream) {
             // To erase somebody twice is to erase them, so nothing hangs on the id.
             return Ok((self.id(route).unwrap_or_else(|_| EventId::new("")), Body::Fields(Vec::new())));
+        }
+        if self.routes.aliases_stream == Some(stream) {
+            let into = self.string(self.notes.at(self.routes.spec.user_id), "userId")?;
+            let into = self.customer_id(into.as_deref(), "no `userId`")?;
+            return Ok((self.id(route).unwrap_or_else(|_| EventId::new("")), Body::Fields(vec![Value::Text(into)])));
         }
         let traits = self.routes.traits_stream == Some(stream);
         // Before the id: where `properties` are no object, that is the fault, not the id that cannot be found in them.
@@ -180,7 +186,8 @@ impl Reading<'_> {
             "identify" => self.routes.traits_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
             // What Segment sends where a regulation asks to delete. Source: Twilio Segment, "Destination Functions", `onDelete`.
             "delete" => self.routes.erasures_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
-            "page" | "screen" | "group" | "alias" => Err(Refusal::Skip(SkipReason::OtherCall)),
+            "alias" => self.routes.aliases_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
+            "page" | "screen" | "group" => Err(Refusal::Skip(SkipReason::OtherCall)),
             _ => Err(Refusal::Skip(SkipReason::UnknownType)),
         }
     }
@@ -192,7 +199,21 @@ impl Reading<'_> {
             user_id => user_id,
         };
         let id = said.as_deref().or(self.envelope.subject.as_deref());
-        let id = id.ok_or_else(|| Reject::new(RejectCode::MissingCustomer, "neither `userId` nor `anonymousId`"))?;
+        Ok(CustomerId::new(self.customer_id(id, "neither `userId` nor `anonymousId`")?))
+    }
+
+    /// Whose id an alias gives up.
+    fn previous_customer(&self) -> Outcome<CustomerId> {
+        let spec = &self.routes.spec;
+        let said = match self.string(self.notes.at(spec.previous_id), "previousId")? {
+            None => self.string(self.notes.at(spec.anonymous_id), "anonymousId")?,
+            previous_id => previous_id,
+        };
+        Ok(CustomerId::new(self.customer_id(said.as_deref(), "neither `previousId` nor `anonymousId`")?))
+    }
+
+    fn customer_id(&self, id: Option<&str>, missing: &str) -> Outcome<SmolStr> {
+        let id = id.ok_or_else(|| Reject::new(RejectCode::MissingCustomer, missing))?;
         if id.is_empty() {
             return Err(Reject::new(RejectCode::BadCustomer, "the customer id is empty").into());
         }
@@ -203,7 +224,7 @@ impl Reading<'_> {
             )
             .into());
         }
-        Ok(CustomerId::new(SmolStr::new(id)))
+        Ok(SmolStr::new(id))
     }
 
     fn time(&self, record_time: Option<i64>) -> Outcome<EventTime> {

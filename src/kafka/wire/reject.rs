@@ -42,13 +42,15 @@ pub enum RejectCode {
     /// An event id longer than `limits.id_bytes`.
     BadId,
     CurrencyMismatch,
+    /// An alias to an id that is this very customer's already. Decided by the task.
+    CircularAlias,
     /// Of an erased customer, from before the erasure. Decided by the task; counted, and never a dead letter: that would
     /// keep what was erased.
     Erased,
 }
 
 impl RejectCode {
-    pub const ALL: [RejectCode; 18] = [
+    pub const ALL: [RejectCode; 19] = [
         RejectCode::Tombstone,
         RejectCode::TooLarge,
         RejectCode::BadUtf8,
@@ -66,6 +68,7 @@ impl RejectCode {
         RejectCode::MissingId,
         RejectCode::BadId,
         RejectCode::CurrencyMismatch,
+        RejectCode::CircularAlias,
         RejectCode::Erased,
     ];
 
@@ -88,6 +91,7 @@ impl RejectCode {
             RejectCode::MissingId => "missing_id",
             RejectCode::BadId => "bad_id",
             RejectCode::CurrencyMismatch => "currency_mismatch",
+            RejectCode::CircularAlias => "circular_alias",
             RejectCode::Erased => "erased",
         }
     }
@@ -134,7 +138,7 @@ impl fmt::Display for Reject {
 pub enum SkipReason {
     /// A `track` whose event name no stream takes.
     UnknownEvent,
-    /// `page`, `screen`, `group` or `alias`.
+    /// `page`, `screen` or `group`.
     OtherCall,
     /// Any other `type`, or none.
     UnknownType,

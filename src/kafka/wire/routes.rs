@@ -15,6 +15,7 @@ pub(super) struct Routes {
     pub by_event: KeyTable<StreamIndex>,
     pub traits_stream: Option<StreamIndex>,
     pub erasures_stream: Option<StreamIndex>,
+    pub aliases_stream: Option<StreamIndex>,
     /// Trait name to its position in the projection.
     pub trait_names: KeyTable<usize>,
     pub streams: Vec<StreamRoute>,
@@ -26,6 +27,7 @@ pub(super) struct SpecNodes {
     pub event: NodeIndex,
     pub user_id: NodeIndex,
     pub anonymous_id: NodeIndex,
+    pub previous_id: NodeIndex,
     pub timestamp: NodeIndex,
     pub received_at: NodeIndex,
     pub traits: NodeIndex,
@@ -67,11 +69,12 @@ pub(super) struct FieldRoute {
 }
 
 const MESSAGE_ID: &str = "/messageId";
-const SPEC: [&str; 12] = [
+const SPEC: [&str; 13] = [
     "/type",
     "/event",
     "/userId",
     "/anonymousId",
+    "/previousId",
     "/timestamp",
     "/receivedAt",
     "/traits",
@@ -94,6 +97,7 @@ impl Routes {
             by_event: KeyTable::new(events.collect()),
             traits_stream: catalogue.with_role(StreamRole::Traits),
             erasures_stream: catalogue.with_role(StreamRole::Erasures),
+            aliases_stream: catalogue.with_role(StreamRole::Aliases),
             trait_names: KeyTable::new(projection.traits.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect()),
             streams: catalogue.streams.iter().enumerate().map(|(i, s)| StreamRoute::new(s, kept(i), &tree)).collect(),
             tree,
@@ -109,9 +113,9 @@ fn pointers(stream: &StreamDefinition) -> impl Iterator<Item = &str> {
 
 impl SpecNodes {
     fn new(tree: &PathTree) -> SpecNodes {
-        let [call, event, user_id, anonymous_id, timestamp, received_at, traits, spec_version, data, id, time, subject] =
+        let [call, event, user_id, anonymous_id, previous_id, timestamp, received_at, traits, spec_version, data, id, time, subject] =
             SPEC.map(|pointer| tree.find(pointer));
-        SpecNodes { call, event, user_id, anonymous_id, timestamp, received_at, traits, spec_version, data, id, time, subject }
+        SpecNodes { call, event, user_id, anonymous_id, previous_id, timestamp, received_at, traits, spec_version, data, id, time, subject }
     }
 }
 

@@ -126,7 +126,12 @@ impl Needs {
     }
 
     pub(super) fn projection(&self, catalogue: &Catalogue, traits: Vec<SmolStr>) -> Projection {
-        Projection { fields: (0..catalogue.streams.len()).map(|stream| self.fields(stream)).collect(), traits }
+        let fields = |(stream, definition): (usize, &StreamDefinition)| match definition.role {
+            // Nothing of an alias is kept, but who the customer is has to be read.
+            StreamRole::Aliases => (0..definition.fields.len()).map(|field| FieldIndex(field as u16)).collect(),
+            _ => self.fields(stream),
+        };
+        Projection { fields: catalogue.streams.iter().enumerate().map(fields).collect(), traits }
     }
 
     /// The streams' plans, still without conditions and retention.

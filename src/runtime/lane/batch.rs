@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
+use super::errand::{self, Errand};
 use super::figures::Figures;
 use super::shares::{Running, Stage};
 use super::{Lane, Trouble};
+use crate::customer;
+use crate::engine::Parcel;
 use crate::event::Event;
-use crate::id::{Offset, Partition, SourcePosition, TopicName};
+use crate::id::{CustomerId, Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{Decoded, RawRecord, Reject, RejectCode};
 use crate::kafka::{Message, partitioner};
 use crate::runtime::mail::{Fed, Feed, size};
@@ -36,10 +39,12 @@ pub enum Fate {
     Dead(Reject),
     /// Its customer belongs to this partition; it came in on another.
     Rerouted(Partition),
+    /// Its customer is this one by now.
+    Redirected(CustomerId),
 }
 
 /// What applying a record came to.
-enum Applied {
+pub(super) enum Applied {
     Done,
     /// A slice of timers is full: commit, then apply the record again.
     TimersRemain,
@@ -87,10 +92,23 @@ impl Lane {
             return Ok(());
         }
         let headers = message.headers();
-        let raw = RawRecord { payload: message.payload(), headers: &headers, timestamp_ms: message.timestamp() };
-        let decoded = self.decoder.decode(&raw);
+        let errand = errand::of(&message, &headers, &self.around.settings, running.task.plan())?;
+        let applied = match errand {
+            Some(Errand::Parcel { to, parcel }) => running.take_in(&to, *parcel, wall).map_err(RunError::Store)?,
+            Some(Errand::Erasure { to, at }) => {
+                running.task.erase_redirect(&to, at).map_err(RunError::Store)?;
+                Applied::Done
+            }
+            record => {
+                let raw = RawRecord { payload: message.payload(), headers: &headers, timestamp_ms: message.timestamp() };
+                let mut decoded = self.decoder.decode(&raw);
+                if let (Some(Errand::Record { customer }), Decoded::Event(event)) = (record, &mut decoded) {
+                    event.customer = customer;
+                }
+                running.apply(decoded, &message, &self.around.settings, &self.figures, wall).map_err(RunError::Store)?
+            }
+        };
         drop(headers);
-        let applied = running.apply(decoded, &message, &self.around.settings, &self.figures, wall).map_err(RunError::Store)?;
         if let Applied::TimersRemain = applied {
             self.full = true;
             self.opened.get_or_insert_with(clock::now);
@@ -166,6 +184,28 @@ impl Running {
         figures.accepted(event.stream, accepted);
         let led_to = self.task.transitions().len() - before;
         self.caused.extend(message.timestamp().into_iter().cycle().take(led_to));
+        Ok(self.fate_of(accepted.applied, &event.customer).map_or(Applied::Done, Applied::Letter))
+    }
+
+    /// Why a record that a task has looked at is for somebody else.
+    fn fate_of(&mut self, applied: customer::Applied, whose: &CustomerId) -> Option<Fate> {
+        match applied {
+            customer::Applied::Redirected => self.task.successor(whose).map(Fate::Redirected),
+            customer::Applied::Circular => {
+                let text = "the customer is one that this id became already; an alias back would make them each other's";
+                Some(Fate::Dead(Reject::new(RejectCode::CircularAlias, text)))
+            }
+            customer::Applied::Accepted { .. } | customer::Applied::Duplicate | customer::Applied::Erased => None,
+        }
+    }
+
+    /// What was known of another id arrives.
+    fn take_in(&mut self, to: &CustomerId, parcel: Parcel, wall: EventTime) -> Result<Applied, StoreError> {
+        if self.task.advance_clock(parcel.at, wall)? {
+            self.open = true;
+            return Ok(Applied::TimersRemain);
+        }
+        self.task.receive(to, parcel, wall)?;
         Ok(Applied::Done)
     }
 

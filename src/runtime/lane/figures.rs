@@ -72,6 +72,8 @@ impl Figures {
         match accepted.applied {
             Applied::Duplicate => stream.duplicate.inc(),
             Applied::Erased => self.erased(),
+            // Counted where it goes: with another partition's records, or with the dead letters.
+            Applied::Redirected | Applied::Circular => {}
             Applied::Accepted { matched } => {
                 stream.applied.inc();
                 if !matched {

@@ -1,17 +1,20 @@
 //! One task's open batch as records: the content of a transaction, in its order.
 //!
 //! ```text
-//! transitions, moves, entries and announcements · memberships · letters · ranks · changelog (one record a changed key) · manifest, last
+//! transitions, moves, entries and announcements · memberships · errands · letters · ranks · changelog (one record a changed key) · manifest, last
 //! ```
 //!
 //! **Invariant:** sending changes nothing: a batch that is refused is sent again, and is the same but for the shares
 //! that have gone. The first changelog record of a partition names the writer, so that it can be fenced if it dies.
 
 use super::batch::{Fate, Letter};
+use super::errand;
 use super::shares::Running;
-use crate::id::{Offset, Partition, SourcePosition, TopicName};
+use crate::engine::Posted;
+use crate::id::{CustomerId, Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::encode::{Header, MoveRecord, OutputRecord, dead_letter_headers};
 use crate::kafka::{Failure, Message, Record, TransactionalProducer, partitioner};
+use crate::plan::Plan;
 use crate::runtime::changelog::{Manifest, Tally, WRITER, state_key};
 use crate::runtime::ranks::{CutRecord, PARTITION};
 use crate::runtime::{Settings, Topic, clock};
@@ -36,6 +39,8 @@ impl Sender<'_> {
     pub fn send(&self, partition: Partition, running: &mut Running) -> Result<Sent, Failure> {
         self.send_outputs(running)?;
         self.send_memberships(running)?;
+        // What was known of a customer goes before what came for it afterwards.
+        running.task.posted().iter().try_for_each(|posted| self.send_posted(running.task.plan(), posted))?;
         running.letters.iter().try_for_each(|letter| self.send_letter(letter))?;
         self.send_ranks(running)?;
         self.send_changelog(partition, running)
@@ -108,18 +113,47 @@ impl Sender<'_> {
                 let why = dead_letter_headers(reject, &source);
                 let headers = [letter.message.headers(), borrowed(&why)].concat();
                 let partition = partitioner::partition(letter.message.key().unwrap_or(&[]), topic.partitions);
-                self.forward(&topic.name, partition, letter, &headers)
+                self.forward(&topic.name, partition, letter, letter.message.key(), &headers)
             }
-            Fate::Rerouted(home) => self.forward(&self.settings.topics.repartition, *home, letter, &letter.message.headers()),
+            Fate::Rerouted(home) => {
+                self.forward(&self.settings.topics.repartition, *home, letter, letter.message.key(), &letter.message.headers())
+            }
+            Fate::Redirected(to) => {
+                let (home, key) = (self.home_of(to), to.as_str().as_bytes());
+                let headers = errand::readdressed(letter.message.headers(), key);
+                self.forward(&self.settings.topics.repartition, home, letter, Some(key), &headers)
+            }
         }
     }
 
-    fn forward(&self, topic: &TopicName, partition: Partition, letter: &Letter, headers: &[(&str, &[u8])]) -> Result<(), Failure> {
+    fn home_of(&self, customer: &CustomerId) -> Partition {
+        partitioner::partition(customer.as_str().as_bytes(), self.settings.topics.partitions)
+    }
+
+    /// What one customer sends to another; all of it by way of the topic, also within a partition.
+    fn send_posted(&self, plan: &Plan, posted: &Posted) -> Result<(), Failure> {
+        let (Posted::Parcel { to, .. } | Posted::Erasure { to, .. }) = posted;
+        let (topic, partition) = (&*self.settings.topics.repartition.0, self.home_of(to).0);
+        errand::records(plan, posted).iter().try_for_each(|(header, value)| {
+            let headers = [(header.name, header.value.as_bytes())];
+            let key = Some(to.as_str().as_bytes());
+            self.producer.send(&Record { topic, partition, key, value: value.as_deref(), headers: &headers, ..Record::default() })
+        })
+    }
+
+    fn forward(
+        &self,
+        topic: &TopicName,
+        partition: Partition,
+        letter: &Letter,
+        key: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) -> Result<(), Failure> {
         let message = &letter.message;
         self.producer.send(&Record {
             topic: &topic.0,
             partition: partition.0,
-            key: message.key(),
+            key,
             value: message.payload(),
             headers,
             timestamp: message.timestamp(),

@@ -1,4 +1,4 @@
-//! Who was erased from a partition, by keyed hashes; and what an erasure in the open batch takes away.
+//! Who was erased from a partition, by keyed hashes, or became another customer; and what that takes away in the open batch.
 //!
 //! What goes is found in the store and not in the state: blocks that were written under other definitions, which nobody
 //! reads any more, go too.
@@ -11,10 +11,11 @@ use std::collections::{BTreeSet, HashSet};
 use super::Change;
 use super::load::at;
 use crate::customer::codec::{self, Secret};
-use crate::customer::{CustomerState, Erased};
+use crate::customer::{CustomerState, Erased, Kin};
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::store::{self, Store, StoreError, Values};
+use crate::time::EventTime;
 
 /// Keys that one read of the store brings.
 const SCAN: usize = 1_000;
@@ -24,6 +25,8 @@ pub struct Erasures {
     /// None before the first erasure.
     secret: Option<Secret>,
     saved: bool,
+    /// Somebody became another customer, at some time.
+    redirects: bool,
     /// Changelog keys that go with the open batch.
     gone: BTreeSet<Vec<u8>>,
 }
@@ -33,7 +36,25 @@ impl Erasures {
     pub fn read(store: &impl Values) -> Result<Erasures, StoreError> {
         let value = store.get(codec::SECRET)?;
         let secret = value.map(|value| Secret::of_value(&value)).transpose().map_err(|error| at(store, error))?;
-        Ok(Erasures { secret, saved: true, gone: BTreeSet::new() })
+        Ok(Erasures { secret, saved: true, redirects: false, gone: BTreeSet::new() })
+    }
+
+    /// The same, for who also has to know whom customers became.
+    pub fn read_all(store: &Store) -> Result<Erasures, StoreError> {
+        let redirects = !store.scan_state(codec::REDIRECTS, None, 1)?.is_empty();
+        Ok(Erasures { redirects, ..Erasures::read(store)? })
+    }
+
+    /// Somebody of whom nothing is known but an erasure, or whom it became.
+    pub fn left(&self, plan: &Plan, store: &impl Values, customer: &CustomerId) -> Result<Option<CustomerState>, StoreError> {
+        let erased = self.find(store, customer)?;
+        let redirect = if self.redirects { store.get(&codec::redirect_key(customer))? } else { None };
+        let redirect = redirect.map(|value| codec::read_redirect(&value)).transpose().map_err(|error| at(store, error))?;
+        let Some((into, lives)) = redirect else {
+            return Ok(erased.map(|erased| CustomerState { erased: Some(erased), ..CustomerState::new(plan) }));
+        };
+        let erased = Some(Erased { at: erased.map_or(EventTime::MIN, |erased| erased.at), lives });
+        Ok(Some(CustomerState { erased, kin: Some(Box::new(Kin { into: Some(into), from: Vec::new() })), ..CustomerState::new(plan) }))
     }
 
     /// What is left of a customer who is not in the store; `None`: no such id was ever erased.
@@ -49,10 +70,26 @@ impl Erasures {
             self.secret = Some(Secret::new(store::secret()?));
             self.saved = false;
         }
-        let head = codec::head_key(customer);
-        if store.get(&head)?.is_some() {
-            self.gone.insert(head);
+        self.clear(store, customer)
+    }
+
+    /// A customer that became another one is itself again.
+    pub fn clear_redirect(&mut self, store: &Store, customer: &CustomerId) -> Result<(), StoreError> {
+        self.clear_key(store, codec::redirect_key(customer))
+    }
+
+    fn clear_key(&mut self, store: &Store, key: Vec<u8>) -> Result<(), StoreError> {
+        if store.get(&key)?.is_some() {
+            self.gone.insert(key);
         }
+        Ok(())
+    }
+
+    /// A customer becomes another one in the open batch: everything goes that the store has.
+    pub fn clear(&mut self, store: &Store, customer: &CustomerId) -> Result<(), StoreError> {
+        self.redirects = true;
+        self.clear_key(store, codec::head_key(customer))?;
+        self.clear_redirect(store, customer)?;
         for prefix in codec::parts_of(customer) {
             let mut after = None;
             loop {
@@ -73,9 +110,14 @@ impl Erasures {
         Some((codec::SECRET.to_vec(), Some(secret.to_value())))
     }
 
-    /// The record of a customer who was erased in the open batch.
-    pub fn record(&self, customer: &CustomerId, state: &CustomerState) -> Option<Change> {
-        Some((self.secret?.key_of(customer), Some(codec::write_erased(&state.erased?))))
+    /// The records of a customer who was erased in the open batch, or became another one, or both.
+    pub fn records(&self, customer: &CustomerId, state: &CustomerState) -> impl Iterator<Item = Change> + use<> {
+        let into = state.kin.as_deref().and_then(|kin| kin.into.as_ref());
+        let lives = state.erased.map_or(0, |erased| erased.lives);
+        let redirect = into.map(|into| (codec::redirect_key(customer), Some(codec::write_redirect(into, lives))));
+        let erased = state.erased.filter(|erased| erased.at > EventTime::MIN);
+        let erased = self.secret.zip(erased).map(|(secret, erased)| (secret.key_of(customer), Some(codec::write_erased(&erased))));
+        redirect.into_iter().chain(erased)
     }
 
     /// Tombstones for what goes and is not written anew by `changes`.
@@ -92,9 +134,4 @@ impl Erasures {
         self.saved = true;
         self.gone.clear();
     }
-}
-
-/// Somebody of whom nothing is known but the erasure.
-pub fn nobody(plan: &Plan, erased: Erased) -> CustomerState {
-    CustomerState { erased: Some(erased), ..CustomerState::new(plan) }
 }

@@ -3,7 +3,7 @@
 //! **Invariant:** what is read is never changed here; whether it has to be decided anew is only said.
 
 use super::backfill::{Backfill, redecide};
-use super::erasures::{Erasures, nobody};
+use super::erasures::Erasures;
 use crate::customer::codec::{self, FormatError, Stored};
 use crate::engine::{Loaded, rebuild};
 use crate::id::CustomerId;
@@ -23,8 +23,7 @@ pub fn loader<'a>(
     move |customer| {
         *resident += 1;
         let Some(head) = store.get(&codec::head_key(customer))? else {
-            let erased = erasures.find(store, customer)?;
-            return Ok(erased.map(|erased| Loaded { state: nobody(plan, erased), redecide: None }));
+            return Ok(erasures.left(plan, store, customer)?.map(|state| Loaded { state, redecide: None }));
         };
         let stored = read(plan, store, customer, &head)?;
         let mut state = stored.state;

@@ -91,7 +91,7 @@ fn every_problem_of_an_expectation_is_reported() {
     4 |   - {at: 2026-01-01T00:00:00Z, cause: tiem, exited: a}
       |                                       ^^^^ did you mean `time`?
       |
-      = help: it is one of event, late_event, time, refund, cancellation, trait, list, definition, delete
+      = help: it is one of event, late_event, time, refund, cancellation, trait, list, definition, merge, delete
 
     error[bad-expectation]: one of `entered`, `exited`, `expiring`, `never` names the segment
      --> a.test.yaml:5:5

@@ -15,6 +15,7 @@ export const CAUSES = {
   trait: 'a trait',
   list: 'a list',
   definition: 'a changed definition',
+  merge: 'two ids that are one customer',
   delete: 'an erasure',
 };
 

@@ -1,0 +1,41 @@
+//! A customer's state in several parts, where one would be too large to be sent.
+//!
+//! **Invariant:** merging the parts one after the other comes to the same as merging the whole: each row and id is in one of
+//! them, and all that is no row or id is in the last.
+
+use super::{CustomerState, History};
+use crate::plan::Plan;
+
+impl CustomerState {
+    /// Parts, oldest first, each of which `fits`, or has no two rows or ids that could be parted.
+    pub fn parts(self, plan: &Plan, fits: &impl Fn(&CustomerState) -> bool) -> Vec<CustomerState> {
+        if fits(&self) {
+            return vec![self];
+        }
+        let Some((older, newer)) = self.halves(plan) else { return vec![self] };
+        [older.parts(plan, fits), newer.parts(plan, fits)].concat()
+    }
+
+    fn halves(&self, plan: &Plan) -> Option<(CustomerState, CustomerState)> {
+        if self.facts.histories.iter().all(|history| history.rows.len() < 2 && history.retired.len() < 2) {
+            return None;
+        }
+        let (mut older, mut newer) = (CustomerState::new(plan), self.clone());
+        older.standing.at = self.standing.at;
+        for (older, newer) in older.facts.histories.iter_mut().zip(&mut newer.facts.histories) {
+            older.take_half(newer);
+        }
+        Some((older, newer))
+    }
+}
+
+impl History {
+    fn take_half(&mut self, whole: &mut History) {
+        self.total_cell = whole.total_cell;
+        self.rows = whole.rows.drain(..whole.rows.len() / 2).collect();
+        self.retired = whole.retired.drain(..whole.retired.len() / 2).collect();
+        self.ids = self.retired.iter().copied().chain(self.rows.iter().map(|row| row.id)).collect();
+        whole.ids.retain(|id| !self.ids.contains(id));
+        (whole.blocks, whole.retired_stored) = (super::blocks::Blocks::default(), 0);
+    }
+}
