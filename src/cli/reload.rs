@@ -231,6 +231,8 @@ impl Difference {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crossbeam_channel::unbounded;
     use tempfile::TempDir;
 
