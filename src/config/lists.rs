@@ -48,7 +48,7 @@ pub fn load(folder: &Path, id_bytes: usize) -> (Folder, Vec<Diagnostic>) {
         if path.extension().is_some_and(|e| e == "topic") {
             match named(&path) {
                 Ok(topic) => drop(found.topics.insert(key, topic)),
-                Err(diagnostic) => diagnostics.push(diagnostic),
+                Err(diagnostic) => diagnostics.push(*diagnostic),
             }
             continue;
         }
@@ -67,14 +67,18 @@ pub fn load(folder: &Path, id_bytes: usize) -> (Folder, Vec<Diagnostic>) {
 }
 
 /// The topic that a file names.
-fn named(path: &Path) -> Result<TopicName, Diagnostic> {
+fn named(path: &Path) -> Result<TopicName, Box<Diagnostic>> {
     let mut text = String::new();
-    File::open(path).and_then(|file| file.take(TOPIC_BYTES).read_to_string(&mut text)).map_err(|error| unreadable(path, &error))?;
+    File::open(path)
+        .and_then(|file| file.take(TOPIC_BYTES).read_to_string(&mut text))
+        .map_err(|error| Box::new(unreadable(path, &error)))?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     match (lines.next(), lines.next()) {
         (Some(name), None) if TopicName::is_legal(name) => Ok(TopicName(name.into())),
-        _ => Err(error(path, "bad-topic", "the file does not hold the name of a topic".into())
-            .help("one line of letters, digits, `.`, `_` and `-`, at most 249; beside it only comments (#)")),
+        _ => {
+            let problem = error(path, "bad-topic", "the file does not hold the name of a topic".into());
+            Err(Box::new(problem.help("one line of letters, digits, `.`, `_` and `-`, at most 249; beside it only comments (#)")))
+        }
     }
 }
 

@@ -127,3 +127,12 @@ test('is this rule right, and what would it say of him', async ({ page }) => {
   await page.getByLabel('Customer id', { exact: true }).last().fill('bob');
   await expect(page.locator('details.why.in')).toContainText('Would be in it, because count(orders last 30d) is 2, > 1.');
 });
+
+test('how many would be in it, before it comes into force', async ({ page }) => {
+  await open(page, '#/playground?when=count(orders%20lifetime)%20%3E%202');
+  await expect(page.locator('.checked')).toContainText('It is right');
+  const everybody = panel(page, 'For everybody');
+  await everybody.getByRole('button', { name: 'Count who would be in it' }).click();
+  await expect(everybody.getByRole('row', { name: /^The rule/ }).getByRole('cell').last()).toHaveText('70');
+  await expect(everybody).toContainText('Nothing has come into force.');
+});

@@ -17,6 +17,7 @@ export const CAUSES = {
   definition: 'a changed definition',
   merge: 'two ids that are one customer',
   delete: 'an erasure',
+  merge: 'a merge of two ids',
 };
 
 export function cause(name) {

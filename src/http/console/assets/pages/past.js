@@ -166,11 +166,18 @@ function matrix(ladder, moves, segments) {
 export function timeline(view, id, names, now) {
   const rows = [];
   let cursor;
-  const more = el('button', { type: 'button', onclick: () => {
-    // Asked twice, a page would be shown twice.
-    more.disabled = true;
-    part.look();
-  } }, 'Show what was before');
+  const more = el(
+    'button',
+    {
+      type: 'button',
+      onclick: () => {
+        // Asked twice, a page would be shown twice.
+        more.disabled = true;
+        part.look();
+      },
+    },
+    'Show what was before',
+  );
   const part = ofThePast(view, 'Timeline', null, async () => {
     const told = await get(path`customers/${id}/timeline`, { cursor }, view.signal);
     rows.push(...told.transitions);

@@ -80,7 +80,10 @@ function members(view, key) {
   const place = el('div');
   let cursor;
   const button = el('button', { type: 'button', onclick: () => more().catch(failed) }, 'Show who is in it');
-  const failed = (error) => view.signal.aborted || fill(place, refusedPart(error));
+  const failed = (error) => {
+    button.disabled = false;
+    if (!view.signal.aborted) fill(place, refusedPart(error));
+  };
   const columns = [
     { name: 'Customer', of: (row) => customerLink(row.customer), sort: (row) => row.customer, head: true },
     { name: 'Since', of: (row) => instant(row.since), class: 'at', sort: (row) => row.since },
