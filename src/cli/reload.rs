@@ -10,9 +10,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
 use super::report::in_a_line;
 use crate::config::Config;
@@ -92,7 +91,8 @@ impl Reload {
 
     /// Reloads at every hang-up, and after every change of a file, until nobody can hang up any more.
     pub fn follow(mut self, hangups: &Receiver<()>) {
-        let every = self.config.watch.unwrap_or(Duration::MAX);
+        // Lists may change more often than files are looked at.
+        let looks = self.config.watch.map_or_else(never, tick);
         let mut seen = self.origin.rules.clone();
         let listed = self.listing.as_ref().map_or_else(never, |listing| listing.changes.clone());
         loop {
@@ -102,7 +102,7 @@ impl Reload {
                     Err(_) => return,
                 },
                 recv(listed) -> _ => self.relist(),
-                default(every) => {
+                recv(looks) -> _ => {
                     let now = signature(&self.config);
                     if now != self.origin.rules && now == seen {
                         self.reload();
@@ -231,6 +231,8 @@ impl Difference {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crossbeam_channel::unbounded;
     use tempfile::TempDir;
 

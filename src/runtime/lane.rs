@@ -132,6 +132,8 @@ pub struct Lane {
     decoder: Decoder,
     /// What they shall decide by from the next batch on.
     next_plan: Option<Arc<Plan>>,
+    /// The same definitions with other lists, once nobody is decided anew any more.
+    relisted: Option<Arc<Plan>>,
     /// Some task decides its customers anew.
     scanning: bool,
     /// The partition whose customers were looked at last.
@@ -183,6 +185,7 @@ impl Lane {
             plan,
             decoder,
             next_plan: None,
+            relisted: None,
             scanning: false,
             scanned: Partition(0),
             allowance,
@@ -256,7 +259,7 @@ impl Lane {
             Mail::Notice(Notice::Assigned { partition, token }) => self.assigned(partition, token),
             Mail::Notice(Notice::Revoked { partition, token }) => self.revoked(partition, token),
             Mail::Notice(Notice::End { partition, feed, topic }) => self.pending.push_back(Pending::End { partition, feed, topic }),
-            Mail::Notice(Notice::Redefined(plan)) => self.next_plan = Some(plan),
+            Mail::Notice(Notice::Redefined(plan)) => self.asked_for(plan),
             Mail::Notice(Notice::Stop) => self.stopping = true,
             Mail::Replayed(partition, result) => return self.replayed(partition, *result),
             Mail::Restored(partition, result) => return self.restored(partition, *result),

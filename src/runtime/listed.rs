@@ -137,7 +137,7 @@ enum Left {
 
 impl Reading {
     fn run(&self, changed: &Sender<()>) {
-        loop {
+        while self.contents.strong_count() > 0 {
             match self.once(changed) {
                 Ok(Left::NotNeeded) => return,
                 Ok(Left::OffsetGone) => {
@@ -153,7 +153,7 @@ impl Reading {
     fn once(&self, changed: &Sender<()>) -> Result<Left, Error> {
         let (mut follower, partitions) = self.begin()?;
         let mut members = Members::new(partitions, self.id_bytes);
-        let (mut messages, mut together) = (Vec::new(), Deadline::after(Duration::ZERO));
+        let (mut messages, mut together, mut refused) = (Vec::new(), Deadline::after(Duration::ZERO), false);
         loop {
             follower.poll(POLL, &mut messages);
             let Some(contents) = self.contents.upgrade() else { return Ok(Left::NotNeeded) };
@@ -162,6 +162,10 @@ impl Reading {
                     Followed::Record { key, value } => members.take(message.partition(), key, value.is_some()),
                     Followed::End => members.ended(message.partition()),
                     Followed::OffsetGone => return Ok(Left::OffsetGone),
+                    Followed::Failed(code) if !refused => {
+                        tracing::warn!(topic = %self.topic, ?code, "a list cannot be read; does the service have the right to read its topic?");
+                        refused = true;
+                    }
                     Followed::Failed(_) => {}
                 }
             }
@@ -174,7 +178,8 @@ impl Reading {
 
     fn begin(&self) -> Result<(Follower, usize), Error> {
         let existing = Topics::connect(&self.settings)?.existing()?;
-        let count = existing.partitions.get(&*self.topic.0).copied().unwrap_or_default();
+        // Of a topic that is not there nobody says that the list is empty.
+        let count = existing.partitions.get(&*self.topic.0).copied().ok_or(Error::Missing)?;
         let reader = Reader::connect(&self.settings, Isolation::Committed)?;
         let follower = Follower::connect(&self.settings, self.topic.clone())?;
         for partition in (0..i32::try_from(count).unwrap_or(i32::MAX)).map(Partition) {
@@ -204,6 +209,8 @@ impl Reading {
 /// What reading can meet; it is tried again whatever it was.
 #[derive(thiserror::Error, Debug)]
 enum Error {
+    #[error("the topic does not exist, or the service may not see it")]
+    Missing,
     #[error(transparent)]
     Topics(#[from] TopicError),
     #[error(transparent)]

@@ -137,7 +137,10 @@ impl Partition {
 
     fn has_room(&self, slot: Slot, parcel: &Parcel) -> bool {
         let kin = self.residents[slot.at()].state.as_deref().and_then(|state| state.kin.as_deref());
-        kin.map_or(0, |kin| kin.from.len()) + ids_of(parcel).len() <= Kin::MOST
+        let known = kin.map_or(&[][..], |kin| &kin.from);
+        // The first of several parts has brought them all.
+        let new = ids_of(parcel).into_iter().filter(|id| !known.contains(id)).count();
+        known.len() + new <= Kin::MOST
     }
 
     /// Ids that became a customer are erased with it.

@@ -9,6 +9,7 @@
 //! **Invariant:** a batch is decided by one plan: records are decoded, applied and committed under the same one. Nothing
 //! waits for a scan; a task is ready, and a partition may go, in the middle of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ranks::Telling;
@@ -17,6 +18,7 @@ use super::{Lane, Trouble};
 use crate::id::Partition;
 use crate::kafka::wire::Decoder;
 use crate::metrics::TaskMetrics;
+use crate::plan::Plan;
 use crate::runtime::clock::{self, Deadline};
 use crate::runtime::{RunError, task::Seen};
 use crate::store::StoreError;
@@ -37,6 +39,16 @@ pub struct Scan {
 }
 
 impl Lane {
+    /// Notes what is to be in force next. Where only lists are others, a scan that is under way goes to its end first: lists that
+    /// change all the time would begin it anew all the time, and whoever stands late in it would never be decided.
+    pub(super) fn asked_for(&mut self, plan: Arc<Plan>) {
+        if self.scanning && plan.fingerprint == self.plan.fingerprint {
+            self.relisted = Some(plan);
+        } else {
+            (self.next_plan, self.relisted) = (Some(plan), None);
+        }
+    }
+
     /// Puts the newest plan in force, once no batch is open.
     pub(super) fn redefine(&mut self) {
         if self.has_open_share() {
@@ -85,6 +97,9 @@ impl Lane {
     pub(super) fn decide_slice(&mut self) -> Result<(), Trouble> {
         let wanting: Vec<Partition> = self.shares.iter().filter(|(_, share)| share.stage.is_scanning()).map(|(p, _)| *p).collect();
         self.scanning = !wanting.is_empty();
+        if !self.scanning && self.next_plan.is_none() {
+            self.next_plan = self.relisted.take();
+        }
         let had_its_turn = self.looked_at > 0 && !self.pending.is_empty();
         let time = self.slice();
         if self.full || self.next_plan.is_some() || had_its_turn || time.is_zero() {

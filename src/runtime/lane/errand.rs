@@ -7,7 +7,8 @@
 //! segmentd-erasure: {…}     none: whom the customer became whose key this is was erased
 //! ```
 //!
-//! **Invariant:** these headers count in that topic alone, which nobody else writes. A parcel that cannot be read stops the
+//! **Invariant:** these headers count in that topic alone, which nobody else writes; what an input record calls so does not get
+//! there ([`plain`]). A parcel that cannot be read stops the
 //! service: it is somebody's history.
 
 use serde::{Deserialize, Serialize};
@@ -110,9 +111,16 @@ fn erasure(label: &[u8], to: CustomerId) -> Option<Errand> {
     Some(Errand::Erasure { to, at: EventTime::from_millis(label.at) })
 }
 
+/// The headers of an input record without those that would make an errand of it: whoever writes inputs must not be able to write
+/// somebody's history, or to stop the service with one that cannot be read.
+pub(super) fn plain<'a>(mut headers: Vec<(&'a str, &'a [u8])>) -> Vec<(&'a str, &'a [u8])> {
+    headers.retain(|(name, _)| ![CUSTOMER, PARCEL, ERASURE].contains(name));
+    headers
+}
+
 /// The headers of an input record, for the customer that its own is by now.
-pub(super) fn readdressed<'a>(mut headers: Vec<(&'a str, &'a [u8])>, to: &'a [u8]) -> Vec<(&'a str, &'a [u8])> {
-    headers.retain(|(name, _)| *name != CUSTOMER);
+pub(super) fn readdressed<'a>(headers: Vec<(&'a str, &'a [u8])>, to: &'a [u8]) -> Vec<(&'a str, &'a [u8])> {
+    let mut headers = plain(headers);
     headers.push((CUSTOMER, to));
     headers
 }
@@ -144,4 +152,16 @@ fn label_of(parcel: &Parcel) -> Label {
 
 fn label(name: &'static str, content: &impl Serialize) -> Label {
     Label { name, value: serde_json::to_string(content).unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_record_takes_no_errand_along() {
+        let forged = || vec![(PARCEL, &b"x"[..]), ("trace", &b"1"[..]), (ERASURE, &b"y"[..]), (CUSTOMER, &b"eve"[..])];
+        assert_eq!(plain(forged()), [("trace", &b"1"[..])]);
+        assert_eq!(readdressed(forged(), b"bob"), [("trace", &b"1"[..]), (CUSTOMER, &b"bob"[..])]);
+    }
 }

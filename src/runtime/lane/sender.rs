@@ -116,7 +116,8 @@ impl Sender<'_> {
                 self.forward(&topic.name, partition, letter, letter.message.key(), &headers)
             }
             Fate::Rerouted(home) => {
-                self.forward(&self.settings.topics.repartition, *home, letter, letter.message.key(), &letter.message.headers())
+                let headers = errand::plain(letter.message.headers());
+                self.forward(&self.settings.topics.repartition, *home, letter, letter.message.key(), &headers)
             }
             Fate::Redirected(to) => {
                 let (home, key) = (self.home_of(to), to.as_str().as_bytes());
