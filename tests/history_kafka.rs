@@ -36,12 +36,24 @@ fn the_past_is_told_as_the_topic_says_it_through_kills_and_from_nothing() {
     scene.await_all(Duration::from_secs(60));
     let topic = told_by_topic(&scene);
     assert_told(&http, &topic);
+    await_customers(&http);
     service.terminate();
 
     // Another machine, that has nothing but the topics.
     let mut service = scene.run(&config, "b");
     assert_told(&http, &topic);
+    await_customers(&http);
     service.terminate();
+}
+
+/// Waits until the metrics say how many customers there are, whether they came while the process ran or were there before.
+fn await_customers(http: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let line = format!("segmentd_state_customers {CUSTOMERS}\n");
+    while !ask(http, "/metrics").is_some_and(|(_, text)| text.contains(&line)) {
+        assert!(Instant::now() < deadline, "no `{line}`");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Every customer's transitions, from the newest on, as lines.

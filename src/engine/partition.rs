@@ -62,6 +62,8 @@ pub struct Partition {
     changed: Vec<Slot>,
     /// Erased, or another customer by now, since the last [`Partition::settled`].
     gone: BTreeSet<Slot>,
+    /// Customers who are there, less those who were, since everything was settled last.
+    came: i64,
     /// For other customers, since then.
     posted: Vec<Posted>,
     /// Places of customers who were forgotten.
@@ -96,6 +98,7 @@ impl Partition {
             announcements: Vec::new(),
             changed: Vec::new(),
             gone: BTreeSet::new(),
+            came: 0,
             posted: Vec::new(),
             vacant: Vec::new(),
         }
@@ -224,9 +227,14 @@ impl Partition {
         self.index.get(customer).copied()
     }
 
-    /// How many customers are known.
+    /// How many customers have a place here.
     pub fn customers(&self) -> usize {
         self.residents.len()
+    }
+
+    /// By how many more customers there are than when everything was settled last.
+    pub fn came(&self) -> i64 {
+        self.came
     }
 
     /// Lets go of the state of the `nth` known customer; `false`: it is not in memory, or not stored yet.
@@ -241,6 +249,7 @@ impl Partition {
             self.residents[slot.at()].changed = false;
         }
         self.gone.clear();
+        self.came = 0;
         self.posted.clear();
         self.transitions.clear();
         self.announcements.clear();
@@ -357,8 +366,10 @@ impl Partition {
     fn step(&mut self, slot: Slot, input: Input<'_>, now: EventTime, occasion: &Occasion<'_>) -> Applied {
         let resident = &mut self.residents[slot.at()];
         let Some(state) = resident.state.as_deref_mut() else { return Applied::Duplicate };
+        let was_known = state.is_known();
         let applied = step(&self.plan, &resident.customer, state, input, now, &mut self.outcome);
         let next_flip = state.standing.next_flip;
+        self.came += i64::from(state.is_known()) - i64::from(was_known);
         let ranks_moved = !self.plan.rankings.is_empty() && self.rank(slot);
         let resident = &mut self.residents[slot.at()];
         // A timer that fired early changed nothing that is stored: after a restart it fires again.

@@ -1,4 +1,4 @@
-//! How many customers of a partition are in each segment: counted once when the partition begins to run, then kept by its
+//! How many customers a partition has, and how many of them are in each segment: counted once when the partition begins to run, then kept by its
 //! transitions.
 //!
 //! The count is of a view that is taken before the first transaction, on a thread of its own: nothing waits for it. What is
@@ -28,6 +28,7 @@ const HEADS: usize = 1_000;
 #[derive(Default)]
 pub struct Tally {
     members: BTreeMap<SegmentKey, (i64, IntGauge)>,
+    customers: Option<(i64, IntGauge)>,
     /// The count is in it.
     pub complete: bool,
     /// The partition has gone: nothing is added any more.
@@ -46,6 +47,14 @@ impl Tally {
         }
     }
 
+    pub fn add_customers(&mut self, by: i64, gauge: &IntGauge) {
+        if self.closed || by == 0 {
+            return;
+        }
+        gauge.add(by);
+        self.customers.get_or_insert_with(|| (0, gauge.clone())).0 += by;
+    }
+
     pub fn members(&self, segment: &SegmentKey) -> i64 {
         self.members.get(segment).map_or(0, |(members, _)| *members)
     }
@@ -53,8 +62,16 @@ impl Tally {
     /// Takes everything back.
     pub fn close(&mut self) {
         self.closed = true;
-        std::mem::take(&mut self.members).into_values().for_each(|(members, gauge)| gauge.sub(members));
+        let members = std::mem::take(&mut self.members).into_values();
+        members.chain(self.customers.take()).for_each(|(count, gauge)| gauge.sub(count));
     }
+}
+
+/// What was counted of a partition.
+#[derive(Default)]
+pub struct Counts {
+    pub customers: i64,
+    pub members: BTreeMap<SegmentKey, i64>,
 }
 
 /// Counts the members of a partition that nobody writes to yet; returns once later writes do not matter.
@@ -64,9 +81,9 @@ pub fn begin(counted: Counted, store: Arc<Store>, plan: Arc<Plan>, metrics: Metr
         let view = store.view();
         // The lane waits for it.
         let _ = taken.send(());
-        match members(&view, &plan, &counted) {
-            Ok(members) => counted.complete(members, &metrics),
-            Err(error) => tracing::warn!(%error, "members were not counted"),
+        match counts(&view, &plan, &counted) {
+            Ok(counts) => counted.complete(counts, &metrics),
+            Err(error) => tracing::warn!(%error, "customers were not counted"),
         }
     };
     match std::thread::Builder::new().name("census".into()).spawn(count) {
@@ -76,11 +93,13 @@ pub fn begin(counted: Counted, store: Arc<Store>, plan: Arc<Plan>, metrics: Metr
     }
 }
 
-fn members(view: &View<'_>, plan: &Plan, counted: &Counted) -> Result<BTreeMap<SegmentKey, i64>, StoreError> {
+fn counts(view: &View<'_>, plan: &Plan, counted: &Counted) -> Result<Counts, StoreError> {
+    let mut customers = 0;
     let mut by_hash: BTreeMap<u64, i64> = BTreeMap::new();
     let mut after: Option<Box<[u8]>> = None;
     while !counted.is_hidden() {
         let heads = view.scan_state(codec::HEADS, after.as_deref(), HEADS)?;
+        customers += heads.len() as i64;
         for (_, head) in &heads {
             // What cannot be read is reported by whoever needs it.
             let Ok(known) = codec::memberships_of(head) else { continue };
@@ -92,5 +111,6 @@ fn members(view: &View<'_>, plan: &Plan, counted: &Counted) -> Result<BTreeMap<S
         }
     }
     let names = task::names(plan, view)?;
-    Ok(by_hash.into_iter().filter_map(|(hash, count)| Some((names.get(&hash)?.key.clone(), count))).collect())
+    let members = by_hash.into_iter().filter_map(|(hash, count)| Some((names.get(&hash)?.key.clone(), count))).collect();
+    Ok(Counts { customers, members })
 }

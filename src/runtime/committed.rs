@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use prometheus::IntGauge;
 
+pub use super::census::Counts;
 use super::census::Tally;
 use super::clock::{self, Deadline};
 use crate::id::{CustomerId, Partition, SegmentKey};
@@ -256,9 +257,10 @@ impl Counted {
     }
 
     /// Takes in what was counted.
-    pub fn complete(&self, members: BTreeMap<SegmentKey, i64>, metrics: &Metrics) {
+    pub fn complete(&self, counts: Counts, metrics: &Metrics) {
         let mut tally = self.0.tally();
-        for (segment, members) in members {
+        tally.add_customers(counts.customers, &metrics.state.customers);
+        for (segment, members) in counts.members {
             if let Some(metrics) = metrics.transitions.segment(&segment) {
                 tally.add(&segment, members, &metrics.members);
             }
@@ -304,6 +306,11 @@ impl Showing {
     /// Somebody has entered a segment (1) or left it (-1).
     pub fn moved(&self, segment: &SegmentKey, by: i64, gauge: &IntGauge) {
         self.shown.tally().add(segment, by, gauge);
+    }
+
+    /// By how many customers there are more.
+    pub fn came(&self, by: i64, gauge: &IntGauge) {
+        self.shown.tally().add_customers(by, gauge);
     }
 
     pub fn counted(&self) -> Counted {

@@ -260,6 +260,11 @@ impl Task {
         self.partition.gone().iter().filter(|slot| self.partition.became(**slot).is_none()).count()
     }
 
+    /// By how many more customers there are with the open batch than without it.
+    pub fn came(&self) -> i64 {
+        self.partition.came()
+    }
+
     pub fn timers_pending(&self) -> usize {
         self.partition.timers_pending()
     }

@@ -1,6 +1,5 @@
 //! A service's interface in a test: one task over a real store, fed by hand, and a server beside it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -20,7 +19,7 @@ use crate::metrics::{Labels, Metrics};
 use crate::plan::{Plan, compile};
 use crate::rule::{Names, load_text};
 use crate::runtime::changelog::{Decided, Manifest};
-use crate::runtime::committed::{Committed, Showing};
+use crate::runtime::committed::{Committed, Counts, Showing};
 use crate::runtime::feed::Feed;
 use crate::runtime::owners::Owners;
 use crate::runtime::task::{Task, TaskOptions};
@@ -86,7 +85,7 @@ impl Scene {
         committed.set_partitions(1);
         committed.assigned();
         let showing = Some(committed.show(Partition(0), &store, plan.clone(), EventTime::MIN));
-        showing.iter().for_each(|showing| showing.counted().complete(BTreeMap::new(), &Metrics::new(&Labels::default()).unwrap()));
+        showing.iter().for_each(|showing| showing.counted().complete(Counts::default(), &Metrics::new(&Labels::default()).unwrap()));
         let owners = Owners::default();
         let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
         let past = Kept::new(Span::from_days(90));

@@ -216,6 +216,7 @@ impl Lane {
             }
             let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
             self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
+            running.showing.came(running.task.came(), &self.around.observed.metrics.state.customers);
             let told = self.around.observed.feed.prepare(running.task.outputs(), &self.around.settings.kafka.deployment);
             if running.task.erased() > 0 {
                 let (partition, erased) = (sent.partition.0, running.task.erased());
