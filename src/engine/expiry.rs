@@ -28,7 +28,10 @@ pub struct Expiry {
 
 /// Announces what is due at `at.t`, and lets the customer's timer fire for what is not yet.
 pub(super) fn announce(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, out: &mut Outcome) {
-    for segment in decided(at, standing) {
+    for &segment in &at.plan.expiring {
+        if !standing.decides(segment) {
+            continue;
+        }
         if may_move(input, out) || out.changes.iter().any(|change| change.segment == segment) {
             look_ahead(at, standing, segment);
         }
@@ -49,12 +52,6 @@ pub(super) fn announce(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, 
     }
 }
 
-/// Those whose ends are announced and that are not left to a scan.
-fn decided<'a>(at: &At<'a>, standing: &Standing) -> impl Iterator<Item = usize> + use<'a> {
-    let common = standing.common.clone();
-    at.plan.expiring.iter().copied().filter(move |segment| common.as_ref().is_none_or(|common| common.decides(*segment)))
-}
-
 /// An event that touched no predicate moves no end, and neither does time.
 fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
     match input {
@@ -66,7 +63,10 @@ fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
 
 /// Finds again what is not stored.
 pub(super) fn rebuild(at: &At<'_>, standing: &mut Standing) {
-    for segment in decided(at, standing) {
+    for &segment in &at.plan.expiring {
+        if !standing.decides(segment) {
+            continue;
+        }
         look_ahead(at, standing, segment);
         if let Some((due, _)) = pending(at, standing, segment) {
             standing.next_flip = standing.next_flip.min(due);
