@@ -11,9 +11,9 @@ use super::chronicle::{Chronicle, Read};
 use super::sweep::Sweep;
 use super::{History, HistoryError, Settings};
 use crate::id::{Offset, Partition};
-use crate::kafka::follower::{Followed, Follower, followed};
+use crate::kafka::follower::{Followed, Follower, followed, uncommitted_end};
 use crate::kafka::settings::Isolation;
-use crate::kafka::topics::Topics;
+use crate::kafka::topics::{Incarnation, Topics};
 use crate::kafka::{Message, Reader};
 use crate::metrics::HistoryMetrics;
 use crate::runtime::Shutdown;
@@ -42,14 +42,6 @@ pub struct Following {
     /// Which partitions the process owns.
     pub committed: Committed,
     pub metrics: Arc<HistoryMetrics>,
-}
-
-/// The topic as it is at the moment.
-#[derive(Clone, PartialEq, Eq)]
-struct Incarnation {
-    partitions: u32,
-    /// `None` where the broker does not tell.
-    id: Option<String>,
 }
 
 /// What follows one incarnation of the topic.
@@ -87,7 +79,7 @@ impl Following {
         let cluster = Topics::connect(&self.settings.kafka)?.within(PATIENCE);
         let Some(topic) = self.await_topic(&cluster, shutdown) else { return Ok(()) };
         let _folder = StateDir::lock(&self.settings.dir, None)?;
-        self.history.set_partitions(topic.partitions);
+        self.history.set_partitions(u32::try_from(topic.partitions).unwrap_or(u32::MAX));
         let mut reading = Reading {
             around: self,
             topic,
@@ -109,20 +101,13 @@ impl Following {
     fn await_topic(&self, cluster: &Topics, shutdown: &Shutdown) -> Option<Incarnation> {
         while !shutdown.is_requested() {
             if self.committed.partitions() > 0
-                && let Ok(Some(topic)) = self.incarnation(cluster)
+                && let Ok(Some(topic)) = cluster.incarnation(&self.settings.topic)
             {
                 return Some(topic);
             }
             std::thread::sleep(WAIT);
         }
         None
-    }
-
-    fn incarnation(&self, cluster: &Topics) -> Result<Option<Incarnation>, HistoryError> {
-        let Some(partitions) = cluster.existing()?.partitions.get(&*self.settings.topic.0).copied() else { return Ok(None) };
-        // librdkafka's own broker tells no ids.
-        let id = if self.settings.kafka.embedded { None } else { cluster.id(&self.settings.topic)? };
-        Ok(Some(Incarnation { partitions: u32::try_from(partitions).unwrap_or(u32::MAX), id }))
     }
 }
 
@@ -160,7 +145,7 @@ impl Reading<'_> {
     /// Reads the partitions that the process's customers are in, and no others.
     fn follow_own(&mut self) -> Result<(), HistoryError> {
         let own = self.around.committed.running();
-        let wanted: Vec<Partition> = if self.topic.partitions == self.around.committed.partitions() || own.is_empty() {
+        let wanted: Vec<Partition> = if self.topic.partitions == self.around.committed.partitions() as usize || own.is_empty() {
             own
         } else {
             // A customer of any of ours may be anywhere.
@@ -274,16 +259,14 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Beyond what is not committed, too: after a change of leader the committed end may be told lower for a moment.
+    /// Beyond what is not committed, too.
     fn is_beyond(&self, partition: Partition, next: Offset) -> bool {
         let settings = &self.around.settings;
-        let end = Reader::connect(&settings.kafka, Isolation::Uncommitted)
-            .and_then(|reader| reader.watermarks(&settings.topic, partition, PATIENCE));
-        end.is_ok_and(|(_, end)| next > end)
+        uncommitted_end(&settings.kafka, &settings.topic, partition, PATIENCE).is_ok_and(|end| next > end)
     }
 
     fn is_another_topic(&self) -> bool {
-        let is_another = matches!(self.around.incarnation(&self.cluster), Ok(Some(found)) if found != self.topic);
+        let is_another = matches!(self.cluster.incarnation(&self.around.settings.topic), Ok(Some(found)) if found != self.topic);
         if is_another {
             tracing::warn!(topic = %self.around.settings.topic, "the transitions topic was made anew, or has other partitions; opening its history again");
         }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use super::consumer::list_at;
+use super::consumer::{Reader, list_at};
 use super::error::Failure;
 use super::ffi::{Message, NativeConsumer};
-use super::settings::Settings;
+use super::settings::{Isolation, Settings};
 use crate::id::{Offset, Partition, TopicName};
 
 /// Records that one call returns at most.
@@ -58,6 +58,13 @@ impl Follower {
         // No group, no rebalances.
         self.native.poll(wait, messages);
     }
+}
+
+/// Where a partition ends, what is not committed included: after a change of leader the committed end may be told lower for a
+/// moment.
+pub fn uncommitted_end(settings: &Settings, topic: &TopicName, partition: Partition, wait: Duration) -> Result<Offset, Failure> {
+    let reader = Reader::connect(settings, Isolation::Uncommitted)?;
+    Ok(reader.watermarks(topic, partition, wait)?.1)
 }
 
 /// What a message of a [`Follower`] says.

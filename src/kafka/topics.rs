@@ -79,13 +79,22 @@ pub struct Topics {
     admin: AdminClient<Logged>,
     bootstrap: String,
     patience: Duration,
+    embedded: bool,
+}
+
+/// A topic as it is at the moment. One that was made anew, or has other partitions, is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    pub partitions: usize,
+    /// `None` where the broker does not tell.
+    pub id: Option<String>,
 }
 
 impl Topics {
     pub fn connect(settings: &Settings) -> Result<Topics, TopicError> {
         let bootstrap = settings.bootstrap.clone();
         match settings.admin().create_with_context(Logged) {
-            Ok(admin) => Ok(Topics { admin, bootstrap, patience: PATIENCE }),
+            Ok(admin) => Ok(Topics { admin, bootstrap, patience: PATIENCE, embedded: settings.embedded }),
             Err(e) => Err(TopicError::Unreachable { bootstrap, failure: Failure::new(Call::Connect, &e) }),
         }
     }
@@ -105,6 +114,14 @@ impl Topics {
     /// The id of a topic: one that was deleted and made again has another. `None`: there is no such topic.
     pub fn id(&self, topic: &TopicName) -> Result<Option<String>, TopicError> {
         ffi::topic_id(self.admin.inner(), &topic.0, self.patience).map_err(|failure| self.unreachable(failure))
+    }
+
+    /// `None`: there is no such topic.
+    pub fn incarnation(&self, topic: &TopicName) -> Result<Option<Incarnation>, TopicError> {
+        let Some(partitions) = self.existing()?.partitions.get(&*topic.0).copied() else { return Ok(None) };
+        // librdkafka's own broker tells no ids.
+        let id = if self.embedded { None } else { self.id(topic)? };
+        Ok(Some(Incarnation { partitions, id }))
     }
 
     /// Creates topics; one that exists by now is no error.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use super::copies::{Copies, Copy};
-use super::follow::incarnation;
 use super::{Memberships, OLDEST_COPY, PATIENCE, ReplicaError, Settings};
-use crate::id::{Offset, Partition};
+use crate::id::Partition;
+use crate::kafka::follower::uncommitted_end;
 use crate::kafka::settings::Isolation;
-use crate::kafka::topics::Topics;
+use crate::kafka::topics::{Incarnation, Topics};
 use crate::kafka::{Failure, Reader};
 use crate::metrics::ReplicaMetrics;
 use crate::runtime::Shutdown;
@@ -59,11 +59,11 @@ impl Watch {
             heartbeat.beat();
             if let Some(copies) = self.memberships.current() {
                 self.look(&copies, heartbeat, shutdown);
-                let (partitions, topic_id) = (copies.len(), copies.topic_id.clone());
+                let known = Incarnation { partitions: copies.len(), id: copies.topic_id.clone() };
                 // Not held while it waits: who opens the copies again waits for this.
                 drop(copies);
                 if identity.is_past() {
-                    self.check_identity(partitions, topic_id);
+                    self.check_identity(&known);
                     identity = Deadline::after(IDENTITY);
                 }
             }
@@ -92,7 +92,7 @@ impl Watch {
         let (_, end) = self.reader.watermarks(&self.settings.topic, partition, PATIENCE)?;
         if before.as_of.is_some_and(|as_of| is_old(as_of, asked_at)) {
             self.doubt(Doubt::Partition(partition, "the copy is so old that it may have missed tombstones"));
-        } else if before.next > end && before.next > self.uncommitted_end(partition)? {
+        } else if before.next > end && before.next > uncommitted_end(&self.settings.kafka, &self.settings.topic, partition, PATIENCE)? {
             self.doubt(Doubt::Partition(partition, "the partition ends below what was read of it: the topic was made anew or cut"));
         } else {
             copy.note_end(end, asked_at);
@@ -100,16 +100,10 @@ impl Watch {
         Ok(())
     }
 
-    /// With what is not committed: after a change of leader the committed end may be told lower for a moment.
-    fn uncommitted_end(&self, partition: Partition) -> Result<Offset, Failure> {
-        let reader = Reader::connect(&self.settings.kafka, Isolation::Uncommitted)?;
-        Ok(reader.watermarks(&self.settings.topic, partition, PATIENCE)?.1)
-    }
-
-    fn check_identity(&self, partitions: usize, topic_id: Option<String>) {
-        match incarnation(&self.cluster, &self.settings) {
-            Ok(Some(found)) if found != (partitions, topic_id) => {
-                tracing::warn!(topic = %self.settings.topic, partitions = found.0, "the topic was made anew, or has other partitions; opening it again");
+    fn check_identity(&self, known: &Incarnation) {
+        match self.cluster.incarnation(&self.settings.topic) {
+            Ok(Some(found)) if found != *known => {
+                tracing::warn!(topic = %self.settings.topic, partitions = found.partitions, "the topic was made anew, or has other partitions; opening it again");
                 self.doubt(Doubt::AnotherTopic);
             }
             Ok(_) => {}

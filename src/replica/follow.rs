@@ -15,7 +15,7 @@ use super::{Memberships, PATIENCE, ReplicaError, Settings};
 use crate::id::{Offset, Partition};
 use crate::kafka::follower::{Followed, Follower, followed};
 use crate::kafka::settings::Isolation;
-use crate::kafka::topics::{TopicError, Topics};
+use crate::kafka::topics::{Incarnation, Topics};
 use crate::kafka::{Message, Reader};
 use crate::metrics::ReplicaMetrics;
 use crate::runtime::Shutdown;
@@ -67,10 +67,10 @@ impl Following {
         let mut said = false;
         while !shutdown.is_requested() {
             heartbeat.beat();
-            let why = match incarnation(&cluster, &self.settings) {
-                Ok(Some((partitions, topic_id))) => {
+            let why = match cluster.incarnation(topic) {
+                Ok(Some(Incarnation { partitions, id })) => {
                     let Settings { dir, memory_bytes, .. } = &*self.settings;
-                    return Ok(Some(Arc::new(Copies::open(dir, *memory_bytes, &topic.0, partitions, topic_id)?)));
+                    return Ok(Some(Arc::new(Copies::open(dir, *memory_bytes, &topic.0, partitions, id)?)));
                 }
                 Ok(None) => format!("the topic `{topic}` does not exist yet; `segmentd run` or `segmentd topics --create` makes it"),
                 Err(error) => error.to_string(),
@@ -156,14 +156,6 @@ impl Following {
         };
         self.status.set(Check::Restored, condition);
     }
-}
-
-/// How many partitions the topic has, and its id. `None`: it does not exist.
-pub fn incarnation(cluster: &Topics, settings: &Settings) -> Result<Option<(usize, Option<String>)>, TopicError> {
-    let Some(partitions) = cluster.existing()?.partitions.get(&*settings.topic.0).copied() else { return Ok(None) };
-    // librdkafka's own broker tells no ids.
-    let id = if settings.kafka.embedded { None } else { cluster.id(&settings.topic)? };
-    Ok(Some((partitions, id)))
 }
 
 /// Applies what was read, partition by partition; those whose offset is gone.

@@ -8,8 +8,7 @@
 //! ```
 //!
 //! **Invariant:** these headers count in that topic alone, which nobody else writes; what an input record calls so does not get
-//! there ([`plain`]). A parcel that cannot be read stops the
-//! service: it is somebody's history.
+//! there ([`plain`]). A parcel that cannot be read stops the service: it is somebody's history.
 
 use serde::{Deserialize, Serialize};
 
