@@ -73,7 +73,7 @@ impl Sender<'_> {
                 Output::Announcement(announcement) => (announcement.is_for_campaigns(), &announcement.entry_topic),
             };
             if for_campaigns {
-                self.keyed(topics.entry_topic(own_topic.as_ref()), record.key(), Some(&value), &headers)?;
+                self.keyed(&topics.entry_topic(own_topic.as_ref()), record.key(), Some(&value), &headers)?;
             }
             if let Output::Transition(transition) = output {
                 self.send_move(transition, &mut value)?;
