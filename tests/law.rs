@@ -15,6 +15,7 @@ mod law {
     mod explain;
     mod golden;
     mod history;
+    mod life;
     mod merging;
     mod naive;
     mod pages;
