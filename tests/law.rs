@@ -16,6 +16,7 @@ mod law {
     mod golden;
     mod history;
     mod life;
+    mod lists;
     mod merging;
     mod naive;
     mod pages;
