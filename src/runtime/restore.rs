@@ -116,6 +116,9 @@ pub fn begin(site: &Site, store: Option<Arc<Store>>) -> Result<Replayed, Restore
     let mut replay = Replay::begin(site, &store)?;
     replay.read_to_end(site, &store)?;
     pass(CrashPoint::AfterReplay);
+    if let Some((manifest, _)) = &replay.last {
+        check_deployment(site, manifest.deployment.as_str())?;
+    }
     let group = group_offsets(site, &replay)?;
     pass(CrashPoint::AfterGroupOffsets);
     let offsets = starting_offsets(site, &replay, group)?;
@@ -131,6 +134,7 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
         pass(CrashPoint::Restored);
         return Ok(Restored { store, offsets, number: 0, clock: EventTime::MIN, decided: Decided::default(), changelog_next });
     };
+    check_deployment(site, manifest.deployment.as_str())?;
     check_partitions(site, manifest)?;
     check_whole(site, manifest, *contents)?;
     let truth = site.settings.inputs().into_iter().map(|topic| {
@@ -242,6 +246,19 @@ fn starting_offsets(site: &Site, replay: &Replay, group: Vec<Option<Offset>>) ->
 fn first_offset(site: &Site, reader: &Reader, topic: &TopicName) -> Result<Offset, RestoreError> {
     let (low, high) = reader.watermarks(topic, site.partition, Duration::from_secs(10))?;
     Ok(if site.settings.start == Start::Earliest { low } else { high })
+}
+
+/// Two deployments with one changelog would each go on from what the other has written.
+fn check_deployment(site: &Site, theirs: &str) -> Result<(), RestoreError> {
+    let own = site.settings.kafka.deployment.as_str();
+    if theirs.is_empty() || theirs == own {
+        return Ok(());
+    }
+    Err(RestoreError::Halt(format!(
+        "{} holds the state of the deployment `{theirs}`, and this one is `{own}`: give it topics of its own (state.changelog, \
+         state.repartition, state.ranks, and those of output) and an empty state folder",
+        site.settings.topics.changelog
+    )))
 }
 
 /// State is bound to the number of partitions: with another one, a customer's events would go to another task.

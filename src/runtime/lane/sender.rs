@@ -206,6 +206,7 @@ fn position(message: &Message) -> SourcePosition {
 impl Running {
     fn manifest(&self, settings: &Settings, tally: &Tally) -> Manifest {
         Manifest {
+            deployment: settings.kafka.deployment.clone(),
             number: self.number + 1,
             offsets: self.offsets.iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
             clock: self.task.clock().millis(),
