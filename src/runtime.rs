@@ -38,9 +38,11 @@ mod restore;
 pub mod status;
 mod supervisor;
 pub mod task;
+pub mod topics;
 pub mod trying;
 mod watchdog;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +66,7 @@ use owners::{Advertised, Owners};
 use status::Status;
 pub use supervisor::{Shutdown, run};
 pub use task::TaskOptions;
+use topics::EntryTopics;
 
 /// The life of a task, as the label `state` of the metric `tasks` says it.
 pub const TASK_STATES: [&str; 5] = progress::State::NAMES;
@@ -119,8 +122,8 @@ pub struct Topics {
     pub inputs: Vec<TopicName>,
     pub transitions: Topic,
     pub entries: Topic,
-    /// Those that segments have for themselves, each once.
-    pub own_entries: Vec<Topic>,
+    /// Those that segments have for themselves.
+    pub own_entries: EntryTopics,
     pub membership: Topic,
     pub dead_letters: Topic,
     pub changelog: TopicName,
@@ -141,8 +144,8 @@ pub struct Topic {
 
 impl Topics {
     /// Where the entries of a segment go that names a topic of its own, or none.
-    pub fn entry_topic(&self, own: Option<&TopicName>) -> &Topic {
-        own.and_then(|name| self.own_entries.iter().find(|topic| topic.name == *name)).unwrap_or(&self.entries)
+    pub fn entry_topic(&self, own: Option<&TopicName>) -> Cow<'_, Topic> {
+        own.and_then(|name| self.own_entries.find(name)).map_or(Cow::Borrowed(&self.entries), Cow::Owned)
     }
 }
 
@@ -199,10 +202,14 @@ pub enum RunError {
 
 impl Settings {
     /// Takes in the entry topics that segments have for themselves.
-    pub fn take_entry_topics(&mut self, plan: &Plan) {
-        let own: BTreeSet<&TopicName> = plan.segments.iter().filter_map(|segment| segment.publication.entry_topic.as_ref()).collect();
-        let own = own.into_iter().filter(|name| **name != self.topics.entries.name);
-        self.topics.own_entries = own.map(|name| Topic::named(&name.0)).collect();
+    pub fn take_entry_topics(&self, plan: &Plan) {
+        self.entry_topics_of(plan).iter().for_each(|name| self.topics.own_entries.name(name));
+    }
+
+    /// Those that a plan's segments have for themselves, each once.
+    fn entry_topics_of(&self, plan: &Plan) -> BTreeSet<TopicName> {
+        let own = plan.segments.iter().filter_map(|segment| segment.publication.entry_topic.clone());
+        own.filter(|name| *name != self.topics.entries.name).collect()
     }
 
     /// What the tasks read: the user's inputs and the repartition topic.
@@ -219,7 +226,8 @@ impl Settings {
     /// The topics that are created when they are missing.
     pub fn wanted_topics(&self) -> Vec<Wanted> {
         let topics = &self.topics;
-        let own = topics.own_entries.iter().map(|topic| (&topic.name, Purpose::Log));
+        let own = topics.own_entries.names();
+        let own = own.iter().map(|topic| (topic, Purpose::Log));
         let wanted = [
             (&topics.transitions.name, Purpose::Log),
             (&topics.entries.name, Purpose::Log),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use segmentd::kafka::partitioner::partition;
+use segmentd::runtime::crash::VARIABLE;
 use serde_json::{Value, json};
 use support::client::{Read, read_all};
 use support::scene::Scene;
@@ -69,6 +70,56 @@ fn two_ids_become_one_customer_through_kills_and_are_erased_together() {
     }
     assert!(!traces(&scene, &anon(2)).is_empty(), "others are there");
     assert_eq!(members(&scene, &anna(2)), ["buyer", "thrice"]);
+}
+
+/// More than a record holds goes in parts, one a transaction here, with a crash behind two of them and one behind three, and an order of
+/// the other id's before they are all there: what is told is what one merge leads to.
+#[test]
+fn a_large_history_is_merged_at_once_though_the_service_dies_between_its_parts() {
+    let mut scene = Scene::new(1);
+    let rules =
+        ["{key: few, when: 'count(orders.coupon last 3650d) between 1 and 2000'}", "{key: many, when: 'count(orders last 3650d) > 2500'}"];
+    scene.define(&format!("segments: [{}]", rules.join(", ")));
+    (0..LARGE).for_each(|order| large_order(&scene, &anon(0), order));
+    scene.flush();
+    let one_at_once = [("SERVICE_LANES", "1"), ("SERVICE_MAX_EVENTS", "1")];
+    let mut service = scene.service("a", &one_at_once[..1]);
+    scene.await_transitions(3, Duration::from_secs(60));
+    service.terminate();
+
+    alias(&scene, &anon(0), 0);
+    large_order(&scene, &anna(0), LARGE);
+    scene.flush();
+    // The first commit is the alias', the second that of the order, which was read with it.
+    die_behind(&scene, &one_at_once, "after_commit:4");
+    die_behind(&scene, &one_at_once, "after_commit:3");
+    let mut service = scene.service("a", &one_at_once);
+    scene.await_transitions(7, Duration::from_secs(60));
+    large_order(&scene, "last", 1);
+    scene.flush();
+    scene.await_transitions(8, Duration::from_secs(60));
+    service.terminate();
+    let told = told(&scene, support::service::TRANSITIONS);
+    assert_eq!(told[&anon(0)], ["few entered 1 event", "few exited 2 event", "many entered 1 event", "many exited 2 merge"]);
+    assert_eq!(told[&anna(0)], ["few entered 1 late_event", "many entered 1 merge", "few exited 2 merge"], "{}", scene.logs());
+    let parts = read_all(scene.broker.bootstrap(), "segmentd-repartition");
+    assert!(parts.len() > 3 && parts.iter().all(|part| part.headers["segmentd-parcel"].contains("\"part\"")), "{} records", parts.len());
+}
+
+const LARGE: usize = 3_000;
+
+/// An order with so long a coupon that three thousand do not fit a record.
+fn large_order(scene: &Scene, customer: &str, order: usize) {
+    let (id, at) = (format!("l-{order}"), format!("2026-01-01T{:02}:{:02}:{:02}Z", order / 3_600, order / 60 % 60, order % 60));
+    let coupon = format!("{order:0>400}");
+    let properties = json!({"order_id": id, "total": 20, "coupon": coupon});
+    let record = json!({"type": "track", "event": "Order Completed", "messageId": id, "userId": customer, "timestamp": at, "properties": properties});
+    send(scene, customer, &record);
+}
+
+fn die_behind(scene: &Scene, environment: &[(&str, &str)], point: &str) {
+    let mut service = scene.service("a", &[environment, &[(VARIABLE, point)]].concat());
+    assert!(scene.await_end(&mut service, Duration::from_secs(60)), "{}", scene.logs());
 }
 
 fn anon(n: usize) -> String {

@@ -7,7 +7,7 @@
 //! **Invariant:** what is put in force is what the files said at one moment: they looked the same before and after they
 //! were read, and, unless a person asked, for one more look before that. So no file is taken that is being written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,13 +18,14 @@ use crate::config::Config;
 use crate::config::ruleset::{self, Ruleset};
 use crate::config::watch::Signature;
 use crate::http::service::{InForce, Rules};
-use crate::id::{SegmentKey, TopicName};
+use crate::id::SegmentKey;
+use crate::kafka::topics::TopicError;
 use crate::metrics::ReloadMetrics;
 use crate::plan::Plan;
 use crate::rule::Definitions;
 use crate::rule::diagnostic::Diagnostic;
-use crate::runtime::clock;
 use crate::runtime::listed::{ListError, ListTopics};
+use crate::runtime::{Settings, clock, topics};
 
 /// How often a reload is tried again while the files change under its hands.
 const TRIES: usize = 5;
@@ -38,8 +39,8 @@ pub struct Reload {
     in_force: Arc<Plan>,
     /// For those who look at definitions.
     shown: InForce,
-    /// Entry topics that segments had for themselves at start.
-    topics: HashSet<TopicName>,
+    /// Whose topics a segment's entries may go to.
+    settings: Settings,
     changes: Sender<Arc<Plan>>,
     metrics: Arc<ReloadMetrics>,
     /// `None`: lists that stand in topics are not followed.
@@ -78,10 +79,10 @@ impl Reload {
         shown: InForce,
         changes: Sender<Arc<Plan>>,
         metrics: Arc<ReloadMetrics>,
+        settings: Settings,
     ) -> Reload {
         metrics.loaded(clock::wall());
-        let topics = in_force.segments.iter().filter_map(|segment| segment.publication.entry_topic.clone()).collect();
-        Reload { origin, config, in_force, shown, topics, changes, metrics, listing: None }
+        Reload { origin, config, in_force, shown, settings, changes, metrics, listing: None }
     }
 
     /// Follows lists that stand in topics too.
@@ -132,11 +133,18 @@ impl Reload {
         let _ = self.changes.send(plan);
     }
 
-    /// The plan with what stands on lists in topics; those that are named for the first time are read before.
-    fn planned(&self, ruleset: &Ruleset) -> Result<Plan, ListError> {
-        let Some(Listing { topics, .. }) = &self.listing else { return Ok(ruleset.plan()) };
-        topics.follow(ruleset.list_topics.values())?;
-        Ok(ruleset.plan_with(&topics.contents(&ruleset.list_topics)))
+    /// The plan with what stands on lists in topics. Topics that are named for the first time are there: lists are read, and what
+    /// entries go to is made and counted.
+    fn planned(&self, ruleset: &Ruleset) -> Result<Plan, Unready> {
+        let plan = match &self.listing {
+            None => ruleset.plan(),
+            Some(Listing { topics, .. }) => {
+                topics.follow(ruleset.list_topics.values())?;
+                ruleset.plan_with(&topics.contents(&ruleset.list_topics))
+            }
+        };
+        topics::admit(&self.settings, &plan)?;
+        Ok(plan)
     }
 
     /// Loads everything.
@@ -167,11 +175,6 @@ impl Reload {
                 return;
             }
         };
-        if let Some(topic) = plan.as_ref().and_then(|plan| self.unknown_topic(plan)) {
-            self.metrics.failed.inc();
-            tracing::error!(topic, "a new entry topic needs a restart; what was in force stays in force");
-            return;
-        }
         let Some((plan, ruleset)) = plan.map(Arc::new).zip(ruleset) else {
             self.metrics.failed.inc();
             let errors = diagnostics.iter().filter(|d| d.is_error()).count();
@@ -195,12 +198,15 @@ impl Reload {
             listing.ruleset = ruleset;
         }
     }
+}
 
-    /// An entry topic that was not there at start: topics are made and counted then.
-    fn unknown_topic(&self, plan: &Plan) -> Option<String> {
-        let topics = plan.segments.iter().filter_map(|segment| segment.publication.entry_topic.as_ref());
-        topics.filter(|topic| !self.topics.contains(topic) && **topic != self.config.output.entries).map(ToString::to_string).next()
-    }
+/// Why sound definitions cannot be put in force.
+#[derive(thiserror::Error, Debug)]
+enum Unready {
+    #[error(transparent)]
+    List(#[from] ListError),
+    #[error(transparent)]
+    EntryTopic(#[from] TopicError),
 }
 
 fn signature(config: &Config) -> Signature {
@@ -234,10 +240,13 @@ mod tests {
     use std::time::Duration;
 
     use crossbeam_channel::unbounded;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
     use tempfile::TempDir;
 
     use super::*;
     use crate::config;
+    use crate::id::TopicName;
     use crate::metrics::{Labels, Metrics};
 
     /// Follows `segments.yaml` and `staff.txt` of a folder, looking as often as `watch` says.
@@ -246,27 +255,35 @@ mod tests {
         hang_up: Sender<()>,
         changes: Receiver<Arc<Plan>>,
         metrics: Metrics,
+        topics: crate::runtime::Topics,
     }
 
     const LOYAL: &str = "segments: [{key: loyal, when: 'count(orders last 30d) > 2 and not list(\"staff\")'}]";
 
     impl Followed {
         fn start(watch: &str) -> Followed {
+            Followed::beside("127.0.0.1:1", watch)
+        }
+
+        /// Where topics are asked for at a broker that makes none.
+        fn beside(bootstrap: &str, watch: &str) -> Followed {
             let folder = tempfile::tempdir().unwrap();
             let at = folder.path().display();
-            let text = format!("segments: [{at}/segments.yaml]\nlists: {at}/lists\nwatch: {watch}\n");
+            let kafka = format!("kafka: {{bootstrap: \"{bootstrap}\", create_topics: false}}");
+            let text = format!("{kafka}\nsegments: [{at}/segments.yaml]\nlists: {at}/lists\nwatch: {watch}\n");
             std::fs::create_dir(folder.path().join("lists")).unwrap();
             let (hang_up, hangups) = unbounded();
             let (sender, changes) = unbounded();
             let metrics = Metrics::new(&Labels::default()).unwrap();
-            let followed = Followed { folder, hang_up, changes, metrics };
+            let config = config::parse("segmentd.yaml", text, std::iter::empty()).unwrap();
+            let settings = config.service_settings();
+            let followed = Followed { folder, hang_up, changes, metrics, topics: settings.topics.clone() };
             followed.write("lists/staff.txt", "ann\n");
             followed.write("segments.yaml", LOYAL);
-            let config = config::parse("segmentd.yaml", text, std::iter::empty()).unwrap();
             let origin = Origin::of("segmentd.yaml".into(), &config);
             let in_force = Arc::new(ruleset::load_text("segments.yaml", "segments: [{key: a, when: 'true'}]").unwrap().plan());
             let shown = InForce::new(Rules { definitions: Definitions::default(), plan: in_force.clone() });
-            let reload = Reload::new(origin, config, in_force, shown, sender, followed.metrics.reloads.clone());
+            let reload = Reload::new(origin, config, in_force, shown, sender, followed.metrics.reloads.clone(), settings);
             std::thread::spawn(move || reload.follow(&hangups));
             followed
         }
@@ -303,6 +320,28 @@ mod tests {
         followed.write("segments.yaml", LOYAL);
         followed.hang_up.send(()).unwrap();
         assert_eq!(followed.next(), ["loyal"]);
+    }
+
+    #[test]
+    fn an_entry_topic_that_is_new_is_counted_or_else_nothing_changes() {
+        let broker: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        broker.create_topic("shop.events", 2, 1).unwrap();
+        broker.create_topic("spring", 3, 1).unwrap();
+        let followed = Followed::beside(&broker.bootstrap_servers(), "0s");
+        let spring = || followed.topics.entry_topic(Some(&TopicName("spring".into()))).clone();
+        assert_eq!(&*spring().name.0, "segment-entries", "not known yet");
+        followed.write("segments.yaml", "segments: [{key: a, when: 'true', entry_topic: spring}]");
+        followed.hang_up.send(()).unwrap();
+        assert_eq!(followed.next(), ["a"]);
+        assert_eq!((&*spring().name.0, spring().partitions), ("spring", 3));
+
+        followed.write("segments.yaml", "segments: [{key: b, when: 'true', entry_topic: summer}]");
+        followed.hang_up.send(()).unwrap();
+        followed.await_failure();
+        assert!(followed.changes.is_empty(), "what is refused changes nothing");
+        broker.create_topic("summer", 1, 1).unwrap();
+        followed.hang_up.send(()).unwrap();
+        assert_eq!(followed.next(), ["b"]);
     }
 
     #[test]

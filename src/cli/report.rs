@@ -44,7 +44,7 @@ pub fn definitions(config: &Config) -> Option<Ruleset> {
 
 /// As the service has them with these definitions, the entry topics of segments included.
 pub fn settings(config: &Config, ruleset: &Ruleset) -> Settings {
-    let mut settings = config.service_settings();
+    let settings = config.service_settings();
     settings.take_entry_topics(&ruleset.plan());
     settings
 }

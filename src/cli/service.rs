@@ -104,7 +104,7 @@ impl Service {
     pub fn reloading(mut self, origin: Origin, config: Config, listing: Listing) -> Service {
         let metrics = self.observed.metrics.reloads.clone();
         let in_force = self.definitions.plan.clone();
-        let reload = Reload::new(origin, config, in_force, self.rules.clone(), self.changes.clone(), metrics);
+        let reload = Reload::new(origin, config, in_force, self.rules.clone(), self.changes.clone(), metrics, self.settings.clone());
         self.reload = Some(reload.listing(listing));
         self
     }

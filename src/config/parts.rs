@@ -68,7 +68,7 @@ impl Config {
                 inputs: self.input.topics.clone(),
                 transitions: output(&self.output.transitions),
                 entries: output(&self.output.entries),
-                own_entries: Vec::new(),
+                own_entries: Default::default(),
                 membership: output(&self.output.membership),
                 dead_letters: output(&self.output.dead_letters),
                 changelog: self.state.changelog.clone(),

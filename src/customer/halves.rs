@@ -1,8 +1,9 @@
-//! A customer's state in several parts, where one would be too large to be sent.
+//! A customer's state in several parts, where one would be too large to be sent, and the whole again.
 //!
-//! **Invariant:** merging the parts one after the other comes to the same as merging the whole: each row and id is in one of
-//! them, and all that is no row or id is in the last.
+//! **Invariant:** each row and id is in one of the parts, and all that is no row or id is in the last: put together they are what
+//! was taken apart.
 
+use super::blocks::Blocks;
 use super::{CustomerState, History};
 use crate::plan::Plan;
 
@@ -14,6 +15,14 @@ impl CustomerState {
         }
         let Some((older, newer)) = self.halves(plan) else { return vec![self] };
         [older.parts(plan, fits), newer.parts(plan, fits)].concat()
+    }
+
+    /// What was taken apart, from all parts in their order; nothing is evaluated.
+    pub fn of_parts(parts: Vec<CustomerState>) -> Option<CustomerState> {
+        parts.into_iter().rev().reduce(|mut newer, older| {
+            newer.facts.histories.iter_mut().zip(older.facts.histories).for_each(|(newer, older)| newer.take_back(older));
+            newer
+        })
     }
 
     fn halves(&self, plan: &Plan) -> Option<(CustomerState, CustomerState)> {
@@ -36,6 +45,14 @@ impl History {
         self.retired = whole.retired.drain(..whole.retired.len() / 2).collect();
         self.ids = self.retired.iter().copied().chain(self.rows.iter().map(|row| row.id)).collect();
         whole.ids.retain(|id| !self.ids.contains(id));
-        (whole.blocks, whole.retired_stored) = (super::blocks::Blocks::default(), 0);
+        (whole.blocks, whole.retired_stored) = (Blocks::default(), 0);
+    }
+
+    fn take_back(&mut self, mut older: History) {
+        older.rows.append(&mut self.rows);
+        older.retired.append(&mut self.retired);
+        self.ids.extend(older.ids);
+        (self.rows, self.retired) = (older.rows, older.retired);
+        (self.blocks, self.retired_stored) = (Blocks::default(), 0);
     }
 }

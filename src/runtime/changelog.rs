@@ -37,6 +37,10 @@ pub struct Manifest {
     pub number: u64,
     /// The next offset to read of each input.
     pub offsets: BTreeMap<String, i64>,
+    /// Records of the repartition topic from its offset up to this one have been taken, but for parts of parcels whose last part
+    /// is still to come. `None`: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_to: Option<i64>,
     /// The task clock, milliseconds since 1970.
     pub clock: i64,
     /// The wall clock at the commit: a store older than `delete.retention.ms` may have missed tombstones.

@@ -79,7 +79,7 @@ fn left(topic: TopicName, what: &'static str, yours: bool, keeping: &Keeping, no
 
 fn places(settings: &Settings) -> Vec<(TopicName, &'static str, bool)> {
     let topics = &settings.topics;
-    let own = topics.own_entries.iter().map(|topic| (topic.name.clone(), "published entries", false));
+    let own = topics.own_entries.names().into_iter().map(|topic| (topic, "published entries", false));
     let ours = [
         (&topics.changelog, "state"),
         (&topics.membership.name, "memberships"),

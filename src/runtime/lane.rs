@@ -19,6 +19,7 @@ mod definitions;
 mod errand;
 mod figures;
 mod pace;
+mod parts;
 mod ranks;
 mod sender;
 mod shares;

@@ -99,6 +99,8 @@ pub struct Replayed {
 pub struct Restored {
     pub store: Arc<Store>,
     pub offsets: Vec<(TopicName, Offset)>,
+    /// Records of the repartition topic before it were taken, but for parts that wait.
+    pub taken_to: Offset,
     /// Of the last transaction; 0: there is none.
     pub number: u64,
     pub clock: EventTime,
@@ -132,7 +134,8 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
     let changelog_next = replay.next;
     let Some((manifest, contents)) = &replay.last else {
         pass(CrashPoint::Restored);
-        return Ok(Restored { store, offsets, number: 0, clock: EventTime::MIN, decided: Decided::default(), changelog_next });
+        let (taken_to, clock, decided) = (Offset(0), EventTime::MIN, Decided::default());
+        return Ok(Restored { store, offsets, taken_to, number: 0, clock, decided, changelog_next });
     };
     check_deployment(site, manifest.deployment.as_str())?;
     check_partitions(site, manifest)?;
@@ -147,6 +150,7 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
     });
     let restored = Restored {
         offsets: truth.collect(),
+        taken_to: Offset(manifest.taken_to.unwrap_or(0)),
         number: manifest.number,
         clock: EventTime::from_millis(manifest.clock),
         decided: manifest.decided.clone(),

@@ -27,15 +27,13 @@ use super::progress::Progress;
 use super::ranks::Board;
 use super::restore::{self, Blockers};
 use super::status::{Check, Condition};
-use super::{Definitions, Observed, RunError, Settings, watchdog};
+use super::{Definitions, Observed, RunError, Settings, topics, watchdog};
 use crate::kafka::TransactionalProducer;
-use crate::kafka::topics::{self, Topics};
 use crate::plan::Plan;
 use crate::store::{Shared, StateDir, StoreError};
 
 /// SIGTERM to exit: what an orchestrator grants at the very least.
 const STOP: Duration = Duration::from_millis(4500);
-const START: Duration = Duration::from_secs(30);
 
 /// Asks a running service to stop. Cloned freely; asking twice is asking once.
 #[derive(Clone)]
@@ -72,7 +70,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
     let folder = StateDir::lock(&settings.state_dir, None)?;
     restore::discard_old(&folder)?;
     settings.take_entry_topics(&definitions.plan);
-    resolve_topics(&mut settings)?;
+    topics::resolve(&mut settings)?;
     observed.committed.set_partitions(settings.topics.partitions);
     let own_ids: Arc<str> = format!("{}-{}-", settings.kafka.deployment, folder.instance()).into();
     fence_retired_lanes(&settings, &own_ids)?;
@@ -240,42 +238,6 @@ fn keep_owners(around: &Surroundings, over: &Shutdown) -> Result<(), RunError> {
     let keeper = Keeper { settings: around.settings.clone(), advertised, owners, committed };
     let over = over.clone();
     std::thread::Builder::new().name("owners".into()).spawn(move || keeper.run(&over)).map(drop).map_err(RunError::NoThread)
-}
-
-/// Creates what is missing, checks what is there, and notes how many partitions everything has.
-fn resolve_topics(settings: &mut Settings) -> Result<(), RunError> {
-    let cluster = Topics::connect(&settings.kafka)?;
-    let mut existing = cluster.existing()?;
-    let partitions = topics::input_partitions(&existing, &settings.topics.inputs)?;
-    let missing = topics::missing(&existing, &settings.wanted_topics(), partitions)?;
-    if let Some(first) = missing.first() {
-        if !settings.create_topics {
-            return Err(topics::TopicError::NotCreated(first.topic.clone()).into());
-        }
-        cluster.create(&missing, partitions, existing.brokers)?;
-        existing = await_topics(&cluster, settings, partitions)?;
-    }
-    let count = |topic: &str| existing.partitions.get(topic).map_or(0, |count| u32::try_from(*count).unwrap_or(u32::MAX));
-    let topics = &mut settings.topics;
-    topics.partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-    let outputs = [&mut topics.transitions, &mut topics.entries, &mut topics.membership, &mut topics.dead_letters];
-    for topic in outputs.into_iter().chain(&mut topics.own_entries) {
-        topic.partitions = count(&topic.name.0);
-    }
-    Ok(())
-}
-
-/// A topic that was created is not known to every broker at once.
-fn await_topics(cluster: &Topics, settings: &Settings, partitions: usize) -> Result<topics::Existing, RunError> {
-    let deadline = Deadline::after(START);
-    loop {
-        let existing = cluster.existing()?;
-        match topics::missing(&existing, &settings.wanted_topics(), partitions)?.first() {
-            None => return Ok(existing),
-            Some(missing) if deadline.is_past() => return Err(topics::TopicError::NotCreated(missing.topic.clone()).into()),
-            Some(_) => std::thread::sleep(Duration::from_millis(100)),
-        }
-    }
 }
 
 /// A process that had more lanes before may have left a transaction open in one that it has no more.

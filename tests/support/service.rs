@@ -134,7 +134,7 @@ pub fn settings(bootstrap: &str, state: &Path) -> Settings {
             inputs: vec![TopicName(INPUT.into())],
             transitions: Topic::named(TRANSITIONS),
             entries: Topic::named(ENTRIES),
-            own_entries: Vec::new(),
+            own_entries: Default::default(),
             membership: Topic::named(MEMBERSHIP),
             dead_letters: Topic::named(DEAD_LETTERS),
             changelog: TopicName(CHANGELOG.into()),

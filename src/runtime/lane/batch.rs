@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::errand::{self, Errand};
+use super::errand::{self, Errand, ParcelLabel};
 use super::figures::Figures;
+use super::parts::Gathered;
 use super::shares::{Running, Stage};
 use super::{Lane, Trouble};
 use crate::customer;
-use crate::engine::Parcel;
 use crate::event::Event;
 use crate::id::{CustomerId, Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{Decoded, RawRecord, Reject, RejectCode};
@@ -92,9 +92,10 @@ impl Lane {
             return Ok(());
         }
         let headers = message.headers();
-        let errand = errand::of(&message, &headers, &self.around.settings, running.task.plan())?;
+        let errand = errand::of(&message, &headers, &self.around.settings)?;
         let applied = match errand {
-            Some(Errand::Parcel { to, parcel }) => running.take_in(&to, *parcel, wall).map_err(RunError::Store)?,
+            Some(Errand::Parcel { to, label }) => running.take_in(&to, &label, &message, wall)?,
+            _ if running.had(&message, &self.around.settings) => Applied::Done,
             Some(Errand::Erasure { to, at }) => {
                 running.task.erase_redirect(&to, at).map_err(RunError::Store)?;
                 Applied::Done
@@ -199,13 +200,20 @@ impl Running {
         }
     }
 
-    /// What was known of another id arrives.
-    fn take_in(&mut self, to: &CustomerId, parcel: Parcel, wall: EventTime) -> Result<Applied, StoreError> {
-        if self.task.advance_clock(parcel.at, wall)? {
+    /// What was known of another id arrives, or a part of it.
+    fn take_in(&mut self, to: &CustomerId, label: &ParcelLabel, message: &Message, wall: EventTime) -> Result<Applied, RunError> {
+        let whole = match self.parts.gather(Offset(message.offset()), to, label, message.payload().unwrap_or_default()) {
+            Gathered::Nothing => return Ok(Applied::Done),
+            Gathered::Whole(values) => errand::parcel(label, &values, self.task.plan()),
+            Gathered::Torn => None,
+        };
+        let parcel = whole.ok_or_else(|| errand::unreadable(message))?;
+        if self.task.advance_clock(parcel.at, wall).map_err(RunError::Store)? {
             self.open = true;
             return Ok(Applied::TimersRemain);
         }
-        self.task.receive(to, parcel, wall)?;
+        self.task.receive(to, parcel, wall).map_err(RunError::Store)?;
+        self.parts.taken(to, label);
         Ok(Applied::Done)
     }
 
@@ -222,6 +230,11 @@ impl Running {
 
     fn has_passed(&self, message: &Message) -> bool {
         self.offsets.iter().any(|(name, next)| *name.0 == *message.topic() && message.offset() < next.0)
+    }
+
+    /// Read again for a part of a parcel that waited, and taken before the task came here.
+    fn had(&self, message: &Message, settings: &Settings) -> bool {
+        *message.topic() == *settings.topics.repartition.0 && self.parts.had(Offset(message.offset()))
     }
 
     /// The record has been dealt with: the next one is due.

@@ -3,7 +3,7 @@
 //! ```text
 //! header                    value
 //! segmentd-customer: b      an input record, as it came: its customer is b by now
-//! segmentd-parcel: {…}      what was known of a customer that became the one whose key this is, or a part of it
+//! segmentd-parcel: {…}      what was known of a customer that became the one whose key this is, or a part of it ([`parts`])
 //! segmentd-erasure: {…}     none: whom the customer became whose key this is was erased
 //! ```
 //!
@@ -12,8 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Trouble;
-use crate::customer::codec;
+use crate::customer::{CustomerState, codec};
 use crate::engine::{Parcel, Posted};
 use crate::event::streams::StreamRole;
 use crate::event::{Body, Event, StreamIndex};
@@ -35,7 +34,7 @@ const MOST_BYTES: usize = 512 << 10;
 
 pub enum Errand {
     Record { customer: CustomerId },
-    Parcel { to: CustomerId, parcel: Box<Parcel> },
+    Parcel { to: CustomerId, label: Box<ParcelLabel> },
     Erasure { to: CustomerId, at: EventTime },
 }
 
@@ -45,16 +44,19 @@ pub struct Label {
     pub value: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ParcelLabel {
-    format: u8,
-    origin: String,
-    at: i64,
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ParcelLabel {
+    pub format: u8,
+    pub origin: String,
+    pub at: i64,
     /// Of the alias.
-    event_id: String,
-    time: i64,
+    pub event_id: String,
+    pub time: i64,
     /// Topic, partition and offset of the alias.
-    position: Option<(String, i32, i64)>,
+    pub position: Option<(String, i32, i64)>,
+    /// Its number, from 1, and how many there are; `None`: it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<(u32, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +66,7 @@ struct ErasureLabel {
 }
 
 /// What a record of the repartition topic is beyond an input record; `None`: nothing, as all records of other topics.
-pub(super) fn of(message: &Message, headers: &[(&str, &[u8])], settings: &Settings, plan: &Plan) -> Result<Option<Errand>, Trouble> {
+pub(super) fn of(message: &Message, headers: &[(&str, &[u8])], settings: &Settings) -> Result<Option<Errand>, RunError> {
     if headers.is_empty() || *message.topic() != *settings.topics.repartition.0 {
         return Ok(None);
     }
@@ -72,37 +74,44 @@ pub(super) fn of(message: &Message, headers: &[(&str, &[u8])], settings: &Settin
     let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).map(CustomerId::from);
     let errand = match (value(CUSTOMER), value(PARCEL), value(ERASURE), key) {
         (Some(customer), ..) => std::str::from_utf8(customer).ok().map(|customer| Errand::Record { customer: customer.into() }),
-        (_, Some(label), _, Some(to)) => parcel(label, message.payload().unwrap_or_default(), to, plan),
+        (_, Some(label), _, Some(to)) => parcel_label(label, to),
         (_, _, Some(label), Some(to)) => erasure(label, to),
         (_, None, None, _) => return Ok(None),
         (_, _, _, None) => None,
     };
-    let unreadable = || {
-        let place = format!("{} partition {} offset {}", message.topic(), message.partition(), message.offset());
-        RunError::Halted(format!(
-            "what was known of a merged customer cannot be read ({place}): it was written by a newer version, or damaged"
-        ))
-    };
-    Ok(Some(errand.ok_or_else(unreadable)?))
+    Ok(Some(errand.ok_or_else(|| unreadable(message))?))
 }
 
-fn parcel(label: &[u8], value: &[u8], to: CustomerId, plan: &Plan) -> Option<Errand> {
+/// Why the service stops.
+pub(super) fn unreadable(message: &Message) -> RunError {
+    let place = format!("{} partition {} offset {}", message.topic(), message.partition(), message.offset());
+    let why = "it was written by a newer version, is damaged, or lacks a part";
+    RunError::Halted(format!("what was known of a merged customer cannot be read ({place}): {why}"))
+}
+
+fn parcel_label(label: &[u8], to: CustomerId) -> Option<Errand> {
     let label: ParcelLabel = serde_json::from_slice(label).ok().filter(|label: &ParcelLabel| label.format == FORMAT)?;
-    let origin = CustomerId::new(label.origin);
-    let position = label.position.map(|(topic, partition, offset)| SourcePosition {
+    Some(Errand::Parcel { to, label: Box::new(label) })
+}
+
+/// What was sent under this label, in so many parts.
+pub(super) fn parcel(label: &ParcelLabel, values: &[&[u8]], plan: &Plan) -> Option<Parcel> {
+    let origin = CustomerId::new(label.origin.as_str());
+    let position = label.position.as_ref().map(|(topic, partition, offset)| SourcePosition {
         topic: TopicName(topic.as_str().into()),
-        partition: Partition(partition),
-        offset: Offset(offset),
+        partition: Partition(*partition),
+        offset: Offset(*offset),
     });
     let alias = Event {
         customer: origin.clone(),
         stream: plan.catalogue.with_role(StreamRole::Aliases).unwrap_or(StreamIndex(0)),
         time: EventTime::from_millis(label.time),
-        id: EventId::new(label.event_id),
+        id: EventId::new(label.event_id.as_str()),
         body: Body::Fields(Vec::new()),
     };
-    let state = codec::unpack(plan, &origin, value).ok()?;
-    Some(Errand::Parcel { to, parcel: Box::new(Parcel { origin, at: EventTime::from_millis(label.at), alias, position, state }) })
+    let parts: Result<Vec<CustomerState>, _> = values.iter().map(|value| codec::unpack(plan, &origin, value)).collect();
+    let state = CustomerState::of_parts(parts.ok()?)?;
+    Some(Parcel { origin, at: EventTime::from_millis(label.at), alias, position, state })
 }
 
 fn erasure(label: &[u8], to: CustomerId) -> Option<Errand> {
@@ -130,13 +139,15 @@ pub(super) fn records(plan: &Plan, posted: &Posted) -> Vec<(Label, Option<Vec<u8
         Posted::Parcel { parcel, .. } => {
             let fits = |state: &_| codec::pack(plan, &parcel.origin, state).len() <= MOST_BYTES;
             let parts = parcel.state.clone().parts(plan, &fits);
-            parts.iter().map(|part| (label_of(parcel), Some(codec::pack(plan, &parcel.origin, part)))).collect()
+            let number = |at: usize| Some((at as u32 + 1, parts.len() as u32)).filter(|_| parts.len() > 1);
+            let record = |(at, part)| (label_of(parcel, number(at)), Some(codec::pack(plan, &parcel.origin, part)));
+            parts.iter().enumerate().map(record).collect()
         }
         Posted::Erasure { at, .. } => vec![(label(ERASURE, &ErasureLabel { format: FORMAT, at: at.millis() }), None)],
     }
 }
 
-fn label_of(parcel: &Parcel) -> Label {
+fn label_of(parcel: &Parcel, part: Option<(u32, u32)>) -> Label {
     let position = parcel.position.as_ref();
     let content = ParcelLabel {
         format: FORMAT,
@@ -145,6 +156,7 @@ fn label_of(parcel: &Parcel) -> Label {
         event_id: parcel.alias.id.as_str().to_owned(),
         time: parcel.alias.time.millis(),
         position: position.map(|position| (position.topic.to_string(), position.partition.0, position.offset.0)),
+        part,
     };
     label(PARCEL, &content)
 }

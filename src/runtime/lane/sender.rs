@@ -73,7 +73,7 @@ impl Sender<'_> {
                 Output::Announcement(announcement) => (announcement.is_for_campaigns(), &announcement.entry_topic),
             };
             if for_campaigns {
-                self.keyed(topics.entry_topic(own_topic.as_ref()), record.key(), Some(&value), &headers)?;
+                self.keyed(&topics.entry_topic(own_topic.as_ref()), record.key(), Some(&value), &headers)?;
             }
             if let Output::Transition(transition) = output {
                 self.send_move(transition, &mut value)?;
@@ -204,11 +204,25 @@ fn position(message: &Message) -> SourcePosition {
 }
 
 impl Running {
+    /// Of each input, where a task that comes after begins; goes out with the open batch.
+    pub fn next_to_read(&self, settings: &Settings) -> Vec<(TopicName, Offset)> {
+        let next = |(topic, read_to): &(TopicName, Offset)| {
+            let parts_wait = *topic == settings.topics.repartition;
+            (topic.clone(), if parts_wait { self.parts.next_to_read(*read_to) } else { *read_to })
+        };
+        self.offsets.iter().map(next).collect()
+    }
+
+    fn repartitioned_to(&self, settings: &Settings) -> Option<Offset> {
+        self.offsets.iter().find(|(topic, _)| *topic == settings.topics.repartition).map(|(_, read_to)| *read_to)
+    }
+
     fn manifest(&self, settings: &Settings, tally: &Tally) -> Manifest {
         Manifest {
             deployment: settings.kafka.deployment.clone(),
             number: self.number + 1,
-            offsets: self.offsets.iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
+            offsets: self.next_to_read(settings).iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
+            taken_to: self.repartitioned_to(settings).and_then(|read_to| self.parts.taken_to(read_to)).map(|offset| offset.0),
             clock: self.task.clock().millis(),
             committed_at: clock::wall().millis(),
             contents: tally.contents(),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Letter;
 use super::definitions::Scan;
+use super::parts::Parts;
 use super::ranks::Telling;
 use super::{Lane, Mail, RunError, Store};
 use crate::id::{Offset, Partition, TopicName};
@@ -42,8 +43,10 @@ pub enum Stage {
 pub struct Running {
     pub task: Task,
     pub feed: Feed,
-    /// The next offset to read of each input; goes out with the open batch.
+    /// The next offset to read of each input here.
     pub offsets: Vec<(TopicName, Offset)>,
+    /// Of parcels whose last part is still to come.
+    pub parts: Parts,
     /// Of the last committed transaction.
     pub number: u64,
     /// Where a restore would go on in the changelog: never past what the store holds. Aborted transactions take offsets
@@ -210,7 +213,7 @@ impl Lane {
     }
 
     fn begin_running(&mut self, partition: Partition, restored: Restored) -> Result<(), RunError> {
-        let Restored { store, offsets, number, clock, decided, changelog_next } = restored;
+        let Restored { store, offsets, taken_to, number, clock, decided, changelog_next } = restored;
         let options = self.around.options.clone();
         let task = Task::new(self.plan.clone(), options, store, clock, &decided).map_err(RunError::Store)?;
         self.feeds += 1;
@@ -226,6 +229,7 @@ impl Lane {
             task,
             feed,
             offsets,
+            parts: Parts::since(taken_to),
             number,
             changelog_next,
             letters,

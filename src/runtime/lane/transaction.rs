@@ -142,7 +142,7 @@ impl Lane {
             if let Some(Stage::Running(running)) = shares.get_mut(partition).map(|share| &mut share.stage) {
                 sent.push(sender.send(*partition, running)?);
                 running.showing.committing();
-                add_at(&mut offsets, *partition, &running.offsets)?;
+                add_at(&mut offsets, *partition, &running.next_to_read(&around.settings))?;
             }
         }
         Ok((offsets, sent))
