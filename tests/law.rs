@@ -15,6 +15,8 @@ mod law {
     mod explain;
     mod golden;
     mod history;
+    mod life;
+    mod lists;
     mod merging;
     mod naive;
     mod pages;

@@ -26,9 +26,9 @@ use super::cases;
 use super::engine::{CASES, config};
 use super::events::Shape;
 use super::history::{History, Row};
+use super::life::Life;
 use super::naive::{self, Cuts, Ends, rules_of};
 use super::publication::Goal;
-use super::restart::{Stored, read, revived, settle};
 use super::rules;
 use super::shrink::smallest;
 use super::value::Scalar;
@@ -205,21 +205,15 @@ fn run(page: &Page, plan: &Arc<Plan>) -> Partition {
 
 /// Everything is thrown away after each event and at the end.
 fn from_bytes(page: &Page, plan: &Arc<Plan>) -> Found {
-    let (mut stored, mut clock) = (Stored::new(), EventTime::MIN);
+    let mut life = Life::new(plan);
     for event in &page.events {
-        let mut partition = revived(plan, clock, &stored);
-        let event = event.to_event(&plan.catalogue, &plan.projection);
-        partition.accept(&event, None, None, &mut |customer| read(plan, &stored, customer)).unwrap();
-        clock = partition.clock();
-        settle(&mut partition, plan, &mut stored, &mut Vec::new());
+        life.restart();
+        life.take(event);
     }
-    let end = page.until.unwrap().max(clock);
-    let mut partition = revived(plan, clock, &stored);
-    while partition.fire_next(EventTime::from_millis(end.millis() + 1), None, &mut |customer| read(plan, &stored, customer)).unwrap() {}
-    settle(&mut partition, plan, &mut stored, &mut Vec::new());
+    life.restart();
+    let end = life.run_to(page.until);
     let mut sums = vec![Arms::default(); plan.experiments.len()];
-    let customers = stored.keys().filter_map(|key| segmentd::customer::codec::customer_of(key));
-    for state in customers.filter_map(|customer| read(plan, &stored, &customer).unwrap()).map(|loaded| loaded.state) {
+    for state in life.states() {
         measure(plan, &state.facts, &state.standing, end, &mut sums);
     }
     by_segment(plan, sums)

@@ -1,6 +1,7 @@
 //! The law across a reload: other rules are put in force at a random point, customers are decided anew when something
 //! wants them or when a scan comes by, and from then on memberships are those of the new rules from scratch; what the
-//! change does not touch goes on as if nothing had happened.
+//! change does not touch goes on as if nothing had happened. So too where ids become one customer on the way, and where the rules
+//! are taken back before a scan has come to anybody.
 //!
 //! Every second rule is the negation of what it will be: so everything that the new rules look at has been kept, and
 //! nearly every membership has to change. Pins and bans come with the new rules. What depends on the path (`exit_when`, `min_stay`, `segment(… last …)`, ladders)
@@ -10,48 +11,75 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use segmentd::customer::codec::{self, FormatError};
-use segmentd::engine::{Loaded, Partition, rebuild};
 use segmentd::event::Catalogue;
-use segmentd::id::CustomerId;
-use segmentd::plan::{Common, Plan};
+use segmentd::plan::Plan;
 use segmentd::scenario::{Happening, Outcome, Page, PageSegment};
-use segmentd::time::EventTime;
 
 use super::cases;
 use super::engine::{CASES, config};
 use super::events::Shape;
-use super::restart::{Stored, read, revived, settle};
+use super::life::Life;
+use super::merging::merging;
 use super::shrink::smallest;
 
 proptest! {
     #![proptest_config(config(CASES / 2))]
 
     #[test]
-    fn after_a_reload_memberships_are_those_of_the_new_rules(case in cases::case(Shape::DENSE), at in 0.0..1.0f64, later in 0.0..1.0f64, wait: bool) {
-        check(&case.0, at, later, wait)?;
+    fn after_a_reload_memberships_are_those_of_the_new_rules(case in cases::case(Shape::DENSE), when in when()) {
+        check(&case.0, when, &difference)?;
+    }
+
+    /// Aliases come before the reload, between it and the scan, and after both.
+    #[test]
+    fn they_are_where_ids_become_one(case in merging(Shape::DENSE), when in when()) {
+        check(&case.0, when, &difference)?;
+    }
+
+    /// The first rules again, before a scan has come to anybody: whoever had an event meanwhile has missed something.
+    #[test]
+    fn rules_that_are_taken_back_leave_nothing_behind(case in cases::case(Shape::DENSE), when in when()) {
+        check(&case.0, when, &difference_when_taken_back)?;
     }
 }
 
-fn check(page: &Page, at: f64, later: f64, wait: bool) -> Result<(), TestCaseError> {
+/// When the reload comes and when the scan, as parts of what there is to come.
+#[derive(Clone, Copy, Debug)]
+struct When {
+    at: f64,
+    later: f64,
+    /// For the scan customers wait as far as they can.
+    wait: bool,
+}
+
+fn when() -> impl Strategy<Value = When> {
+    (0.0..1.0f64, 0.0..1.0f64, any::<bool>()).prop_map(|(at, later, wait)| When { at, later, wait })
+}
+
+impl When {
+    fn among(self, events: usize) -> (usize, usize) {
+        let reload = (events as f64 * self.at) as usize;
+        (reload, reload + ((events - reload) as f64 * self.later) as usize)
+    }
+}
+
+type Difference = dyn Fn(&Page, &Arc<Catalogue>, When) -> Option<String>;
+
+fn check(page: &Page, when: When, difference: &Difference) -> Result<(), TestCaseError> {
     let catalogue = Arc::new(Catalogue::segment_spec());
     let page = without_paths(page);
     prop_assume!(!page.segments.is_empty());
     prop_assert!(before(&page).plan(&catalogue).is_ok() && page.plan(&catalogue).is_ok(), "refused:\n{}", page.to_yaml(&catalogue));
-    let differs = |page: &Page| difference(page, &catalogue, at, later, wait).is_some();
+    let differs = |page: &Page| difference(page, &catalogue, when).is_some();
     if differs(&page) {
         let page = smallest(page, differs);
-        let found = difference(&page, &catalogue, at, later, wait).unwrap_or_default();
-        return Err(TestCaseError::fail(format!(
-            "\n{}reloaded at {at}, scanned at {later}, {}waited for:\n{found}",
-            page.to_yaml(&catalogue),
-            if wait { "" } else { "not " }
-        )));
+        let found = difference(&page, &catalogue, when).unwrap_or_default();
+        return Err(TestCaseError::fail(format!("\n{}{when:?}:\n{found}", page.to_yaml(&catalogue))));
     }
     Ok(())
 }
 
-fn without_paths(page: &Page) -> Page {
+pub fn without_paths(page: &Page) -> Page {
     let free = |segment: &PageSegment| {
         let mut options = segment.options.clone();
         options.retain(|name, _| ["pin", "ban"].contains(&name.as_str()));
@@ -79,11 +107,31 @@ fn before(page: &Page) -> Page {
     Page { segments: segments.collect(), ..page.clone() }
 }
 
-fn difference(page: &Page, catalogue: &Arc<Catalogue>, at: f64, later: f64, wait: bool) -> Option<String> {
+fn difference(page: &Page, catalogue: &Arc<Catalogue>, when: When) -> Option<String> {
     let (old, new) = (before(page).plan(catalogue).ok()?, page.plan(catalogue).ok()?);
-    let scratch = page.run(&new);
-    let reloaded = reloaded(page, &old, &new, at, later, wait);
-    let (found, wanted) = (members(&reloaded), members(&scratch));
+    differ(page, &reloaded(page, &old, &new, when), &page.run(&new))
+}
+
+/// The rules of the page, then others, then those of the page, all before a scan.
+fn difference_when_taken_back(page: &Page, catalogue: &Arc<Catalogue>, when: When) -> Option<String> {
+    let (others, own) = (before(page).plan(catalogue).ok()?, page.plan(catalogue).ok()?);
+    let (change, back) = when.among(page.events.len());
+    let mut life = Life::new(&own);
+    for (number, event) in page.events.iter().enumerate() {
+        if number == change {
+            life.redefine(&others, when.wait);
+        }
+        if number == back {
+            life.redefine(&own, when.wait);
+        }
+        life.take(event);
+    }
+    differ(page, &come_to_an_end(life, page), &page.run(&own))
+}
+
+/// Where memberships, or what was told of segments that both sets of rules have, are others than they should be.
+fn differ(page: &Page, told: &[Outcome], scratch: &[Outcome]) -> Option<String> {
+    let (found, wanted) = (members(told), members(scratch));
     if found != wanted {
         return Some(format!("members: {found:?}\nfrom scratch: {wanted:?}"));
     }
@@ -94,7 +142,7 @@ fn difference(page: &Page, catalogue: &Arc<Catalogue>, at: f64, later: f64, wait
         lines.sort();
         lines
     };
-    let (found, wanted) = (untouched(&reloaded), untouched(&scratch));
+    let (found, wanted) = (untouched(told), untouched(scratch));
     (found != wanted).then(|| format!("untouched: {found:#?}\nundisturbed: {wanted:#?}"))
 }
 
@@ -103,7 +151,7 @@ fn is_alone(segment: &PageSegment) -> bool {
 }
 
 /// Who is in what at the end.
-fn members(outcomes: &[Outcome]) -> BTreeMap<(String, String), bool> {
+pub fn members(outcomes: &[Outcome]) -> BTreeMap<(String, String), bool> {
     let mut members = BTreeMap::new();
     for outcome in outcomes {
         let is = outcome.happening == Happening::Entered;
@@ -114,58 +162,26 @@ fn members(outcomes: &[Outcome]) -> BTreeMap<(String, String), bool> {
     members
 }
 
-/// The page with the old rules up to one point, and a scan at a later one; `wait`: for which customers wait as far as they can.
-fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, at: f64, later: f64, wait: bool) -> Vec<Outcome> {
-    let (mut stored, mut out) = (Stored::new(), Vec::new());
-    let reload = (page.events.len() as f64 * at) as usize;
-    let scan = reload + ((page.events.len() - reload) as f64 * later) as usize;
-    let common = if wait { new.common_with(old).map(Arc::new) } else { None };
-    let mut partition = Partition::new(old.clone(), EventTime::MIN);
+/// The page with the old rules up to one point, and a scan at a later one.
+fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, when: When) -> Vec<Outcome> {
+    let (reload, scan) = when.among(page.events.len());
+    let mut life = Life::new(old);
     for (number, event) in page.events.iter().enumerate() {
         if number == reload {
-            partition.redefine(new.clone());
+            life.redefine(new, when.wait);
         }
-        let plan = partition.plan().clone();
         if number == scan {
-            decide_all(&mut partition, &plan, &stored);
+            life.decide_all();
         }
-        let event = event.to_event(&plan.catalogue, &plan.projection);
-        let common = common.as_ref().filter(|_| number >= reload);
-        partition.accept(&event, None, None, &mut |customer| going_on(&plan, common, &stored, customer)).unwrap();
-        settle(&mut partition, &plan, &mut stored, &mut out);
-        for slot in partition.changed().to_vec() {
-            partition.resident_mut(slot).state.as_deref_mut().into_iter().for_each(codec::written);
-        }
-        partition.settled();
+        life.take(event);
     }
-    // The service stops here, and comes back: what is in memory only is gone.
-    let mut partition = revived(new, partition.clock(), &stored);
-    decide_all(&mut partition, new, &stored);
-    let end = page.until.map_or(partition.clock(), |until| until.max(partition.clock()));
-    let just_after = EventTime::from_millis(end.millis() + 1);
-    while partition.fire_next(just_after, None, &mut |customer| read(new, &stored, customer)).unwrap() {}
-    out.extend(partition.outputs().map(Outcome::from));
-    out
+    come_to_an_end(life, page)
 }
 
-fn decide_all(partition: &mut Partition, plan: &Plan, stored: &Stored) {
-    let customers: Vec<CustomerId> = stored.keys().filter_map(|key| codec::customer_of(key)).collect();
-    for customer in customers {
-        let slot = partition.slot(&customer);
-        partition.ensure(slot, None, &mut |customer| read(plan, stored, customer)).unwrap();
-        partition.complete(slot, None);
-    }
-}
-
-/// As a customer is read that the scan has not come to: by what both plans have in common, where there is anything.
-fn going_on(plan: &Plan, common: Option<&Arc<Common>>, stored: &Stored, customer: &CustomerId) -> Result<Option<Loaded>, FormatError> {
-    let Some(mut loaded) = read(plan, stored, customer)? else { return Ok(None) };
-    let head = stored.get(&codec::head_key(customer));
-    let by_old = |common: &&Arc<Common>| head.and_then(|head| codec::fingerprint_of(head)).is_some_and(|found| common.continues(found));
-    if let Some(common) = common.filter(by_old) {
-        loaded.state.standing.common = Some(common.clone());
-        rebuild(plan, customer, &loaded.state.facts, &mut loaded.state.standing);
-        loaded.redecide = None;
-    }
-    Ok(Some(loaded))
+/// The service stops here, and comes back.
+pub fn come_to_an_end(mut life: Life, page: &Page) -> Vec<Outcome> {
+    life.restart();
+    life.decide_all();
+    life.run_to(page.until);
+    life.told().to_vec()
 }

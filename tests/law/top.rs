@@ -44,7 +44,7 @@ fn exact(number: &Number) -> BigRational {
 }
 
 /// Rules that rank, and a history in one partition or two.
-fn case(partitions: i32) -> impl Strategy<Value = Case> {
+pub fn case(partitions: i32) -> impl Strategy<Value = Case> {
     let epochs = prop::sample::select(&["1m", "1h", "6h", "1d"][..]).prop_map(Span::parse);
     (cases::case_of(rules::ranked(), Shape::DENSE), epochs).prop_map(move |(Case(page), epoch)| {
         let events = page.events.iter().cloned().map(|event| {
