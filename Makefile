@@ -5,7 +5,7 @@ CARGO ?= cargo
 # What `segmentd --version` shows.
 export SEGMENTD_REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help demo test lint fmt bench fuzz chaos
+.PHONY: help demo kafka test lint fmt bench fuzz chaos
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -13,6 +13,10 @@ help: ## these lines
 demo: ## see customers enter and leave segments, in under 90 seconds after the build
 	@scripts/setup.sh
 	@$(CARGO) run --release --locked --quiet -- demo
+
+kafka: ## an Apache Kafka on localhost:9092, to try the service with
+	@scripts/setup.sh kafka
+	@scripts/kafka.sh
 
 test: ## every test, with a real Apache Kafka and a real browser
 	@scripts/setup.sh kafka browser

@@ -4,6 +4,7 @@
 //! ```text
 //! segment-transitions ──follow──▶ chronicles, one RocksDB a partition ◀── http
 //!                                      ▲ sweep: what is too old, or of somebody who was erased
+//!                                      ▲ former: the chronicles of partitions that others own now
 //! ```
 //!
 //! The event path remembers the last transition of each membership and no more. This is a materialisation of what it has published,
@@ -16,6 +17,7 @@
 
 mod chronicle;
 mod follow;
+mod former;
 mod record;
 mod rows;
 mod sweep;
@@ -60,9 +62,9 @@ pub struct Settings {
 /// Why there is no answer.
 #[derive(thiserror::Error, Debug)]
 pub enum Unread {
-    /// Ask again later: part of the past would be missing.
-    #[error("the history is still being read; {remaining} records remain")]
-    NotYet { remaining: u64 },
+    /// Ask again later: part of the past would be missing. `None`: how much is not known yet.
+    #[error("the history is {}", being_read(*.remaining))]
+    NotYet { remaining: Option<u64> },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -112,6 +114,14 @@ pub struct Wanted {
     pub limit: usize,
 }
 
+fn being_read(remaining: Option<u64>) -> String {
+    match remaining {
+        None => "being opened; how much of it there is to read is not known yet".to_owned(),
+        Some(1) => "still being read; 1 record remains".to_owned(),
+        Some(remaining) => format!("still being read; {remaining} records remain"),
+    }
+}
+
 impl History {
     pub fn new(keep: Span) -> History {
         History(Arc::new(Shared { keep, partitions: AtomicU32::new(0), chronicles: RwLock::default() }))
@@ -125,7 +135,7 @@ impl History {
     pub fn timeline(&self, customer: &CustomerId, wanted: Wanted) -> Result<(Vec<Line>, bool, Reach), Unread> {
         let partitions = self.partitions();
         let partition = (partitions > 0).then(|| partitioner::partition(customer.as_str().as_bytes(), partitions));
-        let chronicle = partition.and_then(|partition| self.chronicle(partition)).ok_or(Unread::NotYet { remaining: 0 })?;
+        let chronicle = partition.and_then(|partition| self.chronicle(partition)).ok_or(Unread::NotYet { remaining: None })?;
         // Before it is read: what is read may be newer than this says, and never older.
         let reach = reach([&chronicle])?;
         let mut lines = chronicle.timeline(customer.as_str(), wanted.before, wanted.limit.saturating_add(1))?;
@@ -185,12 +195,12 @@ impl History {
     ) -> Result<Reach, Unread> {
         let mut whole: Option<Reach> = None;
         for partition in here {
-            let chronicles = self.over(*partition, of).ok_or(Unread::NotYet { remaining: 0 })?;
+            let chronicles = self.over(*partition, of).ok_or(Unread::NotYet { remaining: None })?;
             let reach = reach(chronicles.iter())?;
             whole = Some(whole.map_or(reach, |whole| whole.with(reach)));
             chronicles.iter().try_for_each(|chronicle| read(*partition, chronicle))?;
         }
-        whole.ok_or(Unread::NotYet { remaining: 0 })
+        whole.ok_or(Unread::NotYet { remaining: None })
     }
 
     /// The chronicles that the customers of a partition are in: one, where the topic has as many partitions as customers have.
@@ -261,11 +271,11 @@ fn reach<'a>(chronicles: impl IntoIterator<Item = &'a Arc<Chronicle>>) -> Result
     let mut whole: Option<Reach> = None;
     for chronicle in chronicles {
         let (freshness, origin) = (chronicle.freshness(), chronicle.origin());
-        let as_of = freshness.as_of.ok_or(Unread::NotYet { remaining: freshness.lag() })?;
+        let as_of = freshness.as_of.ok_or(Unread::NotYet { remaining: freshness.remaining() })?;
         // Of a topic that has lost records and has none left, nothing is known of before now.
         let since = if origin.cut { origin.first.map_or(as_of, EventTime::from_millis) } else { EventTime::MIN };
         let reach = Reach { since, as_of, lag: freshness.lag() };
         whole = Some(whole.map_or(reach, |whole| whole.with(reach)));
     }
-    whole.ok_or(Unread::NotYet { remaining: 0 })
+    whole.ok_or(Unread::NotYet { remaining: None })
 }

@@ -143,31 +143,50 @@ fn a_broker_that_is_not_there_is_named() {
 #[test]
 fn the_links_of_the_documents_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut documents = vec![root.join("README.md")];
+    let mut documents = vec![root.join("README.md"), root.join("CHANGELOG.md")];
     let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
     documents.extend(pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     for document in documents {
         let text = std::fs::read_to_string(&document).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let local = target.split('#').next().unwrap_or_default();
-            if !local.is_empty() && !local.contains("://") {
-                assert!(document.parent().unwrap().join(local).exists(), "{}: {target}", document.display());
-            }
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|target| !target.contains("://")) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let page = if path.is_empty() { document.clone() } else { document.parent().unwrap().join(path) };
+            assert!(page.exists(), "{}: {target}", document.display());
+            let anchors = || std::fs::read_to_string(&page).unwrap().lines().filter_map(anchor_of).collect::<Vec<_>>();
+            assert!(anchor.is_empty() || anchors().iter().any(|known| known == anchor), "{}: {target}", document.display());
         }
     }
+}
+
+/// What a heading is reached by, as pages of Markdown are commonly shown.
+fn anchor_of(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?;
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    Some(heading.chars().filter(kept).collect::<String>().to_lowercase().replace(' ', "-"))
+}
+
+#[test]
+fn the_page_of_interfaces_has_every_command() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/interfaces.md")).unwrap();
+    for command in commands().iter().filter(|command| *command != "help") {
+        assert!(page.contains(&format!("`{command} ")) || page.contains(&format!("`{command}`")), "{command}");
+    }
+}
+
+/// The names of all commands.
+fn commands() -> Vec<String> {
+    let help = stdout(&segmentd(&["help"]));
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
 }
 
 #[test]
 fn every_command_has_a_manual_page_and_a_completion() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(code(&segmentd(&["man", "--to", folder.path().to_str().unwrap()])), 0);
-    let help = stdout(&segmentd(&["help"]));
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let commands: Vec<&str> = listed
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    assert!(commands.contains(&"run") && commands.len() > 10, "{commands:?}");
+    let commands = commands();
+    assert!(commands.iter().any(|command| command == "run") && commands.len() > 10, "{commands:?}");
     let completions = stdout(&segmentd(&["completions", "bash"]));
     for command in commands {
         let page = std::fs::read_to_string(folder.path().join(format!("segmentd-{command}.1")));

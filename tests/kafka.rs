@@ -57,6 +57,25 @@ fn a_crash_at_any_point_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_deployment_does_not_go_on_from_what_another_one_has_kept() {
+    let mut scene = Scene::new(1);
+    let config = scene.configure("127.0.0.1:0");
+    let mut service = scene.run(&config, "a");
+    scene.send_orders(1);
+    scene.await_all(Duration::from_secs(40));
+    let settings = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("deployment: other\n{settings}")).unwrap();
+    let mut other = scene.run(&config, "b");
+    assert!(scene.await_end(&mut other, Duration::from_secs(30)), "{}", scene.logs());
+    assert!(scene.logs().contains("holds the state of the deployment `segmentd`, and this one is `other`"), "{}", scene.logs());
+
+    scene.send_orders(1);
+    scene.await_all(Duration::from_secs(40));
+    service.terminate();
+    scene.assert_each_once();
+}
+
+#[test]
 fn another_process_takes_over_from_one_that_died_in_a_transaction() {
     let mut scene = Scene::new(4);
     for (round, point) in

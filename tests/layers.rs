@@ -81,6 +81,14 @@ fn every_module_of_the_crate_has_a_row() {
 }
 
 #[test]
+fn every_file_of_tests_is_in_the_page() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for file in fs::read_dir(root().join("tests")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+        assert!(!file.ends_with(".rs") || page.contains(&format!("`{file}`")), "tests/{file} is not in docs/architecture.md, \"Tests\"");
+    }
+}
+
+#[test]
 fn a_made_up_violation_is_found() {
     let cases = [
         ("src/store/codec.rs", "//! x\nuse crate::engine::step;\n", ""),

@@ -1,7 +1,7 @@
 """Gives a coupon to each customer who enters a segment: once, whatever is killed and when.
 
-    pip install -r requirements.txt
-    python consumer.py --bootstrap localhost:9092 --topic segment-entries --database coupons.sqlite
+    python3 -m venv venv && venv/bin/pip install -r requirements.txt
+    venv/bin/python consumer.py --bootstrap localhost:9092 --topic segment-entries --database coupons.sqlite
 
 How it does not repeat itself. segmentd writes each entry once, and a record's `messageId` is the same whenever and
 wherever it is read. A consumer may still see a record again: killed after it has done something and before it has told

@@ -30,6 +30,7 @@ pub struct Args {
     /// Erase nobody; only say where something would be left
     #[arg(long, conflicts_with = "customers")]
     receipt: bool,
+    /// The configuration; without it config/segmentd.yaml, if there is one, and the environment
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]

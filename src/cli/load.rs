@@ -29,6 +29,7 @@ Examples:
 pub struct Args {
     /// NDJSON, plain, .zst or .gz; `-` is stdin
     file: PathBuf,
+    /// An input topic, such as shop.events
     #[arg(long)]
     topic: String,
     /// Events a second; as fast as Kafka takes them if not given

@@ -81,9 +81,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     };
     let arms = arms::dealt_otherwise(&old, &new);
+    let mut unchanged = Vec::new();
     for (key, change) in difference::segments(&old, &new) {
         let effect = courses.as_ref().map(|(old, new)| Effect::of(old.get(&key), new.get(&key)));
         match args.format {
+            Format::Text if matches!(change, Change::Unchanged) && !effect.as_ref().is_some_and(Effect::moves) => unchanged.push(key),
             Format::Text => show(&key, change, arms.get(&key), effect.as_ref()),
             Format::Json => println!(
                 "{}",
@@ -94,6 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (added, gone) = difference::aggregates(&old_plan, &new_plan);
     match args.format {
         Format::Text => {
+            show_unchanged(unchanged.iter().map(String::as_str));
             added.iter().for_each(|text| println!("new aggregate   {text}"));
             gone.iter().for_each(|text| println!("aggregate gone  {text}"));
         }
@@ -135,6 +138,10 @@ impl Effect {
         }
     }
 
+    fn moves(&self) -> bool {
+        self.enter.len() + self.leave.len() > 0
+    }
+
     fn to_json(&self) -> Value {
         let some = |customers: &[CustomerId]| customers.iter().take(EXAMPLES).map(ToString::to_string).collect::<Vec<_>>();
         let transition = |((direction, cause), (old, new)): (&(&str, &str), &(u64, u64))| json!({"transition": direction, "cause": cause, "old": old, "new": new});
@@ -147,17 +154,24 @@ impl Effect {
     }
 }
 
+/// All those of which nothing is to be told, in one line.
+fn show_unchanged<'a>(keys: impl ExactSizeIterator<Item = &'a str>) {
+    let (count, some) = (keys.len(), keys.take(EXAMPLES).collect::<Vec<_>>().join(", "));
+    match count {
+        0 => {}
+        count if count > EXAMPLES => println!("unchanged  {some} and {} more", count - EXAMPLES),
+        _ => println!("unchanged  {some}"),
+    }
+}
+
 fn show(key: &str, change: Change, warning: Option<&String>, effect: Option<&Effect>) {
     let word = format!("{change:?}").to_lowercase();
     println!("{word:<10} {key}");
     if let Some(warning) = warning {
         println!("           warning: {warning}");
     }
-    let Some(Effect { members, enter, leave, transitions }) = effect else { return };
-    let moved = enter.len() + leave.len() > 0;
-    if matches!(change, Change::Unchanged | Change::Annotated) && !moved {
-        return;
-    }
+    let Some(effect) = effect.filter(|effect| !matches!(change, Change::Annotated) || effect.moves()) else { return };
+    let Effect { members, enter, leave, transitions } = effect;
     println!(
         "           members {} -> {}: {} would enter, {} would leave (cause `definition`)",
         members.0,

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Parser)]
 #[command(after_help = "Examples:\n  segmentd ready\n  segmentd ready --serve\n\nExit codes: 0 ready, 1 not, with its answer on stderr.")]
 pub struct Args {
+    /// Whose address to ask; without it config/segmentd.yaml, if there is one, and the environment
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Ask `segmentd serve`

@@ -29,6 +29,7 @@ Examples:
 Any scalar of the configuration may be set by the environment, as above. SEGMENTD_LOG chooses what is logged: info,
 debug, or tracing's directives. It writes JSON where stderr is no terminal.")]
 pub struct Args {
+    /// The configuration; the environment counts before it
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     config: PathBuf,
 }

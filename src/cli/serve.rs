@@ -37,6 +37,7 @@ Examples:
 A read replica of the membership topic, in a folder of its own below state.dir. Any number of them may run, each with
 its own folder. It reads the sections deployment, kafka, output, state, limits, access and serve of the configuration.")]
 pub struct Args {
+    /// The configuration; the environment counts before it
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     config: PathBuf,
 }

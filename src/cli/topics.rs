@@ -14,6 +14,7 @@ use crate::kafka::topics::{self, Existing, Purpose, Topics, Wanted};
 #[derive(Parser)]
 #[command(after_help = "Examples:\n  segmentd topics\n  segmentd topics --create --config config/segmentd.yaml")]
 pub struct Args {
+    /// The configuration; without it config/segmentd.yaml, if there is one, and the environment
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Create what is missing, with the settings that each purpose needs; inputs are yours to create

@@ -189,7 +189,7 @@ impl Chronicle {
 
     fn read<T>(&self, read: impl FnOnce(&Store) -> Result<T, StoreError>) -> Result<T, Unread> {
         let told =
-            |freshness: Freshness| if freshness.is_confirmed() { Ok(()) } else { Err(Unread::NotYet { remaining: freshness.lag() }) };
+            |freshness: Freshness| if freshness.is_confirmed() { Ok(()) } else { Err(Unread::NotYet { remaining: freshness.remaining() }) };
         told(self.freshness())?;
         let found = read(&self.store)?;
         // It may have been emptied in between.

@@ -1,13 +1,15 @@
 //! The thread that reads the transitions topic into the chronicles.
 //!
 //! **Invariant:** the only writer. A chronicle that starts over is emptied before its first record is read again, and nothing that
-//! was read of it before is applied afterwards. Whatever fails is tried again: the service goes on without its history.
+//! was read of it before is applied afterwards. Whatever fails is tried again, and what fails of one partition is withheld of that one
+//! alone: the service goes on without its history.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::chronicle::{Chronicle, Read};
+use super::former::{AWAY, Former};
 use super::sweep::Sweep;
 use super::{History, HistoryError, Settings};
 use crate::id::{Offset, Partition};
@@ -20,6 +22,7 @@ use crate::runtime::Shutdown;
 use crate::runtime::clock::{self, Deadline};
 use crate::runtime::committed::Committed;
 use crate::store::{Shared, StateDir};
+use crate::time::EventTime;
 
 /// Blocks and memtables of all chronicles together: they are read when somebody asks, which is seldom.
 const MEMORY_BYTES: u64 = 16 << 20;
@@ -33,8 +36,8 @@ const ENDS: Duration = Duration::from_millis(500);
 const IDENTITY: Duration = Duration::from_secs(5);
 /// How long a question to the cluster may take; also how soon a stop is noticed.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the thread waits before it tries again what failed.
-const PAUSE: Duration = Duration::from_secs(10);
+/// How long a partition, or everything, is left alone before what failed is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
 
 pub struct Following {
     pub settings: Settings,
@@ -48,6 +51,7 @@ pub struct Following {
 struct Reading<'a> {
     around: &'a Following,
     topic: Incarnation,
+    folder: StateDir,
     stores: Shared,
     follower: Follower,
     reader: Reader,
@@ -55,9 +59,21 @@ struct Reading<'a> {
     followed: BTreeMap<Partition, Arc<Chronicle>>,
     /// Let go, and perhaps still being read: a store cannot be opened twice.
     closing: BTreeMap<Partition, Weak<Chronicle>>,
+    /// Failed; when each is tried again.
+    failed: BTreeMap<Partition, Deadline>,
+    former: Former,
+    /// Whose end could not be told. The next look begins behind it: asking takes long, and the others are well.
+    unreachable: Option<Partition>,
     /// Said once, until it is over.
-    is_out_of_reach: bool,
     is_refused: bool,
+}
+
+/// What was read of one partition.
+#[derive(Default)]
+struct Gathered<'a> {
+    reads: Vec<Read<'a>>,
+    next: Option<Offset>,
+    is_gone: bool,
 }
 
 impl Following {
@@ -78,18 +94,21 @@ impl Following {
     fn follow(&self, shutdown: &Shutdown) -> Result<(), HistoryError> {
         let cluster = Topics::connect(&self.settings.kafka)?.within(PATIENCE);
         let Some(topic) = self.await_topic(&cluster, shutdown) else { return Ok(()) };
-        let _folder = StateDir::lock(&self.settings.dir, None)?;
+        let folder = StateDir::lock(&self.settings.dir, None)?;
         self.history.set_partitions(u32::try_from(topic.partitions).unwrap_or(u32::MAX));
         let mut reading = Reading {
             around: self,
             topic,
+            folder,
             stores: Shared::new(MEMORY_BYTES),
             follower: Follower::connect(&self.settings.kafka, self.settings.topic.clone())?,
             reader: Reader::connect(&self.settings.kafka, Isolation::Committed)?,
             cluster,
             followed: BTreeMap::new(),
             closing: BTreeMap::new(),
-            is_out_of_reach: false,
+            failed: BTreeMap::new(),
+            former: Former::default(),
+            unreachable: None,
             is_refused: false,
         };
         let result = reading.read(shutdown);
@@ -120,22 +139,21 @@ impl Reading<'_> {
             self.follow_own()?;
             if self.around.committed.lag() < BEHIND {
                 self.follower.poll(WAIT, &mut messages);
-                sweep.stretch(&self.followed, self.around)?;
+                sweep.stretch(&self.followed, self.around).unwrap_or_else(|(partition, error)| self.leave(partition, &error));
             } else {
                 std::thread::sleep(WAIT);
             }
-            for partition in self.absorb(&messages)? {
-                self.start_over(partition, "the offset to go on from is gone: the topic was made anew or cut")?;
-            }
+            self.absorb(&messages);
             messages.clear();
             if ends.is_past() {
-                self.look_at_ends()?;
+                self.look_at_ends();
                 ends = Deadline::after(ENDS);
             }
             if identity.is_past() {
                 if self.is_another_topic() {
                     return Ok(());
                 }
+                self.remove_former()?;
                 identity = Deadline::after(IDENTITY);
             }
         }
@@ -157,65 +175,83 @@ impl Reading<'_> {
             self.let_go(partition);
         }
         self.closing.retain(|_, chronicle| chronicle.strong_count() > 0);
+        self.failed.retain(|_, again| !again.is_past());
         for partition in wanted {
-            if !self.followed.contains_key(&partition) && !self.closing.contains_key(&partition) {
-                self.take(partition)?;
+            let waits = self.closing.contains_key(&partition) || self.failed.contains_key(&partition);
+            if self.followed.contains_key(&partition) || waits {
+                continue;
+            }
+            if let Err(error) = self.take(partition) {
+                self.leave(partition, &error);
+                // It took its time: what has come of the others meanwhile goes first.
+                break;
             }
         }
         Ok(())
     }
 
+    /// Removes what is left of partitions that others own.
+    fn remove_former(&mut self) -> Result<(), HistoryError> {
+        let Some(owned) = self.around.committed.owned() else { return Ok(()) };
+        let is_open = |partition| self.followed.contains_key(&partition) || self.closing.contains_key(&partition);
+        Ok(self.former.remove(&self.folder, |partition| owned.contains(&partition) || is_open(partition), AWAY)?)
+    }
+
     fn take(&mut self, partition: Partition) -> Result<(), HistoryError> {
         let settings = &self.around.settings;
-        let path = settings.dir.join(partition.0.to_string());
         let origin = format!("{}/history/{}/{}", settings.kafka.deployment, settings.topic, partition.0);
-        let chronicle = Arc::new(Chronicle::open(&self.stores, &path, &origin)?);
-        self.followed.insert(partition, chronicle.clone());
+        let chronicle = Arc::new(Chronicle::open(&self.stores, &self.folder.partition(partition), &origin)?);
         let known = self.topic.id.is_none() || chronicle.origin().topic_id == self.topic.id;
         match chronicle.position()? {
             Some(next) if known => self.follower.start(partition, next)?,
-            None => self.begin(partition, &chronicle)?,
+            None => self.begin(partition, &chronicle, self.first(partition)?)?,
             Some(_) => {
+                let first = self.first(partition)?;
                 tracing::warn!(partition = partition.0, "the transitions topic was made anew; starting its history over");
                 self.around.metrics.started_over.inc();
-                self.begin(partition, &chronicle)?;
+                self.begin(partition, &chronicle, first)?;
             }
         }
+        self.followed.insert(partition, chronicle.clone());
         self.around.history.show(partition, chronicle);
         Ok(())
     }
 
     fn start_over(&self, partition: Partition, why: &str) -> Result<(), HistoryError> {
         let Some(chronicle) = self.followed.get(&partition) else { return Ok(()) };
+        let first = self.first(partition)?;
         tracing::warn!(partition = partition.0, "{why}; starting its history over");
         self.around.metrics.started_over.inc();
         self.follower.stop(partition)?;
-        self.begin(partition, chronicle)
+        self.begin(partition, chronicle, first)
     }
 
-    /// From the first record that there still is.
-    fn begin(&self, partition: Partition, chronicle: &Chronicle) -> Result<(), HistoryError> {
-        let (first, _) = self.reader.watermarks(&self.around.settings.topic, partition, PATIENCE)?;
+    /// The first record that there still is.
+    fn first(&self, partition: Partition) -> Result<Offset, HistoryError> {
+        Ok(self.reader.watermarks(&self.around.settings.topic, partition, PATIENCE)?.0)
+    }
+
+    fn begin(&self, partition: Partition, chronicle: &Chronicle, first: Offset) -> Result<(), HistoryError> {
         chronicle.start_over(first, self.topic.id.clone())?;
         Ok(self.follower.start(partition, first)?)
     }
 
-    /// Applies what was read, partition by partition; those whose offset is gone.
-    fn absorb(&mut self, messages: &[Message]) -> Result<Vec<Partition>, HistoryError> {
-        let mut gathered: BTreeMap<Partition, (Vec<Read<'_>>, Option<Offset>)> = BTreeMap::new();
-        let (mut gone, mut failed) = (Vec::new(), None);
+    /// Applies what was read, partition by partition; begins those anew whose offset is gone.
+    fn absorb(&mut self, messages: &[Message]) {
+        let mut gathered: BTreeMap<Partition, Gathered<'_>> = BTreeMap::new();
+        let mut failed = None;
         for message in messages {
             let (partition, offset) = (Partition(message.partition()), Offset(message.offset()));
-            let (reads, next) = gathered.entry(partition).or_default();
+            let of = gathered.entry(partition).or_default();
             match followed(message) {
                 Followed::Record { key, value } => {
-                    *next = Some(Offset(offset.0 + 1));
+                    of.next = Some(Offset(offset.0 + 1));
                     // What has no customer is not ours.
                     let customer = key.and_then(|key| std::str::from_utf8(key).ok());
-                    reads.extend(customer.zip(value).map(|(customer, value)| Read { offset, customer, value }));
+                    of.reads.extend(customer.zip(value).map(|(customer, value)| Read { offset, customer, value }));
                 }
-                Followed::End => *next = Some(offset),
-                Followed::OffsetGone => gone.push(partition),
+                Followed::End => of.next = Some(offset),
+                Followed::OffsetGone => of.is_gone = true,
                 Followed::Failed(code) => failed = Some(code),
             }
         }
@@ -225,37 +261,50 @@ impl Reading<'_> {
             tracing::warn!(topic = %self.around.settings.topic, ?code, "the history cannot be read; does the service have the right to read the topic?");
         }
         self.is_refused = failed.is_some() || self.is_refused && gathered.is_empty();
-        for (partition, (reads, next)) in gathered {
-            // Of a partition that was let go meanwhile nothing is applied: it is read again when it comes back.
-            if let (Some(chronicle), Some(next), false) = (self.followed.get(&partition), next, gone.contains(&partition)) {
-                chronicle.apply(&reads, next, self.around.committed.partitions())?;
-            }
+        for (partition, of) in gathered {
+            self.apply(partition, &of).unwrap_or_else(|error| self.leave(partition, &error));
         }
-        Ok(gone)
     }
 
-    fn look_at_ends(&mut self) -> Result<(), HistoryError> {
-        for (partition, chronicle) in &self.followed {
-            let asked_at = clock::wall();
-            let end = match self.reader.watermarks(&self.around.settings.topic, *partition, PATIENCE) {
-                Ok((_, end)) => end,
-                Err(failure) => {
-                    // The others are as likely to be out of reach; `as_of` stands still, which is the truth.
-                    if !self.is_out_of_reach {
-                        tracing::warn!(topic = %self.around.settings.topic, %failure, "the history cannot be brought up to date");
-                    }
-                    self.is_out_of_reach = true;
-                    return Ok(());
-                }
-            };
-            if chronicle.freshness().next > end && self.is_beyond(*partition, chronicle.freshness().next) {
-                self.start_over(*partition, "the partition ends below what was read of it: the topic was made anew or cut")?;
-            } else {
-                chronicle.note_end(end, asked_at);
-            }
-            self.around.metrics.show(*partition, chronicle.freshness().lag());
+    fn apply(&self, partition: Partition, of: &Gathered<'_>) -> Result<(), HistoryError> {
+        if of.is_gone {
+            return self.start_over(partition, "the offset to go on from is gone: the topic was made anew or cut");
         }
-        self.is_out_of_reach = false;
+        // Of a partition that was let go meanwhile nothing is applied: it is read again when it comes back.
+        if let (Some(chronicle), Some(next)) = (self.followed.get(&partition), of.next) {
+            chronicle.apply(&of.reads, next, self.around.committed.partitions())?;
+        }
+        Ok(())
+    }
+
+    fn look_at_ends(&mut self) {
+        let failing = self.unreachable.take();
+        let (first, last): (Vec<_>, Vec<_>) = self.followed.keys().copied().partition(|partition| Some(*partition) > failing);
+        for partition in first.into_iter().chain(last) {
+            let asked_at = clock::wall();
+            match self.reader.watermarks(&self.around.settings.topic, partition, PATIENCE) {
+                Ok((_, end)) => self.note_end(partition, end, asked_at).unwrap_or_else(|error| self.leave(partition, &error)),
+                Err(failure) => {
+                    // The others may be as much out of reach; `as_of` stands still, which is the truth.
+                    if failing.is_none() {
+                        tracing::warn!(topic = %self.around.settings.topic, partition = partition.0, %failure, "the history cannot be brought up to date");
+                    }
+                    self.unreachable = Some(partition);
+                    self.ask_anew();
+                    return;
+                }
+            }
+        }
+    }
+
+    fn note_end(&self, partition: Partition, end: Offset, asked_at: EventTime) -> Result<(), HistoryError> {
+        let Some(chronicle) = self.followed.get(&partition) else { return Ok(()) };
+        if chronicle.freshness().next > end && self.is_beyond(partition, chronicle.freshness().next) {
+            self.start_over(partition, "the partition ends below what was read of it: the topic was made anew or cut")?;
+        } else {
+            chronicle.note_end(end, asked_at);
+        }
+        self.around.metrics.show(partition, chronicle.freshness().lag());
         Ok(())
     }
 
@@ -271,6 +320,26 @@ impl Reading<'_> {
             tracing::warn!(topic = %self.around.settings.topic, "the transitions topic was made anew, or has other partitions; opening its history again");
         }
         is_another
+    }
+
+    /// Leaves a partition alone for a while: the others go on.
+    fn leave(&mut self, partition: Partition, error: &HistoryError) {
+        tracing::warn!(partition = partition.0, %error, "the history of a partition cannot be told; trying again in a moment");
+        if self.followed.contains_key(&partition)
+            && let Err(error) = self.follower.stop(partition)
+        {
+            tracing::debug!(partition = partition.0, %error, "what still comes of it is passed over");
+        }
+        self.let_go(partition);
+        self.failed.insert(partition, Deadline::after(PAUSE));
+        self.ask_anew();
+    }
+
+    /// A client goes on for minutes by what it was told of a partition, also that there is none: after a failure another one asks.
+    fn ask_anew(&mut self) {
+        if let Ok(reader) = Reader::connect(&self.around.settings.kafka, Isolation::Committed) {
+            self.reader = reader;
+        }
     }
 
     fn let_go(&mut self, partition: Partition) {

@@ -56,8 +56,12 @@ struct Bounds {
 }
 
 impl Sweep {
-    /// Passes some rows of one chronicle.
-    pub fn stretch(&mut self, chronicles: &BTreeMap<Partition, Arc<Chronicle>>, around: &Following) -> Result<(), HistoryError> {
+    /// Passes some rows of one chronicle. Errors: which, and why.
+    pub fn stretch(
+        &mut self,
+        chronicles: &BTreeMap<Partition, Arc<Chronicle>>,
+        around: &Following,
+    ) -> Result<(), (Partition, HistoryError)> {
         if self.pause.is_some_and(|pause| !pause.is_past()) {
             return Ok(());
         }
@@ -68,7 +72,8 @@ impl Sweep {
             return Ok(());
         };
         let Some(chronicle) = chronicles.get(&place.partition) else { return Ok(()) };
-        if place.pass(chronicle, &around.committed, around.settings.keep)? {
+        let partition = place.partition;
+        if place.pass(chronicle, &around.committed, around.settings.keep).map_err(|error| (partition, error))? {
             self.place = Some(place);
         } else {
             self.done = Some(place.partition);

@@ -1,5 +1,7 @@
 //! Chronicles without a broker: what is told of records, over restarts, and what becomes of those that are none of ours.
 
+mod following;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -166,7 +168,7 @@ fn there_is_no_answer_before_the_topic_was_read_to_its_end_by_this_process() {
     apply(&open(&folder), &(0..).zip(&records).collect::<Vec<_>>());
     let chronicle = open(&folder);
     chronicle.note_end(Offset(9), at(0, 0));
-    assert!(matches!(chronicle.timeline("ann", None, 1), Err(Unread::NotYet { remaining: 2 })));
+    assert!(matches!(chronicle.timeline("ann", None, 1), Err(Unread::NotYet { remaining: Some(2) })));
     chronicle.apply(&[], Offset(9), PARTITIONS).unwrap();
     assert_eq!(chronicle.timeline("ann", None, 1).unwrap().len(), 1);
 }

@@ -25,6 +25,7 @@ mod experiments;
 mod explain;
 mod flows;
 mod live;
+mod looks;
 mod plan;
 mod rules;
 mod segments;
@@ -129,13 +130,15 @@ struct Shared {
     room: Room,
     /// Places for those who listen to transitions.
     listeners: Arc<Semaphore>,
+    looks: looks::Looks,
     measuring: Measuring,
     trying: Trying,
 }
 
 pub fn router(service: Service, room: Room) -> Router {
     let listeners = Arc::new(Semaphore::new(live::CLIENTS));
-    let shared = Shared { service, room: room.clone(), listeners, measuring: Measuring::default(), trying: Trying::default() };
+    let (looks, measuring, trying) = (looks::Looks::default(), Measuring::default(), Trying::default());
+    let shared = Shared { service, room: room.clone(), listeners, looks, measuring, trying };
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))

@@ -40,9 +40,14 @@ impl Freshness {
         self.confirm();
     }
 
-    /// Offsets between the copy and the end that was last told; 0 where none was.
+    /// Offsets between the copy and the end that was last told; `None`: no end was told yet.
+    pub fn remaining(&self) -> Option<u64> {
+        self.end.map(|(end, _)| u64::try_from(end.0 - self.next.0).unwrap_or(0))
+    }
+
+    /// The same; 0 where no end was told.
     pub fn lag(&self) -> u64 {
-        self.end.map_or(0, |(end, _)| u64::try_from(end.0 - self.next.0).unwrap_or(0))
+        self.remaining().unwrap_or(0)
     }
 
     /// Has this process seen the copy at its end?

@@ -30,6 +30,9 @@ const CLAIM: &[u8] = b"c";
 /// What a transaction did to one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Whose state it is; empty: of a version that did not note it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub deployment: String,
     /// Counts the transactions of this partition, from 1.
     pub number: u64,
     /// The next offset to read of each input.

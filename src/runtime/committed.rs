@@ -9,7 +9,7 @@
 //! **Invariant:** no lane waits for a reader, and no reader for a lane. What was read of a partition that was hidden meanwhile
 //! (it went, or is being restored) is no answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
@@ -176,6 +176,11 @@ impl Committed {
     pub fn running(&self) -> Vec<Partition> {
         let ours = self.ours();
         ours.iter().filter(|(_, place)| matches!(place, Place::Running(_))).map(|(partition, _)| *partition).collect()
+    }
+
+    /// The partitions that are ours, whether or not they can be read; `None`: the group has not said which they are.
+    pub fn owned(&self) -> Option<BTreeSet<Partition>> {
+        self.0.assigned.load(Ordering::SeqCst).then(|| self.ours().keys().copied().collect())
     }
 
     /// How many members a segment has among the customers of the partitions that can be read; `None`: they are still being

@@ -86,7 +86,7 @@ fn places(settings: &Settings) -> Vec<(TopicName, &'static str, bool)> {
         (&topics.transitions.name, "published transitions"),
         (&topics.entries.name, "published entries"),
         (&topics.dead_letters.name, "refused records, with their bytes"),
-        (&topics.repartition, "records on their way to another partition"),
+        (&topics.repartition, "records on their way to another partition; of ids that were merged, their whole history"),
     ];
     let ours = ours.into_iter().map(|(topic, what)| (topic.clone(), what, false));
     ours.chain(own).chain(topics.inputs.iter().map(|topic| (topic.clone(), "the events themselves, and the request", true))).collect()

@@ -34,7 +34,7 @@ use super::crash::{CrashPoint, pass};
 use super::{Settings, Start};
 use crate::id::{Offset, Partition, TopicName};
 use crate::kafka::{Failure, Reader};
-use crate::store::{self, Shared, Store, StoreError};
+use crate::store::{self, Shared, StateDir, Store, StoreError};
 use crate::time::EventTime;
 pub use fence::Blockers;
 use replay::Replay;
@@ -118,6 +118,9 @@ pub fn begin(site: &Site, store: Option<Arc<Store>>) -> Result<Replayed, Restore
     let mut replay = Replay::begin(site, &store)?;
     replay.read_to_end(site, &store)?;
     pass(CrashPoint::AfterReplay);
+    if let Some((manifest, _)) = &replay.last {
+        check_deployment(site, manifest.deployment.as_str())?;
+    }
     let group = group_offsets(site, &replay)?;
     pass(CrashPoint::AfterGroupOffsets);
     let offsets = starting_offsets(site, &replay, group)?;
@@ -134,6 +137,7 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
         let (taken_to, clock, decided) = (Offset(0), EventTime::MIN, Decided::default());
         return Ok(Restored { store, offsets, taken_to, number: 0, clock, decided, changelog_next });
     };
+    check_deployment(site, manifest.deployment.as_str())?;
     check_partitions(site, manifest)?;
     check_whole(site, manifest, *contents)?;
     let truth = site.settings.inputs().into_iter().map(|topic| {
@@ -155,6 +159,19 @@ pub fn finish(site: &Site, replayed: Replayed, nonce: &str) -> Result<Restored, 
     };
     pass(CrashPoint::Restored);
     Ok(restored)
+}
+
+/// Discards the stores to which nothing was written for so long that they would be restored whole. Most likely another process has
+/// the partition, so an erasure would never come to them. To be called before any store is open.
+pub fn discard_old(folder: &StateDir) -> Result<(), StoreError> {
+    let oldest = clock::wall().millis() - OLDEST_STORE_MS;
+    for partition in folder.partitions()? {
+        if folder.written_at(partition)?.is_some_and(|at| at.millis() < oldest) {
+            tracing::info!(partition = partition.0, "discarding a store that is too old to go on from");
+            store::discard(&folder.partition(partition))?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the store; a damaged one is discarded, the changelog has everything.
@@ -235,6 +252,19 @@ fn first_offset(site: &Site, reader: &Reader, topic: &TopicName) -> Result<Offse
     Ok(if site.settings.start == Start::Earliest { low } else { high })
 }
 
+/// Two deployments with one changelog would each go on from what the other has written.
+fn check_deployment(site: &Site, theirs: &str) -> Result<(), RestoreError> {
+    let own = site.settings.kafka.deployment.as_str();
+    if theirs.is_empty() || theirs == own {
+        return Ok(());
+    }
+    Err(RestoreError::Halt(format!(
+        "{} holds the state of the deployment `{theirs}`, and this one is `{own}`: give it topics of its own (state.changelog, \
+         state.repartition, state.ranks, and those of output) and an empty state folder",
+        site.settings.topics.changelog
+    )))
+}
+
 /// State is bound to the number of partitions: with another one, a customer's events would go to another task.
 fn check_partitions(site: &Site, manifest: &Manifest) -> Result<(), RestoreError> {
     let now = site.settings.topics.partitions as usize;
@@ -262,4 +292,34 @@ fn check_whole(site: &Site, manifest: &Manifest, read: Option<Contents>) -> Resu
          restore the changelog, or start anew under another deployment",
         site.partition.0, manifest.number, read.puts, read.tombstones, said.puts, said.tombstones
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::UNIX_EPOCH;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn write(folder: &TempDir, name: &str, age_ms: i64) {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let at = Duration::from_millis(u64::try_from(clock::wall().millis() - age_ms).unwrap());
+        File::create(path).unwrap().set_modified(UNIX_EPOCH + at).unwrap();
+    }
+
+    #[test]
+    fn a_store_is_discarded_once_nothing_was_written_to_it_for_so_long_that_it_would_be_restored_whole() {
+        let folder = TempDir::new().unwrap();
+        write(&folder, "0/CURRENT", OLDEST_STORE_MS + 1_000);
+        write(&folder, "1/CURRENT", OLDEST_STORE_MS + 1_000);
+        write(&folder, "1/000007.log", OLDEST_STORE_MS - 60_000);
+        write(&folder, "history/0/CURRENT", OLDEST_STORE_MS + 1_000);
+        let state = StateDir::lock(folder.path(), None).unwrap();
+        discard_old(&state).unwrap();
+        assert_eq!(state.partitions().unwrap(), [Partition(1)]);
+        assert!(folder.path().join("history/0").exists() && !folder.path().join("0.discarded").exists());
+    }
 }

@@ -25,7 +25,7 @@ use super::ownership::Published;
 use super::poller::Poller;
 use super::progress::Progress;
 use super::ranks::Board;
-use super::restore::Blockers;
+use super::restore::{self, Blockers};
 use super::status::{Check, Condition};
 use super::{Definitions, Observed, RunError, Settings, topics, watchdog};
 use crate::kafka::TransactionalProducer;
@@ -68,6 +68,7 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
         return Err(RunError::OwnedProperty { property: property.to_string(), reason });
     }
     let folder = StateDir::lock(&settings.state_dir, None)?;
+    restore::discard_old(&folder)?;
     settings.take_entry_topics(&definitions.plan);
     topics::resolve(&mut settings)?;
     observed.committed.set_partitions(settings.topics.partitions);

@@ -10,9 +10,11 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::StoreError;
 use crate::id::Partition;
+use crate::time::EventTime;
 
 /// The longest instance id: it becomes part of transactional ids, which brokers keep in memory.
 const INSTANCE_BYTES: usize = 64;
@@ -79,6 +81,15 @@ impl StateDir {
         let mut found: Vec<Partition> = names.filter_map(|name| name.parse().ok().map(Partition)).collect();
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// When a file of a partition's store was last written to, by the clock of the file system; `None`: there is none.
+    pub fn written_at(&self, partition: Partition) -> Result<Option<EventTime>, StoreError> {
+        let path = self.partition(partition);
+        let files = fs::read_dir(&path).map_err(|e| StoreError::inaccessible(&path, e))?;
+        let modified = files.filter_map(|file| file.ok()?.metadata().ok()?.modified().ok());
+        let since_epoch = modified.max().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Ok(since_epoch.map(|at| EventTime::from_millis(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))))
     }
 }
 

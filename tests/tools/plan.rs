@@ -146,3 +146,16 @@ fn what_a_service_finds_wrong_is_shown_with_its_place() {
     assert_eq!(code(&segmentd(&["plan", &new])), 2);
     assert_eq!(code(&segmentd(&["plan", &new, &new, "--url", "http://localhost:1"])), 2);
 }
+
+#[test]
+fn what_does_not_change_takes_one_line_however_much_it_is() {
+    let segments: String = (1..=7).map(|n| format!("  - {{key: s{n}, when: 'count(orders last {n}d) > 0'}}\n")).collect();
+    let (_folder, old) = file("old.yaml", &format!("segments:\n{segments}"));
+    let (_folder, new) = file("new.yaml", &format!("segments:\n{}", segments.replace("last 3d", "last 30d")));
+    insta::assert_snapshot!(stdout(&segmentd(&["plan", &old, &new])), @r"
+    changed    s3
+    unchanged  s1, s2, s4, s5, s6 and 1 more
+    new aggregate   count(orders last 30d)
+    aggregate gone  count(orders last 3d)
+    ");
+}

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::show_unchanged;
 use crate::cli::Outcome;
 use crate::cli::remote::{self, Coverage, Covered};
 use crate::cli::report::{Format, complain};
@@ -66,12 +67,15 @@ pub fn show(new: &Path, urls: &[String], format: Format) -> anyhow::Result<Outco
         add(&mut all, planned.segments, url)?;
     }
     coverage.warn();
-    for segment in &all {
-        match format {
-            Format::Text => segment.print(),
-            Format::Json => println!("{}", serde_json::to_string(segment)?),
+    if matches!(format, Format::Json) {
+        for segment in &all {
+            println!("{}", serde_json::to_string(segment)?);
         }
+        return Ok(Outcome::Done);
     }
+    let (unchanged, others): (Vec<&Segment>, Vec<&Segment>) = all.iter().partition(|segment| segment.is_unchanged());
+    others.iter().for_each(|segment| segment.print());
+    show_unchanged(unchanged.iter().map(|segment| segment.segment.as_str()));
     Ok(Outcome::Done)
 }
 
@@ -108,12 +112,13 @@ impl Segment {
         self.complete_since = self.complete_since.take().max(other.complete_since);
     }
 
+    fn is_unchanged(&self) -> bool {
+        self.change == "unchanged" && self.enter.values().chain(self.leave.values()).sum::<u64>() == 0
+    }
+
     fn print(&self) {
         println!("{:<10} {}", self.change, self.segment);
         let [enter, leave]: [u64; 2] = [&self.enter, &self.leave].map(|by_cause| by_cause.values().sum());
-        if enter + leave == 0 && self.change == "unchanged" {
-            return;
-        }
         let then = |members: i64| members + enter.cast_signed() - leave.cast_signed();
         let members = self.members.map_or_else(|| "members are being counted".into(), |n| format!("members {n} -> {}", then(n)));
         println!("           {members}: {enter} would enter{}, {leave} would leave{}", causes(&self.enter), causes(&self.leave));

@@ -19,7 +19,7 @@ use super::{Covered, Rules, Shared};
 use crate::history::{History, Hour, HourNumber, Moves, add_moves};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, later, refused, unreadable};
+use crate::http::room::{json, later, refused};
 use crate::id::{LadderKey, Partition, SegmentKey};
 use crate::rule::diagnostic::nearest;
 use crate::runtime::committed::Committed;
@@ -83,19 +83,16 @@ pub async fn segment(State(shared): State<Shared>, key: Result<Path<String>, Pat
     let step = steps::length(parameters.one("step")?.as_deref())?;
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = defined(&shared.service.rules.current(), key)?.key.clone();
-    answer(move || over_time(&Scope::of(&shared)?, key, from, to, step)).await
+    let looks = shared.looks.clone();
+    Ok(json(&looks.look(move || over_time(&Scope::of(&shared)?, key, from, to, step)).await?))
 }
 
 pub async fn ladder(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
     let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to"])?;
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = named_ladder(&shared.service.rules.current(), key)?;
-    answer(move || moved(&Scope::of(&shared)?, key, from, to)).await
-}
-
-/// Reads off the threads that serve.
-async fn answer<T: Serialize + Send + 'static>(look: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<Response, Problem> {
-    Ok(json(&tokio::task::spawn_blocking(look).await.map_err(|_| unreadable())??))
+    let looks = shared.looks.clone();
+    Ok(json(&looks.look(move || moved(&Scope::of(&shared)?, key, from, to)).await?))
 }
 
 fn over_time(

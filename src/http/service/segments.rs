@@ -15,7 +15,7 @@ use super::{Covered, Rules, Service, Shared};
 use crate::customer::{Membership, codec};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, refused, unreadable};
+use crate::http::room::{json, refused};
 use crate::id::{CustomerId, Partition, SegmentKey};
 use crate::rule::diagnostic::nearest;
 use crate::rule::{LadderDefinition, SegmentDefinition};
@@ -208,8 +208,8 @@ pub async fn customers(State(shared): State<Shared>, key: Result<Path<String>, P
     let rules = shared.service.rules.current();
     let key = defined(&rules, key)?.key.clone();
     let partitions = shared.service.partitions.clone();
-    let looked = tokio::task::spawn_blocking(move || page(&partitions, &key, from, limit)).await.map_err(|_| unreadable())?;
-    Ok(json(&looked.map_err(|unread| shared.service.partitions.problem(unread))?))
+    let look = move || page(&partitions, &key, from, limit).map_err(|unread| partitions.problem(unread));
+    Ok(json(&shared.looks.look(look).await?))
 }
 
 /// Who was looked at last.

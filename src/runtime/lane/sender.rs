@@ -219,6 +219,7 @@ impl Running {
 
     fn manifest(&self, settings: &Settings, tally: &Tally) -> Manifest {
         Manifest {
+            deployment: settings.kafka.deployment.clone(),
             number: self.number + 1,
             offsets: self.next_to_read(settings).iter().map(|(topic, offset)| (topic.to_string(), offset.0)).collect(),
             taken_to: self.repartitioned_to(settings).and_then(|read_to| self.parts.taken_to(read_to)).map(|offset| offset.0),
