@@ -18,6 +18,9 @@ use segmentd::transition::Cause;
 /// What erased customers are recognised by.
 const SECRET: [u8; Secret::BYTES] = *b"nobody knows it ";
 
+/// So many bytes fit a record here: most parcels go in parts.
+const SMALL: usize = 150;
+
 /// What a store holds: values by key.
 type Stored = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -126,9 +129,7 @@ impl Life {
     fn arrive(&mut self, posted: Posted) {
         match posted {
             Posted::Parcel { to, parcel } => {
-                let packed = codec::pack(self.partition.plan(), &parcel.origin, &parcel.state);
-                let state = codec::unpack(self.partition.plan(), &parcel.origin, &packed).unwrap();
-                let parcel = Parcel { state, ..*parcel };
+                let parcel = sent(self.partition.plan(), *parcel);
                 self.with(|partition, mut load| partition.receive(&to, parcel, None, &mut load).unwrap());
             }
             Posted::Erasure { to, at } => {
@@ -165,6 +166,14 @@ impl Life {
         });
         codec::written(state);
     }
+}
+
+/// As a parcel comes out of a topic whose records are small.
+fn sent(plan: &Plan, parcel: Parcel) -> Parcel {
+    let pack = |state: &CustomerState| codec::pack(plan, &parcel.origin, state);
+    let parts = parcel.state.clone().parts(plan, &|state| pack(state).len() <= SMALL);
+    let read = parts.iter().map(|part| codec::unpack(plan, &parcel.origin, &pack(part)).unwrap());
+    Parcel { state: CustomerState::of_parts(read.collect()).unwrap(), ..parcel.clone() }
 }
 
 fn clear(stored: &mut Stored, id: &CustomerId) {
