@@ -39,6 +39,9 @@ fn who_comes_on_a_list_in_a_topic_or_leaves_it_moves_once_also_while_the_service
     listed(&scene, &["c-3"], &["c-1", "never-seen"]);
     assert_eq!(moved(&scene.await_transitions(4, Duration::from_secs(60))[2..]), ["c-1 exited list", "c-3 entered list"]);
 
+    // As topics are made when nobody says otherwise.
+    assert!(scene.logs().contains("cleanup.policy=delete retention.ms=604800000"), "{}", scene.logs());
+
     service.kill();
     listed(&scene, &["c-1", "c-4"], &["c-2"]);
     // Another machine, that has nothing but the topics.

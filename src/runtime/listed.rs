@@ -73,10 +73,12 @@ impl ListTopics {
         if new.is_empty() {
             return Ok(());
         }
-        let existing = Topics::connect(&self.settings)?.existing()?;
+        let cluster = Topics::connect(&self.settings)?;
+        let existing = cluster.existing()?;
         if let Some(missing) = new.iter().find(|topic| !existing.partitions.contains_key(&*topic.0)) {
             return Err(ListError::Missing((*missing).clone()));
         }
+        warn_of_forgetful(&cluster, &new);
         let begun = new.into_iter().map(|topic| Ok((topic, self.begin(topic)?))).collect::<Result<Vec<_>, ListError>>()?;
         begun.into_iter().try_for_each(|(topic, contents)| self.await_first(topic, &contents))
     }
@@ -118,6 +120,19 @@ impl ListTopics {
 
     fn read(&self) -> std::sync::MutexGuard<'_, BTreeMap<TopicName, Contents>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who wrote the list may not know that its topic forgets: ids that go by themselves leave the list at the next start.
+fn warn_of_forgetful(cluster: &Topics, topics: &[&TopicName]) {
+    let topics: Vec<TopicName> = topics.iter().copied().cloned().collect();
+    let keeping = match cluster.keeping(&topics) {
+        Ok(keeping) => keeping,
+        // It may be read and not asked about.
+        Err(error) => return tracing::debug!(%error, "whether the topics of lists keep all ids cannot be seen"),
+    };
+    for (topic, because) in topics.iter().zip(keeping).filter_map(|(topic, keeping)| Some((topic, keeping?.forgets()?))) {
+        tracing::warn!(%topic, because, "the topic of a list forgets ids that nobody took off it; set cleanup.policy=compact alone");
     }
 }
 

@@ -1,4 +1,4 @@
-//! How long a topic keeps what has been taken back, as its settings say.
+//! How long a topic keeps what has been taken back, and whether it keeps what has not, as its settings say.
 //!
 //! Source: Apache Kafka, "Topic configs"; for tombstones also KIP-534.
 //!
@@ -16,7 +16,8 @@ use crate::id::TopicName;
 use crate::kafka::error::{Call, Failure};
 
 /// The settings that matter here.
-const SETTINGS: [&str; 5] = ["cleanup.policy", "retention.ms", "segment.ms", "max.compaction.lag.ms", "delete.retention.ms"];
+const SETTINGS: [&str; 6] =
+    ["cleanup.policy", "retention.ms", "segment.ms", "max.compaction.lag.ms", "delete.retention.ms", "retention.bytes"];
 
 /// What is settled when the broker next looks: every five minutes, and a minute more until a file is gone.
 const ROUNDS: Duration = Duration::from_secs(10 * 60);
@@ -50,10 +51,19 @@ impl Keeping {
         let names = match (self.does("compact"), self.does("delete")) {
             (true, false) => &["cleanup.policy", "max.compaction.lag.ms", "delete.retention.ms"][..],
             (false, _) => &["cleanup.policy", "retention.ms", "segment.ms"],
-            (true, true) => &SETTINGS,
+            (true, true) => &SETTINGS[..5],
         };
         let shown = names.iter().filter_map(|name| Some(format!("{name}={}", self.0.get(name)?)));
         shown.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Why the last record of a key may go though nothing has taken it back; `None`: it stays.
+    pub fn forgets(&self) -> Option<String> {
+        let bound = |name: &'static str| Some((name, self.0.get(name)?)).filter(|(_, bound)| !bound.starts_with('-'));
+        let bounds: Vec<_> = ["retention.ms", "retention.bytes"].into_iter().filter_map(bound).collect();
+        let policy = self.0.get("cleanup.policy").filter(|_| self.does("delete") && !bounds.is_empty())?;
+        let shown = std::iter::once(("cleanup.policy", policy)).chain(bounds).map(|(name, value)| format!("{name}={value}"));
+        Some(shown.collect::<Vec<_>>().join(" "))
     }
 
     fn does(&self, policy: &str) -> bool {
@@ -111,6 +121,17 @@ mod tests {
         let both = [("cleanup.policy", "compact,delete"), ("max.compaction.lag.ms", "9223372036854775807"), ("delete.retention.ms", "1")];
         assert_eq!(longest(&[&both[..], &[("retention.ms", "86400000"), ("segment.ms", "86400000")]].concat()), Some(2 * DAY));
         assert_eq!(longest(&both), None);
+    }
+
+    #[test]
+    fn a_topic_forgets_what_nobody_took_back_if_it_deletes_by_age_or_by_size() {
+        let forgets = |settings: &[(&str, &str)]| Keeping::of(settings.iter().copied()).forgets();
+        let week = ("retention.ms", "604800000");
+        assert_eq!(forgets(&[("cleanup.policy", "compact"), week]), None);
+        assert_eq!(forgets(&[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")]), None);
+        let told = |text: &str| Some(text.to_owned());
+        assert_eq!(forgets(&[("cleanup.policy", "compact,delete"), week]), told("cleanup.policy=compact,delete retention.ms=604800000"));
+        assert_eq!(forgets(&[("cleanup.policy", "delete"), ("retention.bytes", "9")]), told("cleanup.policy=delete retention.bytes=9"));
     }
 
     #[test]
