@@ -16,6 +16,7 @@ folder=$PWD/target/kafka-$port
 
 kafka=(java -Xmx700m -cp "$libraries/*")
 
+mkdir -p target
 if [ ! -d "$libraries" ]; then
   echo "Fetching Kafka by Maven, once" >&2
   fetched=$(mktemp -d -p target)

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** what [`Sender::finish`] says to be delivered is with Kafka; the order of a key's records is kept.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ pub enum SendError {
     Missing(TopicName),
     #[error(transparent)]
     Refused(#[from] Failure),
-    #[error("{0} records were not delivered")]
-    Undelivered(u64),
+    #[error("{count} records were not delivered; the first: {why}")]
+    Undelivered { count: u64, why: Failure },
 }
 
 /// Sends to the partition that Java's clients would choose.
@@ -41,6 +42,7 @@ pub struct Sender {
 #[derive(Default)]
 struct Deliveries {
     failed: AtomicU64,
+    why: OnceLock<KafkaError>,
 }
 
 impl rdkafka::ClientContext for Deliveries {
@@ -53,7 +55,10 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        self.failed.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
+        if let Err((error, _)) = result {
+            self.why.get_or_init(|| error.clone());
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -90,9 +95,13 @@ impl Sender {
     /// Waits until every record is with Kafka.
     pub fn finish(&self) -> Result<(), SendError> {
         self.producer.flush(PATIENCE).map_err(|e| Failure::new(Call::Deliver, &e))?;
-        match self.producer.context().failed.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            failed => Err(SendError::Undelivered(failed)),
+        let deliveries = self.producer.context();
+        match deliveries.why.get() {
+            None => Ok(()),
+            Some(why) => {
+                let count = deliveries.failed.load(Ordering::Relaxed);
+                Err(SendError::Undelivered { count, why: Failure::new(Call::Deliver, why) })
+            }
         }
     }
 }

@@ -101,7 +101,7 @@ pub struct Contents {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
     State { key: &'a [u8], value: Option<&'a [u8]> },
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Claim(Claim),
 }
 
@@ -172,7 +172,7 @@ impl<'a> Entry<'a> {
     pub fn read(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Result<Entry<'a>, Unreadable> {
         match (key, value) {
             (Some([STATE, key @ ..]), value) => Ok(Entry::State { key, value }),
-            (Some(MANIFEST), Some(value)) => Ok(Entry::Manifest(decode(value)?)),
+            (Some(MANIFEST), Some(value)) => Ok(Entry::Manifest(Box::new(decode(value)?))),
             (Some(CLAIM), Some(value)) => Ok(Entry::Claim(decode(value)?)),
             _ => Err(Unreadable::Foreign),
         }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_manifest_is_read_back() {
         let manifest = Manifest { number: 3, offsets: BTreeMap::from([("shop.events".into(), 17)]), ..Manifest::default() };
-        assert_eq!(Entry::read(Some(Manifest::KEY), Some(&manifest.encode())), Ok(Entry::Manifest(manifest)));
+        assert_eq!(Entry::read(Some(Manifest::KEY), Some(&manifest.encode())), Ok(Entry::Manifest(Box::new(manifest))));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Replay {
             }
             Owned::Manifest(manifest) => {
                 let contents = self.tally.take().map(|tally| tally.contents());
-                self.last = Some((manifest, contents));
+                self.last = Some((*manifest, contents));
             }
             Owned::Claim(nonce) => self.claim = Some(nonce),
         }
@@ -144,7 +144,7 @@ struct Read {
 
 enum Owned {
     State(Vec<u8>, Option<Vec<u8>>),
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Claim(String),
 }
 
