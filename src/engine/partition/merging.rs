@@ -26,7 +26,7 @@ use crate::transition::Cause;
 /// Partitions, by position.
 type Touched = SmallVec<[usize; 2]>;
 
-/// All, or a part, of what was known of a customer that became another one.
+/// What was known of a customer that became another one.
 #[derive(Clone, Debug)]
 pub struct Parcel {
     pub origin: CustomerId,
@@ -138,7 +138,7 @@ impl Partition {
     fn has_room(&self, slot: Slot, parcel: &Parcel) -> bool {
         let kin = self.residents[slot.at()].state.as_deref().and_then(|state| state.kin.as_deref());
         let known = kin.map_or(&[][..], |kin| &kin.from);
-        // The first of several parts has brought them all.
+        // Who is known takes no further room.
         let new = ids_of(parcel).into_iter().filter(|id| !known.contains(id)).count();
         known.len() + new <= Kin::MOST
     }

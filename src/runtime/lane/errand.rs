@@ -3,7 +3,7 @@
 //! ```text
 //! header                    value
 //! segmentd-customer: b      an input record, as it came: its customer is b by now
-//! segmentd-parcel: {…}      what was known of a customer that became the one whose key this is, or a part of it ([`parts`])
+//! segmentd-parcel: {…}      what was known of a customer that became the one whose key this is, or a part of it ([`super::parts`])
 //! segmentd-erasure: {…}     none: whom the customer became whose key this is was erased
 //! ```
 //!
