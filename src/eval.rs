@@ -43,7 +43,17 @@ impl At<'_> {
         }
         self.advance(predicate, standing);
         let holds = self.holds(predicate, standing);
-        Truth { holds, flip: self.flip(predicate, standing, holds) }
+        Truth::new(holds, self.flip(predicate, standing, holds))
+    }
+
+    /// Whether a predicate holds at this instant, be it kept up or asleep.
+    pub fn met(&self, standing: &mut Standing, index: usize) -> bool {
+        let (predicate, kept) = (&self.plan.predicates[index], standing.predicates[index]);
+        if !kept.asleep {
+            return kept.holds;
+        }
+        self.advance(predicate, standing);
+        self.holds(predicate, standing)
     }
 
     /// The same after an event was added and nothing else changed. While a monotone predicate's truth stays, one more
@@ -51,6 +61,9 @@ impl At<'_> {
     /// event speaks for the truth as it was.
     pub fn truth_of_grown(&self, standing: &mut Standing, index: usize, added: Option<Added>) -> Truth {
         let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
+        if predicate.monotone && predicate.linear.is_some() {
+            return self.truth(standing, index);
+        }
         if before.flip > self.t && added.is_some_and(|added| self.confirms(predicate, added, before.holds)) {
             return before;
         }

@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::blocks::Blocks;
 use super::history::{Base, History, OrderChange, Pending};
-use super::{CustomerState, Facts, Former, Membership, Standing, Told, Truth};
+use super::{CustomerState, Facts, Former, Membership, Standing, Told};
 use crate::event::Value;
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -315,7 +315,6 @@ pub fn read<E: From<FormatError>>(
     for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
         *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
     }
-    state.standing.predicates.fill(Truth { holds: false, flip: EventTime::MIN });
     Ok(Stored { state, current })
 }
 

@@ -9,7 +9,7 @@
 //! *Why facts and not totals:* the truths are found again over the union, so the law holds by the very code that holds it
 //! for one customer.
 //!
-//! **Invariant:** afterwards nothing is evaluated: every flip is due. What had happened by the instant up to which the
+//! **Invariant:** afterwards nothing is evaluated: all predicates are asleep. What had happened by the instant up to which the
 //! customer was erased is left behind.
 
 use super::apply::{Application, take_pending};

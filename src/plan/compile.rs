@@ -57,6 +57,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         rankings: compiler.rankings,
         cuts: compiler.cuts,
         predicates: compiler.predicates,
+        ranked: Vec::new(),
         segments,
         order: definitions.evaluation_order.clone(),
         stays: Vec::new(),
@@ -147,6 +148,7 @@ impl<'c> Compiler<'c> {
             ban: definition.ban.as_ref().map(|list| self.predicate(list)),
             stage: definition.stage,
             publication: Arc::new(definition.publication.clone()),
+            predicates: Vec::new(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,
@@ -390,13 +392,15 @@ impl Plan {
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));
         }
+        self.ranked = users_of(&self.predicates, |p| p.ranks);
         self.stays = (0..self.segments.len()).filter(|segment| self.segments[*segment].min_stay.is_some()).collect();
         for (position, segment) in self.order.iter().enumerate() {
             let plan = &mut self.segments[*segment];
             plan.position = position;
             plan.dependents = users_of(&self.predicates, |p| p.segments.iter().any(|(s, _)| s == segment));
-            for predicate in plan.predicates() {
-                self.predicates[predicate].users.push(position);
+            plan.link();
+            for predicate in &plan.predicates {
+                self.predicates[*predicate].users.push(position);
             }
         }
     }

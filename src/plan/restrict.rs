@@ -26,6 +26,7 @@ impl Plan {
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
+            ranked: Vec::new(),
             stays: Vec::new(),
             ladders: self.ladders.iter().map(|ladder| part.ladder(ladder)).collect(),
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
@@ -65,7 +66,7 @@ impl Plan {
     }
 
     fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {
-        let found: BTreeSet<usize> = segments.iter().flat_map(|segment| self.segments[*segment].predicates()).collect();
+        let found: BTreeSet<usize> = segments.iter().flat_map(|segment| self.segments[*segment].predicates.iter().copied()).collect();
         found.into_iter().collect()
     }
 }
@@ -115,6 +116,7 @@ impl Part<'_> {
             ban: segment.ban.and_then(|predicate| position(self.predicates, predicate)),
             stage: segment.stage,
             publication: segment.publication.clone(),
+            predicates: Vec::new(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,
