@@ -17,6 +17,7 @@ mod kept;
 pub mod linear;
 mod list;
 mod monotone;
+mod quorum;
 mod ranking;
 mod restrict;
 pub mod sequence;
@@ -34,6 +35,7 @@ pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use linear::Linear;
 pub use list::List;
+pub use quorum::Quorum;
 pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
 
@@ -157,6 +159,8 @@ pub struct AggregatePlan {
 pub struct Predicate {
     pub formula: Formula,
     /// The formula once more, where it is of this form.
+    pub quorum: Option<Quorum>,
+    /// The same.
     pub linear: Option<Linear>,
     /// The same.
     pub band: Option<Band>,

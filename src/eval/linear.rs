@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::{At, LOOK_AHEAD};
+use super::At;
 use crate::aggregate::each_value;
 use crate::customer::{Added, Cursor, History, Passage, Row, Standing};
 use crate::event::{Scalar, Value};
@@ -16,19 +16,26 @@ use crate::time::EventTime;
 
 impl At<'_> {
     /// The flip of a predicate whose truth is `holds`, its cursors standing at `self.t`.
-    pub(super) fn linear_flip(&self, predicate: &Predicate, linear: &Linear, standing: &Standing, holds: bool) -> Option<EventTime> {
+    pub(super) fn linear_flip(
+        &self,
+        predicate: &Predicate,
+        linear: &Linear,
+        standing: &Standing,
+        holds: bool,
+        changes: usize,
+    ) -> Option<EventTime> {
         if predicate.monotone {
             return self.suffix(predicate, linear, &standing.cursors[predicate.windows[0]], holds);
         }
-        self.ahead(predicate, linear, standing, holds)
+        self.ahead(predicate, linear, standing, holds, changes)
     }
 
     /// The next instant at which the truth changes, or up to which it was looked for.
-    fn ahead(&self, predicate: &Predicate, linear: &Linear, standing: &Standing, holds: bool) -> Option<EventTime> {
+    fn ahead(&self, predicate: &Predicate, linear: &Linear, standing: &Standing, holds: bool, changes: usize) -> Option<EventTime> {
         let mut sums = linear.sums(&standing.totals)?;
         let mut cursors: SmallVec<[Cursor; 2]> = predicate.windows.iter().map(|window| standing.cursors[*window]).collect();
         let mut t = self.t;
-        for _ in 0..LOOK_AHEAD {
+        for _ in 0..changes {
             t = cursors.iter().map(Cursor::quiet_until).min().unwrap_or(EventTime::MAX);
             if t == EventTime::MAX {
                 break;

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::experiment::{experiments, longest_within, set_settling};
 use super::{
     AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate,
-    RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
+    Quorum, RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -174,6 +174,7 @@ impl<'c> Compiler<'c> {
         let formula = self.formula(expr, None);
         let mut predicate = Predicate {
             subject: Subject::of(expr),
+            quorum: None,
             linear: None,
             band: None,
             monotone: false,
@@ -200,6 +201,7 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.quorum = Quorum::of(&predicate.formula, &self.aggregates);
         predicate.linear = Linear::of(&predicate.formula, &self.aggregates);
         predicate.band = Band::of(&predicate.formula, &self.aggregates);
         predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());

@@ -89,6 +89,7 @@ impl Part<'_> {
                 Leaf::Segment { segment: index, last } => Leaf::Segment { segment: segment(index), last },
                 other => other,
             }),
+            quorum: predicate.quorum.map(|quorum| quorum.at(aggregate(quorum.aggregate))),
             linear: predicate.linear.as_ref().map(|linear| linear.with_aggregates(&aggregate)),
             band: predicate.band.as_ref().map(|band| band.at(aggregate(band.aggregate))),
             subject: predicate.subject.clone(),
