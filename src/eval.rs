@@ -68,7 +68,7 @@ impl At<'_> {
     /// event speaks for the truth as it was.
     pub fn truth_of_grown(&self, standing: &mut Standing, index: usize, added: Option<Added>) -> Truth {
         let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
-        if predicate.quorum.is_some() {
+        if predicate.quorum.is_some() || self.only_falls(predicate) {
             return self.truth(standing, index);
         }
         if before.flip > self.t && added.is_some_and(|added| self.confirms(predicate, added, before.holds)) {

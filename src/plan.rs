@@ -167,6 +167,8 @@ pub struct Predicate {
     pub subject: Subject,
     /// Rows only leave its window, and while they do its truth changes at most once.
     pub monotone: bool,
+    /// The same of each of its inequalities, as long as no number is below zero.
+    pub falling: bool,
     /// It looks at a `days_since`, which changes without any event.
     pub counts_days: bool,
     /// It compares with a cut: every change of its value matters, since it moves the customer's rank.

@@ -389,6 +389,7 @@ fn read_history<E: From<FormatError>>(
     }
     let columns = Columns::read(r)?;
     rows::read(r, &columns, plan, stream, &mut history.rows)?;
+    history.has_debits = history.rows.iter().any(|row| row.is_debit(history.total_cell));
     history.ids = history.retired.iter().copied().chain(history.rows.iter().map(|row| row.id)).collect::<HashSet<_, _>>();
     Ok(history)
 }

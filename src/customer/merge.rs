@@ -83,6 +83,7 @@ impl Merging<'_> {
             return;
         }
         row.set_conditions(&plan.conditions, history.total_cell);
+        history.has_debits |= row.is_debit(history.total_cell);
         let at = history.place_for(row.time);
         history.rows.insert(at, row);
         history.blocks.inserted(at);
@@ -163,6 +164,7 @@ impl Merging<'_> {
         }
         history.rows[at].change(change);
         history.rows[at].set_conditions(&self.plan.streams[stream].conditions, history.total_cell);
+        history.has_debits |= history.rows[at].is_debit(history.total_cell);
         history.blocks.changed(at);
     }
 

@@ -14,6 +14,9 @@ use crate::plan::linear::{Linear, Share, Sums};
 use crate::plan::{FieldRef, Predicate};
 use crate::time::EventTime;
 
+/// How many rows are looked at from the newest on: where more than these are needed, the oldest decide sooner.
+const NEWEST: usize = 32;
+
 impl At<'_> {
     /// The flip of a predicate whose truth is `holds`, its cursors standing at `self.t`.
     pub(super) fn linear_flip(
@@ -24,10 +27,8 @@ impl At<'_> {
         holds: bool,
         changes: usize,
     ) -> Option<EventTime> {
-        if predicate.monotone {
-            return self.suffix(predicate, linear, &standing.cursors[predicate.windows[0]], holds);
-        }
-        self.ahead(predicate, linear, standing, holds, changes)
+        let newest = if predicate.monotone || self.only_falls(predicate) { self.suffix(predicate, linear, standing) } else { None };
+        newest.or_else(|| self.ahead(predicate, linear, standing, holds, changes))
     }
 
     /// The next instant at which the truth changes, or up to which it was looked for.
@@ -86,22 +87,30 @@ impl At<'_> {
         exact
     }
 
-    /// The same as [`At::suffix_flip`], for a linear predicate.
-    fn suffix(&self, predicate: &Predicate, linear: &Linear, cursor: &Cursor, holds: bool) -> Option<EventTime> {
+    /// Until another event comes, its inequalities only fall.
+    pub(super) fn only_falls(&self, predicate: &Predicate) -> bool {
+        let stream = || self.plan.windows[predicate.windows[0]].stream;
+        predicate.falling && self.facts.histories[stream()].is_free_of_debits()
+    }
+
+    /// The instant at which the shortest suffix crumbles that still is on the side of each inequality on which all rows are;
+    /// the same as [`At::suffix_flip`]. `None`: it was not found among the newest rows.
+    fn suffix(&self, predicate: &Predicate, linear: &Linear, standing: &Standing) -> Option<EventTime> {
+        let sides = linear.sides(&linear.sums(&standing.totals)?);
         let mut suffix = linear.nothing();
-        if linear.holds(&suffix) == holds {
+        if linear.sides(&suffix) == sides {
             return Some(EventTime::MAX);
         }
         let window = predicate.windows[0];
         let over = &self.plan.windows[window];
         let history = &self.facts.histories[over.stream];
-        for row in history.rows().range(cursor.members()).rev() {
+        for row in history.rows().range(standing.cursors[window].members()).rev().take(NEWEST) {
             self.weigh(linear, window, row, history, Passage::Enters, &mut suffix)?;
-            if linear.holds(&suffix) == holds {
+            if linear.sides(&suffix) == sides {
                 return Some(over.window.leaves_at(row.time));
             }
         }
-        Some(EventTime::MAX)
+        None
     }
 
     /// Adds a row of a window to every inequality that looks through it, or takes it away.

@@ -178,6 +178,7 @@ impl<'c> Compiler<'c> {
             linear: None,
             band: None,
             monotone: false,
+            falling: false,
             counts_days: false,
             ranks: false,
             aggregates: Vec::new(),
@@ -206,6 +207,7 @@ impl<'c> Compiler<'c> {
         predicate.band = Band::of(&predicate.formula, &self.aggregates);
         predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());
         predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);
+        predicate.falling = predicate.linear.as_ref().is_some_and(|linear| monotone::is_falling(linear, &self.aggregates));
         self.predicates.push(predicate);
         self.predicate_index.insert(text, self.predicates.len() - 1);
         self.predicates.len() - 1

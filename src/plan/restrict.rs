@@ -94,6 +94,7 @@ impl Part<'_> {
             band: predicate.band.as_ref().map(|band| band.at(aggregate(band.aggregate))),
             subject: predicate.subject.clone(),
             monotone: predicate.monotone,
+            falling: predicate.falling,
             counts_days: predicate.counts_days,
             ranks: predicate.ranks,
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
