@@ -17,7 +17,7 @@ use crate::customer::{self, Added, Facts, Standing, Truth};
 use crate::event::Scalar;
 use crate::id::CustomerId;
 use crate::money::Number;
-use crate::plan::{Band, Formula, Leaf, Measure, Plan, Predicate};
+use crate::plan::{Band, Formula, Leaf, Measure, Plan, Predicate, Unit};
 use crate::time::{EventTime, Span};
 use ahead::Ahead;
 pub use distance::Distance;
@@ -68,7 +68,7 @@ impl At<'_> {
     /// event speaks for the truth as it was.
     pub fn truth_of_grown(&self, standing: &mut Standing, index: usize, added: Option<Added>) -> Truth {
         let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
-        if predicate.quorum.is_some() || self.only_falls(predicate) {
+        if predicate.quorum.is_some_and(|quorum| quorum.unit == Unit::Events) || self.only_falls(predicate) {
             return self.truth(standing, index);
         }
         if before.flip > self.t && added.is_some_and(|added| self.confirms(predicate, added, before.holds)) {
@@ -91,8 +91,8 @@ impl At<'_> {
 
     #[inline]
     fn holds(&self, predicate: &Predicate, standing: &Standing) -> bool {
-        if let Some(quorum) = &predicate.quorum {
-            return quorum.holds(quorum.count(&standing.totals));
+        if let Some((quorum, amount)) = predicate.quorum.and_then(|quorum| Some((quorum, quorum.amount(&standing.totals)?))) {
+            return quorum.holds(amount);
         }
         let linear = || predicate.linear.as_ref().and_then(|linear| linear.sums(&standing.totals).map(|sums| linear.holds(&sums)));
         let band = || predicate.band.as_ref().map(|band| band.holds(&standing.totals[band.aggregate]));
@@ -108,8 +108,8 @@ impl At<'_> {
         if passing.is_none_or(|next| next == EventTime::MAX) && !predicate.counts_days {
             return self.still_change(predicate, standing, self.t);
         }
-        if let Some(quorum) = &predicate.quorum {
-            return self.quorum_flip(quorum, standing);
+        if let Some(flip) = predicate.quorum.and_then(|quorum| self.quorum_flip(&quorum, standing)) {
+            return flip;
         }
         if let Some(flip) = predicate.linear.as_ref().and_then(|linear| self.linear_flip(predicate, linear, standing, holds, changes)) {
             return flip;

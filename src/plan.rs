@@ -35,7 +35,7 @@ pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use linear::Linear;
 pub use list::List;
-pub use quorum::Quorum;
+pub use quorum::{Quorum, Unit};
 pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
 

@@ -15,7 +15,7 @@ use crate::plan::{FieldRef, Predicate};
 use crate::time::EventTime;
 
 /// How many rows are looked at from the newest on: where more than these are needed, the oldest decide sooner.
-const NEWEST: usize = 32;
+pub(super) const NEWEST: usize = 32;
 
 impl At<'_> {
     /// The flip of a predicate whose truth is `holds`, its cursors standing at `self.t`.
@@ -132,7 +132,7 @@ impl At<'_> {
 
 /// What a row adds to an aggregate that sees it.
 #[inline]
-fn share_of(field: FieldRef, row: &Row, history: &History) -> Option<Share> {
+pub(super) fn share_of(field: FieldRef, row: &Row, history: &History) -> Option<Share> {
     match row.plain(field) {
         Some(Value::Number(number)) => Some(Share { count: 1, sum: money::millionths(number)? }),
         _ if field == FieldRef::Event => Some(Share { count: 1, sum: 0 }),
