@@ -11,6 +11,7 @@
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
 //! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
+mod asleep;
 mod epochs;
 mod erase;
 mod expiry;
@@ -37,9 +38,7 @@ use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
 use crate::transition::{Direction, Evidence, Withheld};
-
-/// A predicate that more segments name is kept up in any case: to look whether one of them rests on it would cost more.
-const ASKED_AT_MOST: usize = 8;
+use asleep::ask;
 
 /// What leads to an evaluation.
 #[derive(Clone, Copy, Debug)]
@@ -169,14 +168,6 @@ fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outc
     standing.next_flip = next_flip(at.plan, standing);
 }
 
-/// Whether a predicate holds. Who asks rests on it: it is kept up from now on, unless it is left to a scan.
-fn ask(at: &At<'_>, standing: &mut Standing, predicate: usize) -> bool {
-    if standing.predicates[predicate].asleep && standing.evaluates(predicate) {
-        standing.predicates[predicate] = at.truth(standing, predicate);
-    }
-    standing.predicates[predicate].holds
-}
-
 /// The first instant after the last evaluation at which time alone may change something.
 fn next_flip(plan: &Plan, standing: &Standing) -> EventTime {
     let flips = standing.predicates.iter().map(|p| p.flip);
@@ -290,31 +281,6 @@ impl Settling<'_> {
 
     fn ask(&mut self, predicate: usize) -> bool {
         ask(self.at, self.standing, predicate)
-    }
-
-    /// What the segment rested on, and neither it nor another one rests on any more, is not kept up.
-    fn put_to_sleep(&mut self, segment: usize) {
-        for predicate in &self.at.plan.segments[segment].predicates {
-            if !self.is_of_use(*predicate) {
-                self.standing.predicates[*predicate] = Truth::ASLEEP;
-            }
-        }
-    }
-
-    fn is_of_use(&self, predicate: usize) -> bool {
-        let plan = &self.at.plan.predicates[predicate];
-        let rests = |position: &usize| self.rests_on(self.at.plan.order[*position], predicate);
-        plan.ranks || plan.users.len() > ASKED_AT_MOST || plan.users.iter().any(rests)
-    }
-
-    /// One that waits to be decided in this very evaluation may be taken wrongly, and asks for itself then.
-    fn rests_on(&self, segment: usize, predicate: usize) -> bool {
-        let mut found = false;
-        self.at.plan.segments[segment].ask(self.is_member(segment), &mut |asked| {
-            found |= asked == predicate;
-            self.standing.predicates[asked].holds
-        });
-        found
     }
 
     fn is_member(&self, segment: usize) -> bool {

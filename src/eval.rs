@@ -63,9 +63,9 @@ impl At<'_> {
         self.holds(predicate, standing)
     }
 
-    /// The same after an event was added and nothing else changed. While a monotone predicate's truth stays, one more
-    /// event only puts its flip off: the old one is early, which is allowed, and costs nothing to find. So it is where the
-    /// event speaks for the truth as it was.
+    /// The same after an event was added and nothing else changed. Where the flip is found by a few rows, it is found anew.
+    /// Elsewhere the old one is kept while the truth stays, if one more event can only put it off (the predicate is monotone)
+    /// or speaks for the truth as it was: it is early, which is allowed, and costs nothing.
     pub fn truth_of_grown(&self, standing: &mut Standing, index: usize, added: Option<Added>) -> Truth {
         let (predicate, before) = (&self.plan.predicates[index], standing.predicates[index]);
         if predicate.quorum.is_some_and(|quorum| quorum.unit == Unit::Events) || self.only_falls(predicate) {

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{ask, outlook};
+use super::asleep::ask;
+use super::outlook;
 use crate::customer::CustomerState;
 use crate::eval::{At, Distance};
 use crate::id::CustomerId;
