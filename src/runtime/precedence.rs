@@ -9,7 +9,8 @@
 /// a hundred took half as long beside 20,000 events/s: 4.2 ms instead of 9.6 ms (`make bench`, `lookups_in_the_service`).
 const STEPS_BACK: i32 = 5;
 
-/// Lets this thread, and those that it will start, stand behind the others. Where that is not allowed all stand in one row, which is no failure.
+/// Lets this thread, and those that it will start, stand behind the others. Where that is not allowed all stand in one row,
+/// which is no failure.
 pub(super) fn stand_back() {
     if let Err(error) = rustix::process::nice(STEPS_BACK) {
         tracing::debug!(%error, "the priority of a lane stays as it is");
