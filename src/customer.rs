@@ -4,7 +4,8 @@
 //! from the facts, and is when a customer is read from the store ([`codec`]).
 //!
 //! **Invariant:** after every call of the engine, each predicate's truth in `standing` is the truth over `facts` at every
-//! instant from `standing.at` until (excluding) its `flip`; but for those that are left to a scan ([`Common`]).
+//! instant from `standing.at` until (excluding) its `flip`; but for those that are asleep, on which nothing rests, and those
+//! that are left to a scan ([`Common`]), which are asleep too.
 
 mod apply;
 mod arrival;
@@ -110,7 +111,18 @@ pub struct Former {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truth {
     pub holds: bool,
+    /// No decision rests on it: it is not kept up, and is found when somebody asks.
+    pub asleep: bool,
     pub flip: EventTime,
+}
+
+impl Truth {
+    pub const ASLEEP: Truth = Truth { holds: false, asleep: true, flip: EventTime::MAX };
+
+    /// One that is kept up.
+    pub fn new(holds: bool, flip: EventTime) -> Truth {
+        Truth { holds, asleep: false, flip }
+    }
 }
 
 /// A customer's history in one segment, as far as rules and records need it.
@@ -163,13 +175,13 @@ impl CustomerState {
 }
 
 impl Standing {
-    /// Nothing evaluated: every flip is due, so that the first evaluation looks at everything.
+    /// Nothing evaluated, all asleep: the first evaluation decides everything, and asks what it needs.
     pub fn new(plan: &Plan) -> Standing {
         Standing {
             at: EventTime::MIN,
             cursors: vec![Cursor::START; plan.windows.len()],
             totals: plan.aggregates.iter().map(AggregatePlan::empty).collect(),
-            predicates: vec![Truth { holds: false, flip: EventTime::MIN }; plan.predicates.len()],
+            predicates: vec![Truth::ASLEEP; plan.predicates.len()],
             memberships: vec![Membership::NONE; plan.segments.len()],
             former: Vec::new(),
             next_flip: EventTime::MIN,

@@ -11,6 +11,7 @@
 //! **Invariant:** pure. Same plan, state, input and instant: same answer; no clock, no IO, no failure. A membership
 //! changes in one place, [`Settling::change`], and nowhere else; but for those whose segment is gone ([`former`]).
 
+mod asleep;
 mod epochs;
 mod erase;
 mod expiry;
@@ -37,6 +38,7 @@ use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::time::EventTime;
 use crate::transition::{Direction, Evidence, Withheld};
+use asleep::ask;
 
 /// What leads to an evaluation.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,8 @@ pub struct Outcome {
     /// Memberships whose end is announced, after the changes.
     pub expiries: Vec<Expiry>,
     touched: Touched,
+    /// Something was touched, be it asleep.
+    moved: bool,
     /// Predicates whose cut may be another than when they were last looked at: who names them is decided in any case.
     recut: Vec<usize>,
     dirty: Vec<u64>,
@@ -126,7 +130,7 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
     let everything = matches!(input, Input::Definitions | Input::Lists | Input::Merge(_)) || state.standing.at == EventTime::MIN;
     let at = At { plan, facts: &state.facts, customer, t: now };
     if matches!(input, Input::Cuts) {
-        out.recut.extend(plan.predicates.iter().enumerate().filter(|(_, p)| p.ranks).map(|(predicate, _)| predicate));
+        out.recut.extend(&plan.ranked);
     }
     settle(&at, &mut state.standing, everything, out);
     merging::net(&at, &mut state.standing, &carried, &mut out.changes);
@@ -141,18 +145,20 @@ pub fn step(plan: &Plan, customer: &CustomerId, state: &mut CustomerState, input
 fn settle(at: &At<'_>, standing: &mut Standing, everything: bool, out: &mut Outcome) {
     out.dirty.clear();
     out.dirty.resize(at.plan.order.len().div_ceil(64), if everything { u64::MAX } else { 0 });
+    out.moved = !out.touched.is_empty();
     if standing.next_flip <= at.t {
         let due = standing.predicates.iter().enumerate().filter(|(_, p)| p.flip <= at.t);
         out.touched.changed.extend(due.map(|(predicate, _)| predicate));
     }
     for touched in [&mut out.touched.grown, &mut out.touched.changed] {
-        touched.retain(|predicate| standing.evaluates(*predicate));
+        touched.retain(|predicate| !standing.predicates[*predicate].asleep);
         touched.sort_unstable();
         touched.dedup();
     }
-    out.touched.growing.retain(|(predicate, _)| standing.evaluates(*predicate));
+    out.touched.growing.retain(|(predicate, _)| !standing.predicates[*predicate].asleep);
     let mut settling = Settling { at, standing, dirty: &mut out.dirty, changes: &mut out.changes };
     settling.end_stays();
+    at.plan.ranked.iter().for_each(|predicate| _ = settling.ask(*predicate));
     out.recut.drain(..).for_each(|predicate| settling.evaluate_recut(predicate));
     out.touched.changed.iter().for_each(|predicate| settling.evaluate(*predicate));
     out.touched.grown.iter().for_each(|predicate| settling.evaluate_grown(*predicate, out.touched.added));
@@ -232,6 +238,7 @@ impl Settling<'_> {
             let segment = self.at.plan.order[position];
             if self.dirty[position / 64] >> (position % 64) & 1 == 1 && self.standing.decides(segment) {
                 self.decide(segment);
+                self.put_to_sleep(segment);
             }
         }
     }
@@ -252,25 +259,28 @@ impl Settling<'_> {
         }
     }
 
-    fn belongs(&self, segment: usize) -> bool {
+    fn belongs(&mut self, segment: usize) -> bool {
         let plan = &self.at.plan.segments[segment];
-        let listed = |list: Option<usize>| list.is_some_and(|predicate| self.standing.predicates[predicate].holds);
         match plan.stage {
             Some(stage) => self.has(stage),
-            None if listed(plan.ban) => false,
-            None if listed(plan.pin) => true,
+            None if self.is_on(plan.ban) => false,
+            None if self.is_on(plan.pin) => true,
             None => stay::holds(self.at.plan, self.standing, segment, self.at.t) || self.holds(segment),
         }
     }
 
+    fn is_on(&mut self, list: Option<usize>) -> bool {
+        list.is_some_and(|predicate| self.ask(predicate))
+    }
+
     /// What the segment's own rules say.
-    fn holds(&self, segment: usize) -> bool {
+    fn holds(&mut self, segment: usize) -> bool {
         let plan = &self.at.plan.segments[segment];
-        let truth = |predicate: usize| self.standing.predicates[predicate].holds;
-        match &plan.exit_when {
-            Some(exit_when) => !exit_when.holds(&truth) && (self.is_member(segment) || plan.when.holds(&truth)),
-            None => plan.when.holds(&truth),
-        }
+        plan.holds(self.is_member(segment), &mut |predicate| self.ask(predicate))
+    }
+
+    fn ask(&mut self, predicate: usize) -> bool {
+        ask(self.at, self.standing, predicate)
     }
 
     fn is_member(&self, segment: usize) -> bool {
@@ -299,7 +309,11 @@ impl Settling<'_> {
             arm: None,
             withheld: None,
         });
-        plan.dependents.iter().for_each(|predicate| self.evaluate(*predicate));
+        for predicate in &plan.dependents {
+            if !self.standing.predicates[*predicate].asleep {
+                self.evaluate(*predicate);
+            }
+        }
     }
 }
 
@@ -322,10 +336,11 @@ pub fn valid_until(plan: &Plan, customer: &CustomerId, state: &CustomerState, se
 /// Rebuilds from facts what the store does not keep: cursors, truths and flips as of the state's last evaluation.
 pub fn rebuild(plan: &Plan, customer: &CustomerId, facts: &Facts, standing: &mut Standing) {
     let at = At { plan, facts, customer, t: standing.at };
-    for predicate in 0..plan.predicates.len() {
-        let left = Truth { holds: false, flip: EventTime::MAX };
-        standing.predicates[predicate] = if standing.evaluates(predicate) { at.truth(standing, predicate) } else { left };
+    standing.predicates.fill(Truth::ASLEEP);
+    for (index, segment) in plan.segments.iter().enumerate() {
+        segment.ask(standing.memberships[index].is_member(), &mut |predicate| ask(&at, standing, predicate));
     }
+    plan.ranked.iter().for_each(|predicate| _ = ask(&at, standing, *predicate));
     standing.next_flip = next_flip(plan, standing);
     expiry::rebuild(&at, standing);
 }

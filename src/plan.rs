@@ -17,6 +17,7 @@ mod kept;
 pub mod linear;
 mod list;
 mod monotone;
+mod quorum;
 mod ranking;
 mod restrict;
 pub mod sequence;
@@ -34,6 +35,7 @@ pub use formula::{Formula, Leaf};
 pub use kept::Kept;
 pub use linear::Linear;
 pub use list::List;
+pub use quorum::{Quorum, Unit};
 pub use ranking::{CutPlan, RankingPlan};
 pub use sequence::{SequencePlan, Watch};
 
@@ -61,6 +63,8 @@ pub struct Plan {
     /// Predicates that look at each stream through a sequence.
     pub watches: Vec<Vec<Watch>>,
     pub predicates: Vec<Predicate>,
+    /// Predicates that compare with a cut.
+    pub ranked: Vec<usize>,
     /// In order of definition.
     pub segments: Vec<SegmentPlan>,
     /// Segment indexes such that a segment stands after those that it names.
@@ -155,12 +159,16 @@ pub struct AggregatePlan {
 pub struct Predicate {
     pub formula: Formula,
     /// The formula once more, where it is of this form.
+    pub quorum: Option<Quorum>,
+    /// The same.
     pub linear: Option<Linear>,
     /// The same.
     pub band: Option<Band>,
     pub subject: Subject,
     /// Rows only leave its window, and while they do its truth changes at most once.
     pub monotone: bool,
+    /// The same of each of its inequalities, as long as no number is below zero.
+    pub falling: bool,
     /// It looks at a `days_since`, which changes without any event.
     pub counts_days: bool,
     /// It compares with a cut: every change of its value matters, since it moves the customer's rank.
@@ -211,6 +219,8 @@ pub struct SegmentPlan {
     pub stage: Option<Stage>,
     /// What is told of its memberships.
     pub publication: Arc<Publication>,
+    /// All that decides it, in the order of the text, each once; pin and ban stand last.
+    pub predicates: Vec<usize>,
     /// Predicates that name this segment.
     pub dependents: Vec<usize>,
     /// Position in [`Plan::order`].
@@ -252,8 +262,24 @@ impl StreamPlan {
 }
 
 impl SegmentPlan {
-    /// All that decides it, in the order of the text, each once; pin and ban stand last.
-    pub fn predicates(&self) -> Vec<usize> {
+    /// What its own rules say of who is a member, or is not. Asks no further than it must.
+    pub fn holds(&self, member: bool, truth: &mut impl FnMut(usize) -> bool) -> bool {
+        match &self.exit_when {
+            Some(exit_when) => !exit_when.holds(truth) && (member || self.when.holds(truth)),
+            None => self.when.holds(truth),
+        }
+    }
+
+    /// Asks all that the decision over a member, or over who is none, rests on as everything stands.
+    pub fn ask(&self, member: bool, truth: &mut impl FnMut(usize) -> bool) {
+        let listed = [self.ban, self.pin].into_iter().flatten().any(&mut *truth);
+        if !listed {
+            self.holds(member, truth);
+        }
+    }
+
+    /// Fills in what decides it, once that is known.
+    pub(super) fn link(&mut self) {
         let mut found = Vec::new();
         let mut find = |predicate| {
             if !found.contains(&predicate) {
@@ -262,7 +288,7 @@ impl SegmentPlan {
         };
         [Some(&self.when), self.exit_when.as_ref()].into_iter().flatten().for_each(|logic| logic.each_predicate(&mut find));
         [self.pin, self.ban].into_iter().flatten().for_each(find);
-        found
+        self.predicates = found;
     }
 }
 
@@ -273,7 +299,8 @@ impl AggregatePlan {
 }
 
 impl Logic {
-    pub fn holds(&self, truth: &impl Fn(usize) -> bool) -> bool {
+    /// Asks from the first part on, and no further than it must.
+    pub fn holds(&self, truth: &mut impl FnMut(usize) -> bool) -> bool {
         match self {
             Logic::Predicate(index) => truth(*index),
             Logic::Not(inner) => !inner.holds(truth),

@@ -162,6 +162,7 @@ impl Application<'_> {
         }
         let history = &mut self.state.facts.histories[stream];
         row.set_conditions(&self.plan.streams[stream].conditions, history.total_cell);
+        history.has_debits |= row.is_debit(history.total_cell);
         let watching = self.plan.watches[stream].iter().filter(|watch| watch.condition.is_none_or(|condition| row.meets(condition)));
         self.touched.changed.extend(watching.map(|watch| watch.predicate));
         let at = history.place_for(row.time);
@@ -228,6 +229,7 @@ impl Application<'_> {
             history.rows[at].change(change);
             let row = &mut history.rows[at];
             row.set_conditions(&self.plan.streams[stream].conditions, history.total_cell);
+            history.has_debits |= row.is_debit(history.total_cell);
             history.blocks.changed(at);
             self.restore(stream, at);
         }

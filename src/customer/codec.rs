@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::blocks::Blocks;
 use super::history::{Base, History, OrderChange, Pending};
-use super::{CustomerState, Facts, Former, Membership, Standing, Told, Truth};
+use super::{CustomerState, Facts, Former, Membership, Standing, Told};
 use crate::event::Value;
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -315,7 +315,6 @@ pub fn read<E: From<FormatError>>(
     for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
         *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
     }
-    state.standing.predicates.fill(Truth { holds: false, flip: EventTime::MIN });
     Ok(Stored { state, current })
 }
 
@@ -390,6 +389,7 @@ fn read_history<E: From<FormatError>>(
     }
     let columns = Columns::read(r)?;
     rows::read(r, &columns, plan, stream, &mut history.rows)?;
+    history.has_debits = history.rows.iter().any(|row| row.is_debit(history.total_cell));
     history.ids = history.retired.iter().copied().chain(history.rows.iter().map(|row| row.id)).collect::<HashSet<_, _>>();
     Ok(history)
 }

@@ -52,6 +52,21 @@ impl Cursor {
         self.quiet_until
     }
 
+    /// Nothing has passed yet, not even time.
+    pub(super) fn is_at_start(&self) -> bool {
+        self.quiet_until == EventTime::MIN
+    }
+
+    /// Where a cursor from the start would come to by instant `t`, without a look at the rows on the way.
+    pub(super) fn placed(window: &Window, history: &History, t: EventTime) -> Cursor {
+        let rows = history.rows();
+        let to = rows.partition_point(|row| window.enters_at(row.time) <= t);
+        let from = rows.partition_point(|row| window.leaves_at(row.time) <= t).min(to);
+        let enters = rows.get(to).map_or(EventTime::MAX, |row| window.enters_at(row.time));
+        let leaves = if from < to { window.leaves_at(rows[from].time) } else { EventTime::MAX };
+        Cursor { from, to, quiet_until: leaves.min(enters) }
+    }
+
     /// Lets rows enter and leave up to and including instant `t`, and tells of each.
     pub fn advance(&mut self, window: &Window, history: &History, t: EventTime, mut tell: impl FnMut(Passage, &Row)) {
         let rows = history.rows();

@@ -30,6 +30,8 @@ pub struct History {
     /// Of orders: what came before its order.
     pub(super) pending: Vec<Pending>,
     pub(super) total_cell: Option<usize>,
+    /// Some row has, or had, a number below zero: a sum may rise while rows leave. Found again from the rows that are kept.
+    pub(super) has_debits: bool,
 }
 
 /// One accepted event.
@@ -103,6 +105,11 @@ impl History {
         self.total_cell
     }
 
+    /// No row that is kept lowers a sum.
+    pub fn is_free_of_debits(&self) -> bool {
+        !self.has_debits
+    }
+
     /// The time of the newest event that is no longer kept.
     pub fn newest_dropped(&self) -> Option<EventTime> {
         self.newest_dropped
@@ -151,6 +158,17 @@ impl Row {
             let word = |chunk: &[Formula]| chunk.iter().enumerate().fold(0, |bits, (i, f)| bits | u64::from(holds(f)) << i);
             Conditions::Many(conditions.chunks(64).map(word).collect())
         };
+    }
+
+    /// A number of it, as rules see them, is below zero.
+    pub(super) fn is_debit(&self, total_cell: Option<usize>) -> bool {
+        let below_zero = |value: &Value| matches!(value, Value::Number(n) if n.is_sign_negative());
+        let in_cell = |cell: &Value| match cell {
+            Value::List(items) => items.iter().any(below_zero),
+            value => below_zero(value),
+        };
+        let lowered = || total_cell.map(|cell| self.field(FieldRef::Cell(cell), total_cell));
+        self.cells.iter().any(in_cell) || self.refund.is_some() && matches!(lowered(), Some(Scalar::Number(n)) if n < Number::ZERO)
     }
 
     fn leaf(&self, leaf: Leaf, total_cell: Option<usize>) -> Scalar<'_> {

@@ -9,7 +9,7 @@
 //! *Why facts and not totals:* the truths are found again over the union, so the law holds by the very code that holds it
 //! for one customer.
 //!
-//! **Invariant:** afterwards nothing is evaluated: every flip is due. What had happened by the instant up to which the
+//! **Invariant:** afterwards nothing is evaluated: all predicates are asleep. What had happened by the instant up to which the
 //! customer was erased is left behind.
 
 use super::apply::{Application, take_pending};
@@ -83,6 +83,7 @@ impl Merging<'_> {
             return;
         }
         row.set_conditions(&plan.conditions, history.total_cell);
+        history.has_debits |= row.is_debit(history.total_cell);
         let at = history.place_for(row.time);
         history.rows.insert(at, row);
         history.blocks.inserted(at);
@@ -163,6 +164,7 @@ impl Merging<'_> {
         }
         history.rows[at].change(change);
         history.rows[at].set_conditions(&self.plan.streams[stream].conditions, history.total_cell);
+        history.has_debits |= history.rows[at].is_debit(history.total_cell);
         history.blocks.changed(at);
     }
 

@@ -17,7 +17,8 @@ use crate::time::{EventTime, Span};
 use crate::window::Window;
 
 /// Lets rows enter and leave a window up to `t`, and the totals of `aggregates` over it follow; each stands at its
-/// position in `totals`. `false`: none of them saw a row that did.
+/// position in `totals`. `false`: none of them saw a row that did. Of a customer who was read back just now, only the rows
+/// that the window holds are looked at.
 #[inline]
 pub fn advance<'p>(
     cursor: &mut Cursor,
@@ -29,6 +30,11 @@ pub fn advance<'p>(
 ) -> bool {
     if t < cursor.quiet_until() {
         return false;
+    }
+    if cursor.is_at_start() {
+        *cursor = Cursor::placed(window, history, t);
+        aggregates.for_each(|(at, aggregate)| totals[at] = aggregate.total(cursor, history));
+        return true;
     }
     let mut seen = false;
     let mut rescan: SmallVec<[usize; 4]> = SmallVec::new();

@@ -56,7 +56,7 @@ pub(super) fn announce(at: &At<'_>, standing: &mut Standing, input: &Input<'_>, 
 fn may_move(input: &Input<'_>, out: &Outcome) -> bool {
     match input {
         Input::Time | Input::Cuts => false,
-        Input::Event(_) => !out.touched.is_empty(),
+        Input::Event(_) => out.moved,
         Input::Definitions | Input::Lists | Input::Erasure | Input::Departure(_) | Input::Merge(_) => true,
     }
 }

@@ -21,7 +21,7 @@ impl<'a> Settling<'a> {
     }
 
     /// Whether this stage has the customer, those above being decided.
-    pub(super) fn has(&self, stage: Stage) -> bool {
+    pub(super) fn has(&mut self, stage: Stage) -> bool {
         let stages = self.stages(stage);
         let current = stages.iter().position(|segment| self.is_member(*segment));
         match current {

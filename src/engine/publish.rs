@@ -51,7 +51,7 @@ fn is_brought_by_definition(at: &At<'_>, standing: &Standing, input: &Input<'_>,
     let first_cut = |leaf| matches!(leaf, Leaf::Cut(index) if standing.cuts.is_first(index));
     match input {
         Input::Definitions => true,
-        Input::Cuts => at.plan.segments[segment].predicates().iter().any(|predicate| {
+        Input::Cuts => at.plan.segments[segment].predicates.iter().any(|predicate| {
             let mut found = false;
             at.plan.predicates[*predicate].formula.each_leaf(&mut |leaf| found |= first_cut(leaf));
             found

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::asleep::ask;
 use super::outlook;
 use crate::customer::CustomerState;
 use crate::eval::{At, Distance};
@@ -51,10 +52,13 @@ pub fn why(plan: &Plan, customer: &CustomerId, state: &CustomerState, segment: u
     let at = At { plan, facts: &state.facts, customer, t };
     let mut standing = state.standing.clone();
     let membership = standing.memberships[segment];
-    let predicates = plan.segments[segment].predicates();
+    let predicates = &plan.segments[segment].predicates;
+    let changes_at = outlook::next_change(&at, &standing, segment);
+    for predicate in predicates {
+        ask(&at, &mut standing, *predicate);
+    }
     let truth = |predicate: usize| standing.predicates[predicate].holds;
     let needed = needed(&plan.segments[segment], membership.is_member(), &truth);
-    let changes_at = outlook::next_change(&at, &standing, segment);
     let reason = |predicate: &usize| Reason {
         list: list(&plan.segments[segment], *predicate),
         evidence: at.evidence_of(&mut standing, *predicate),
@@ -106,7 +110,7 @@ fn needed_by_rules(segment: &SegmentPlan, member: bool, truth: &impl Fn(usize) -
 
 /// The fewest predicates which being otherwise gives the logic this truth.
 fn fewest(logic: &Logic, wanted: bool, truth: &impl Fn(usize) -> bool) -> Vec<usize> {
-    if logic.holds(truth) == wanted {
+    if logic.holds(&mut |predicate| truth(predicate)) == wanted {
         return Vec::new();
     }
     let all = |parts: &[Logic]| parts.iter().flat_map(|part| fewest(part, wanted, truth)).collect();

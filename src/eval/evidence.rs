@@ -11,13 +11,14 @@ use crate::transition::Evidence;
 impl At<'_> {
     /// Every predicate of a segment's rules, in the order of the text, each once.
     pub fn evidence(&self, standing: &mut Standing, segment: usize) -> Vec<Evidence> {
-        let predicates = self.plan.segments[segment].predicates();
-        predicates.into_iter().map(|predicate| self.evidence_of(standing, predicate)).collect()
+        let predicates = &self.plan.segments[segment].predicates;
+        predicates.iter().map(|predicate| self.evidence_of(standing, *predicate)).collect()
     }
 
     /// One predicate, as it stands now.
     pub fn evidence_of(&self, standing: &mut Standing, index: usize) -> Evidence {
         let predicate = &self.plan.predicates[index];
+        let met = self.met(standing, index);
         self.advance(predicate, standing);
         let shown = |formula: &Formula| show(&formula.evaluate(&|leaf| self.leaf(leaf, standing, self.t)));
         let (value, right) = sides(&predicate.formula);
@@ -26,7 +27,7 @@ impl At<'_> {
             value: shown(value),
             op: predicate.subject.op,
             threshold: right.map_or_else(|| Some(predicate.subject.threshold.to_string()), shown),
-            met: standing.predicates[index].holds,
+            met,
             approximate: predicate.ranks,
         }
     }

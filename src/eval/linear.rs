@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::{At, LOOK_AHEAD};
+use super::At;
 use crate::aggregate::each_value;
 use crate::customer::{Added, Cursor, History, Passage, Row, Standing};
 use crate::event::{Scalar, Value};
@@ -14,21 +14,29 @@ use crate::plan::linear::{Linear, Share, Sums};
 use crate::plan::{FieldRef, Predicate};
 use crate::time::EventTime;
 
+/// How many rows are looked at from the newest on: where more than these are needed, the oldest decide sooner.
+pub(super) const NEWEST: usize = 32;
+
 impl At<'_> {
     /// The flip of a predicate whose truth is `holds`, its cursors standing at `self.t`.
-    pub(super) fn linear_flip(&self, predicate: &Predicate, linear: &Linear, standing: &Standing, holds: bool) -> Option<EventTime> {
-        if predicate.monotone {
-            return self.suffix(predicate, linear, &standing.cursors[predicate.windows[0]], holds);
-        }
-        self.ahead(predicate, linear, standing, holds)
+    pub(super) fn linear_flip(
+        &self,
+        predicate: &Predicate,
+        linear: &Linear,
+        standing: &Standing,
+        holds: bool,
+        changes: usize,
+    ) -> Option<EventTime> {
+        let newest = if predicate.monotone || self.only_falls(predicate) { self.suffix(predicate, linear, standing) } else { None };
+        newest.or_else(|| self.ahead(predicate, linear, standing, holds, changes))
     }
 
     /// The next instant at which the truth changes, or up to which it was looked for.
-    fn ahead(&self, predicate: &Predicate, linear: &Linear, standing: &Standing, holds: bool) -> Option<EventTime> {
+    fn ahead(&self, predicate: &Predicate, linear: &Linear, standing: &Standing, holds: bool, changes: usize) -> Option<EventTime> {
         let mut sums = linear.sums(&standing.totals)?;
         let mut cursors: SmallVec<[Cursor; 2]> = predicate.windows.iter().map(|window| standing.cursors[*window]).collect();
         let mut t = self.t;
-        for _ in 0..LOOK_AHEAD {
+        for _ in 0..changes {
             t = cursors.iter().map(Cursor::quiet_until).min().unwrap_or(EventTime::MAX);
             if t == EventTime::MAX {
                 break;
@@ -79,22 +87,30 @@ impl At<'_> {
         exact
     }
 
-    /// The same as [`At::suffix_flip`], for a linear predicate.
-    fn suffix(&self, predicate: &Predicate, linear: &Linear, cursor: &Cursor, holds: bool) -> Option<EventTime> {
+    /// Until another event comes, its inequalities only fall.
+    pub(super) fn only_falls(&self, predicate: &Predicate) -> bool {
+        let stream = || self.plan.windows[predicate.windows[0]].stream;
+        predicate.falling && self.facts.histories[stream()].is_free_of_debits()
+    }
+
+    /// The instant at which the shortest suffix crumbles that still is on the side of each inequality on which all rows are;
+    /// the same as [`At::suffix_flip`]. `None`: it was not found among the newest rows.
+    fn suffix(&self, predicate: &Predicate, linear: &Linear, standing: &Standing) -> Option<EventTime> {
+        let sides = linear.sides(&linear.sums(&standing.totals)?);
         let mut suffix = linear.nothing();
-        if linear.holds(&suffix) == holds {
+        if linear.sides(&suffix) == sides {
             return Some(EventTime::MAX);
         }
         let window = predicate.windows[0];
         let over = &self.plan.windows[window];
         let history = &self.facts.histories[over.stream];
-        for row in history.rows().range(cursor.members()).rev() {
+        for row in history.rows().range(standing.cursors[window].members()).rev().take(NEWEST) {
             self.weigh(linear, window, row, history, Passage::Enters, &mut suffix)?;
-            if linear.holds(&suffix) == holds {
+            if linear.sides(&suffix) == sides {
                 return Some(over.window.leaves_at(row.time));
             }
         }
-        Some(EventTime::MAX)
+        None
     }
 
     /// Adds a row of a window to every inequality that looks through it, or takes it away.
@@ -116,7 +132,7 @@ impl At<'_> {
 
 /// What a row adds to an aggregate that sees it.
 #[inline]
-fn share_of(field: FieldRef, row: &Row, history: &History) -> Option<Share> {
+pub(super) fn share_of(field: FieldRef, row: &Row, history: &History) -> Option<Share> {
     match row.plain(field) {
         Some(Value::Number(number)) => Some(Share { count: 1, sum: money::millionths(number)? }),
         _ if field == FieldRef::Event => Some(Share { count: 1, sum: 0 }),

@@ -37,10 +37,10 @@ impl At<'_> {
         let completed = searches().filter_map(|mut search| search.completed_by(t)).max();
         let counts_until = completed.map(|at| plan.last.map_or(EventTime::MAX, |last| at.plus(last)));
         if let Some(until) = counts_until.filter(|until| *until > t) {
-            return Truth { holds: true, flip: until };
+            return Truth::new(true, until);
         }
         let next = searches().filter_map(|mut search| search.first_completed_after(t)).min();
-        Truth { holds: false, flip: next.unwrap_or(EventTime::MAX) }
+        Truth::new(false, next.unwrap_or(EventTime::MAX))
     }
 
     /// What the fields that `same` names are in the events that could be first, each set of values once.

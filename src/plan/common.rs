@@ -49,7 +49,8 @@ impl Plan {
         }
         let known = (0..self.segments.len()).filter(|segment| before.segments.iter().any(|s| s.hash == self.segments[*segment].hash));
         let looked_at: BTreeSet<usize> = known.flat_map(|segment| self.rests_on(segment)).collect();
-        let looked_at: BTreeSet<usize> = looked_at.into_iter().flat_map(|segment| self.segments[segment].predicates()).collect();
+        let looked_at: BTreeSet<usize> =
+            looked_at.into_iter().flat_map(|segment| self.segments[segment].predicates.iter().copied()).collect();
         let predicates = (0..self.predicates.len()).map(|predicate| looked_at.contains(&predicate));
         let mark = xxh3_64(&[before.fingerprint.to_le_bytes(), self.fingerprint.to_le_bytes()].concat());
         let segments = self.unchanged_since(before);
@@ -66,7 +67,7 @@ impl Plan {
         let (mut found, mut open) = (BTreeSet::new(), vec![segment]);
         while let Some(next) = open.pop() {
             if found.insert(next) {
-                let predicates = self.segments[next].predicates();
+                let predicates = &self.segments[next].predicates;
                 open.extend(predicates.iter().flat_map(|p| self.predicates[*p].segments.iter().map(|(named, _)| *named)));
                 open.extend(self.segments[next].stage.iter().flat_map(|stage| &self.ladders[stage.ladder].stages));
             }

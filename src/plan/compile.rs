@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::experiment::{experiments, longest_within, set_settling};
 use super::{
     AggregatePlan, Band, CutPlan, ExperimentPlan, FieldRef, Formula, LadderPlan, Leaf, Linear, List, Logic, Measure, Plan, Predicate,
-    RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
+    Quorum, RankingPlan, SegmentPlan, SequencePlan, StreamPlan, Subject, WindowPlan, monotone,
 };
 use crate::event::streams::Retention;
 use crate::event::{Catalogue, Value};
@@ -57,6 +57,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
         rankings: compiler.rankings,
         cuts: compiler.cuts,
         predicates: compiler.predicates,
+        ranked: Vec::new(),
         segments,
         order: definitions.evaluation_order.clone(),
         stays: Vec::new(),
@@ -147,6 +148,7 @@ impl<'c> Compiler<'c> {
             ban: definition.ban.as_ref().map(|list| self.predicate(list)),
             stage: definition.stage,
             publication: Arc::new(definition.publication.clone()),
+            predicates: Vec::new(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,
@@ -172,9 +174,11 @@ impl<'c> Compiler<'c> {
         let formula = self.formula(expr, None);
         let mut predicate = Predicate {
             subject: Subject::of(expr),
+            quorum: None,
             linear: None,
             band: None,
             monotone: false,
+            falling: false,
             counts_days: false,
             ranks: false,
             aggregates: Vec::new(),
@@ -198,10 +202,12 @@ impl<'c> Compiler<'c> {
             _ => {}
         });
         predicate.formula = formula;
+        predicate.quorum = Quorum::of(&predicate.formula, &self.aggregates);
         predicate.linear = Linear::of(&predicate.formula, &self.aggregates);
         predicate.band = Band::of(&predicate.formula, &self.aggregates);
         predicate.counts_days = predicate.aggregates.iter().any(|a| self.aggregates[*a].counts_days());
         predicate.monotone = monotone::is_monotone(&predicate.formula, &self.aggregates);
+        predicate.falling = predicate.linear.as_ref().is_some_and(|linear| monotone::is_falling(linear, &self.aggregates));
         self.predicates.push(predicate);
         self.predicate_index.insert(text, self.predicates.len() - 1);
         self.predicates.len() - 1
@@ -390,13 +396,15 @@ impl Plan {
         for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
             aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));
         }
+        self.ranked = users_of(&self.predicates, |p| p.ranks);
         self.stays = (0..self.segments.len()).filter(|segment| self.segments[*segment].min_stay.is_some()).collect();
         for (position, segment) in self.order.iter().enumerate() {
             let plan = &mut self.segments[*segment];
             plan.position = position;
             plan.dependents = users_of(&self.predicates, |p| p.segments.iter().any(|(s, _)| s == segment));
-            for predicate in plan.predicates() {
-                self.predicates[predicate].users.push(position);
+            plan.link();
+            for predicate in &plan.predicates {
+                self.predicates[*predicate].users.push(position);
             }
         }
     }

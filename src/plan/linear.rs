@@ -30,6 +30,8 @@ pub struct Linear {
     /// Of each aggregate, for each inequality in turn.
     weights: Vec<Weight>,
     bounds: Vec<Bound>,
+    /// More of anything that is counted or not below zero raises every inequality, or leaves it where it is.
+    pub rises: bool,
 }
 
 /// `constant + … op 0`
@@ -83,9 +85,11 @@ impl Linear {
         aggregates.sort_unstable();
         aggregates.dedup();
         let whole: Option<Vec<_>> = inequalities.iter().map(|(combination, op)| combination.whole(&aggregates, *op)).collect();
-        let (rows, bounds): (Vec<Vec<Weight>>, _) = whole?.into_iter().unzip();
-        let weights = (0..aggregates.len()).flat_map(|at| rows.iter().map(move |row| row[at])).collect();
-        Some(Linear { aggregates, weights, bounds })
+        let (rows, bounds): (Vec<Vec<Weight>>, Vec<Bound>) = whole?.into_iter().unzip();
+        let weights: Vec<Weight> = (0..aggregates.len()).flat_map(|at| rows.iter().map(move |row| row[at])).collect();
+        let has_two_sides = bounds.iter().all(|bound| !matches!(bound.op, CompareOp::Equal | CompareOp::NotEqual));
+        let rises = has_two_sides && weights.iter().all(|weight| weight.count >= 0 && weight.sum >= 0);
+        Some(Linear { aggregates, weights, bounds, rises })
     }
 
     /// Over no rows at all.
@@ -128,6 +132,12 @@ impl Linear {
     #[inline]
     pub fn holds(&self, sums: &[i128]) -> bool {
         self.bounds.iter().zip(sums).all(|(bound, sum)| bound.op.accepts(sum.cmp(&0)))
+    }
+
+    /// Which inequalities hold, one bit each.
+    pub fn sides(&self, sums: &[i128]) -> u64 {
+        let holds = self.bounds.iter().zip(sums).map(|(bound, sum)| bound.op.accepts(sum.cmp(&0)));
+        holds.enumerate().fold(0, |sides, (at, holds)| sides | u64::from(holds) << at)
     }
 
     /// A push of nothing.

@@ -4,9 +4,17 @@
 //! truth changes at most once. (`count`, `distinct` and `max` only fall when a row leaves; null, the `max` of nothing,
 //! compares false like a value below every threshold does with `>` and `>=`.)
 
-use super::{AggregatePlan, FieldRef, Formula, Leaf, Measure};
+use super::{AggregatePlan, FieldRef, Formula, Leaf, Linear, Measure};
 use crate::rule::ast::{CompareOp, Function};
 use crate::window::Window;
+
+/// Whether inequalities that rise with what comes look through one window that only empties: then each of them turns at most
+/// once while it does, unless some number is below zero.
+pub(super) fn is_falling(linear: &Linear, aggregates: &[AggregatePlan]) -> bool {
+    let mut over = linear.aggregates.iter().map(|index| &aggregates[*index]);
+    let Some(first) = over.next() else { return false };
+    linear.rises && only_empties(first) && over.all(|other| (other.stream, &other.window) == (first.stream, &first.window))
+}
 
 pub(super) fn is_monotone(formula: &Formula, aggregates: &[AggregatePlan]) -> bool {
     let Formula::Compare { op, left, right } = formula else { return false };

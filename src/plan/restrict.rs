@@ -26,6 +26,7 @@ impl Plan {
             aggregates: aggregates.iter().map(|a| self.aggregates[*a].clone()).collect(),
             predicates: predicates.iter().map(|p| part.predicate(&self.predicates[*p])).collect(),
             segments: segments.iter().map(|s| part.segment(&self.segments[*s])).collect(),
+            ranked: Vec::new(),
             stays: Vec::new(),
             ladders: self.ladders.iter().map(|ladder| part.ladder(ladder)).collect(),
             order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
@@ -65,7 +66,7 @@ impl Plan {
     }
 
     fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {
-        let found: BTreeSet<usize> = segments.iter().flat_map(|segment| self.segments[*segment].predicates()).collect();
+        let found: BTreeSet<usize> = segments.iter().flat_map(|segment| self.segments[*segment].predicates.iter().copied()).collect();
         found.into_iter().collect()
     }
 }
@@ -88,10 +89,12 @@ impl Part<'_> {
                 Leaf::Segment { segment: index, last } => Leaf::Segment { segment: segment(index), last },
                 other => other,
             }),
+            quorum: predicate.quorum.map(|quorum| quorum.at(aggregate(quorum.aggregate))),
             linear: predicate.linear.as_ref().map(|linear| linear.with_aggregates(&aggregate)),
             band: predicate.band.as_ref().map(|band| band.at(aggregate(band.aggregate))),
             subject: predicate.subject.clone(),
             monotone: predicate.monotone,
+            falling: predicate.falling,
             counts_days: predicate.counts_days,
             ranks: predicate.ranks,
             aggregates: predicate.aggregates.iter().map(|a| aggregate(*a)).collect(),
@@ -115,6 +118,7 @@ impl Part<'_> {
             ban: segment.ban.and_then(|predicate| position(self.predicates, predicate)),
             stage: segment.stage,
             publication: segment.publication.clone(),
+            predicates: Vec::new(),
             dependents: Vec::new(),
             position: 0,
             outlook: None,

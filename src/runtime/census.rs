@@ -59,6 +59,12 @@ impl Tally {
         self.members.get(segment).map_or(0, |(members, _)| *members)
     }
 
+    /// `None`: they are still being counted.
+    pub fn customers(&self) -> Option<u64> {
+        let known = self.customers.as_ref().map_or(0, |(customers, _)| *customers);
+        self.complete.then(|| u64::try_from(known).unwrap_or_default())
+    }
+
     /// Takes everything back.
     pub fn close(&mut self) {
         self.closed = true;

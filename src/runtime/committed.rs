@@ -289,6 +289,11 @@ impl Shown {
 }
 
 impl Showing {
+    /// How many customers the partition has; `None`: they are still being counted.
+    pub fn customers(&self) -> Option<u64> {
+        self.shown.tally().customers()
+    }
+
     /// A transaction of the partition is about to be committed: until it is stored, answers are as of before it. If it is
     /// refused they stay so until one succeeds, since somebody else may own the partition.
     pub fn committing(&self) {

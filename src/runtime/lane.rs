@@ -36,6 +36,7 @@ use super::clock;
 use super::footprint;
 use super::mail::{Mail, Notice, Queued, Request};
 use super::ownership::Published;
+use super::precedence::stand_back;
 use super::progress::Progress;
 use super::ranks::Board;
 use super::restore::Blockers;
@@ -203,6 +204,7 @@ impl Lane {
 
     /// Runs until it is told to stop, and has committed what it could.
     pub fn run(mut self) -> Result<(), RunError> {
+        stand_back();
         self.init_producer()?;
         while !self.stopping {
             self.heartbeat.beat();

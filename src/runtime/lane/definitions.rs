@@ -131,7 +131,8 @@ impl Stage {
 
 impl Running {
     fn decide_slice(&mut self, partition: Partition, time: Duration, metrics: impl FnOnce() -> TaskMetrics) -> Result<Seen, StoreError> {
-        let expected = || self.task.store().estimated_values();
+        // Before all are counted the store's own estimate stands in, which takes each stored piece of a customer for one.
+        let expected = || self.showing.customers().map_or_else(|| self.task.store().estimated_values(), Ok);
         let scan = match self.scanning.take() {
             Some(scan) => scan,
             None => Scan { began: clock::now(), expected: expected()?, metrics: metrics() },

@@ -1,0 +1,99 @@
+//! The flip of a count or a sum against a number: the instant at which the row passes that makes it too much or too little.
+//!
+//! **Invariant:** exact, or early by as many rows as are looked at. `count(… last W) > N` flips when the (N+1)-th newest
+//! event is W old, whatever lies before it; a sum of nothing below zero when the event is that it needs together with the
+//! newer ones.
+
+use super::At;
+use super::linear::{NEWEST, share_of};
+use crate::customer::{Row, Standing};
+use crate::plan::{AggregatePlan, Quorum, Unit};
+use crate::time::EventTime;
+use crate::window::Window;
+
+/// How many rows are let pass in search of the flip: a long history costs an event no more than this.
+const PASSED_AT_MOST: usize = 64;
+
+impl At<'_> {
+    /// The cursor of the quorum's window stands at `self.t`. `None`: it has to be found by its sums.
+    pub(super) fn quorum_flip(&self, quorum: &Quorum, standing: &Standing) -> Option<EventTime> {
+        let aggregate = &self.plan.aggregates[quorum.aggregate];
+        let amount = quorum.amount(&standing.totals)?;
+        let empties = matches!(aggregate.window, Window::Last(_) | Window::This(_));
+        match quorum.unit {
+            _ if empties && self.is_out_of_reach(quorum, aggregate, amount) => Some(EventTime::MAX),
+            Unit::Events if empties => Some(self.emptied(quorum, aggregate, standing)),
+            Unit::Events => Some(self.passed(quorum, aggregate, standing, amount)),
+            Unit::Millionths if empties => self.covered(quorum, aggregate, standing),
+            Unit::Millionths => None,
+        }
+    }
+
+    /// Rows only leave, and less than there is would change nothing.
+    fn is_out_of_reach(&self, quorum: &Quorum, aggregate: &AggregatePlan, amount: i64) -> bool {
+        let only_falls = quorum.unit == Unit::Events || self.facts.histories[aggregate.stream].is_free_of_debits();
+        only_falls && (quorum.reached_at <= 0 || amount < quorum.reached_at)
+    }
+
+    /// It turns back when the youngest leaves without whom there are too few.
+    fn emptied(&self, quorum: &Quorum, aggregate: &AggregatePlan, standing: &Standing) -> EventTime {
+        let mut newest = self.newest(aggregate, standing);
+        let before = quorum.reached_at as usize - 1;
+        let deciding = match aggregate.condition {
+            None => newest.nth(before),
+            Some(_) => newest.filter(|row| aggregate.sees(row)).nth(before),
+        };
+        deciding.map_or(EventTime::MAX, |row| aggregate.window.leaves_at(row.time))
+    }
+
+    /// The same of a sum. `None`: some row lowers it, or the newest are not enough.
+    fn covered(&self, quorum: &Quorum, aggregate: &AggregatePlan, standing: &Standing) -> Option<EventTime> {
+        let history = &self.facts.histories[aggregate.stream];
+        if !history.is_free_of_debits() {
+            return None;
+        }
+        let mut covered = 0i64;
+        for row in self.newest(aggregate, standing).take(NEWEST).filter(|row| aggregate.sees(row)) {
+            covered = covered.checked_add(share_of(aggregate.field, row, history)?.sum)?;
+            if covered >= quorum.reached_at {
+                return Some(aggregate.window.leaves_at(row.time));
+            }
+        }
+        None
+    }
+
+    /// The rows of its window, from the newest on.
+    fn newest(&self, aggregate: &AggregatePlan, standing: &Standing) -> impl Iterator<Item = &Row> {
+        let members = standing.cursors[aggregate.through].members();
+        self.facts.histories[aggregate.stream].rows().range(members).rev()
+    }
+
+    /// Rows enter and leave.
+    fn passed(&self, quorum: &Quorum, aggregate: &AggregatePlan, standing: &Standing, amount: i64) -> EventTime {
+        let rows = self.facts.histories[aggregate.stream].rows();
+        let members = standing.cursors[aggregate.through].members();
+        let (mut from, mut to) = (members.start, members.end);
+        let (holds, mut count, mut t) = (quorum.holds(amount), amount, self.t);
+        for _ in 0..PASSED_AT_MOST {
+            let enters = rows.get(to).map_or(EventTime::MAX, |row| aggregate.window.enters_at(row.time));
+            let leaves = if from < to { aggregate.window.leaves_at(rows[from].time) } else { EventTime::MAX };
+            let next = enters.min(leaves);
+            // All that pass at one instant have passed.
+            if next > t && quorum.holds(count) != holds {
+                return t;
+            }
+            if next == EventTime::MAX {
+                return EventTime::MAX;
+            }
+            t = next;
+            if enters <= leaves {
+                count += i64::from(aggregate.sees(&rows[to]));
+                to += 1;
+            } else {
+                count -= i64::from(aggregate.sees(&rows[from]));
+                from += 1;
+            }
+        }
+        t
+    }
+}
