@@ -8,6 +8,7 @@
 //! memory        100,000 customers
 //! lookups       a read replica of 100,000 customers: as many as it answers; at 2,000 a second; and beside 20,000 events/s
 //! in the service  the same of `segmentd run` itself, and what they cost its events, in pairs (`lookups_in_the_service`)
+//! visible       how soon after a reader of committed records an answer has a transition, one at a time (`visible`)
 //! reload        100 segments more over 100,000 customers, while 10,000 events/s come (a test of its own: `reload`)
 //! ```
 
@@ -16,6 +17,7 @@
 mod figures {
     pub mod asking;
     pub mod pairs;
+    pub mod visible;
 }
 mod support;
 
@@ -35,6 +37,7 @@ use tempfile::TempDir;
 const EVENTS: &str = "tests/data/complete-journey.ndjson.zst";
 const SEGMENTS: &str = "tests/data/golden.segments.yaml";
 const TOPIC: &str = "shop.events";
+const TRANSITIONS: &str = "segment-transitions";
 const MEMBERSHIP: &str = "segment-membership";
 const PARTITIONS: i32 = 4;
 const COMMIT: &str = "segmentd_commit_duration_seconds";
@@ -189,6 +192,15 @@ fn beside_a_backlog(household: &(dyn Fn(u32) -> String + Sync)) {
     service.await_consumed(sent);
     ask(service.http, household, None, Duration::from_secs(5)).print("the service itself, as many as it can");
     ask(service.http, household, Some(2000), Duration::from_secs(10)).print("the service itself, at 2,000/s");
+}
+
+#[test]
+#[ignore = "minutes of measuring: `make bench`"]
+fn visible() {
+    let rig = Rig::new();
+    let service = rig.service();
+    service.await_ready();
+    figures::visible::measure(rig.broker.bootstrap(), TOPIC, TRANSITIONS, &service.http.to_string());
 }
 
 #[test]
