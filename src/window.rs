@@ -65,6 +65,11 @@ impl Window {
         matches!(self, Window::Last(_) | Window::FromTo { .. } | Window::This(_) | Window::Previous(_))
     }
 
+    /// Whether events are inside from their own time on, and leave: while no new one comes, it only empties.
+    pub fn only_empties(&self) -> bool {
+        matches!(self, Window::Last(_) | Window::This(_))
+    }
+
     /// How long after its time an event can still be of use, or enter; `None`: for ever.
     pub fn reach(&self) -> Reach {
         match self {

@@ -9,7 +9,6 @@ use super::linear::{NEWEST, share_of};
 use crate::customer::{Row, Standing};
 use crate::plan::{AggregatePlan, Quorum, Unit};
 use crate::time::EventTime;
-use crate::window::Window;
 
 /// How many rows are let pass in search of the flip: a long history costs an event no more than this.
 const PASSED_AT_MOST: usize = 64;
@@ -19,7 +18,7 @@ impl At<'_> {
     pub(super) fn quorum_flip(&self, quorum: &Quorum, standing: &Standing) -> Option<EventTime> {
         let aggregate = &self.plan.aggregates[quorum.aggregate];
         let amount = quorum.amount(&standing.totals)?;
-        let empties = matches!(aggregate.window, Window::Last(_) | Window::This(_));
+        let empties = aggregate.window.only_empties();
         match quorum.unit {
             _ if empties && self.is_out_of_reach(quorum, aggregate, amount) => Some(EventTime::MAX),
             Unit::Events if empties => Some(self.emptied(quorum, aggregate, standing)),

@@ -6,31 +6,26 @@
 
 use super::{AggregatePlan, FieldRef, Formula, Leaf, Linear, Measure};
 use crate::rule::ast::{CompareOp, Function};
-use crate::window::Window;
 
 /// Whether inequalities that rise with what comes look through one window that only empties: then each of them turns at most
 /// once while it does, unless some number is below zero.
 pub(super) fn is_falling(linear: &Linear, aggregates: &[AggregatePlan]) -> bool {
     let mut over = linear.aggregates.iter().map(|index| &aggregates[*index]);
     let Some(first) = over.next() else { return false };
-    linear.rises && only_empties(first) && over.all(|other| (other.stream, &other.window) == (first.stream, &first.window))
+    linear.rises && first.window.only_empties() && over.all(|other| (other.stream, &other.window) == (first.stream, &first.window))
 }
 
 pub(super) fn is_monotone(formula: &Formula, aggregates: &[AggregatePlan]) -> bool {
     let Formula::Compare { op, left, right } = formula else { return false };
     match (&**left, &**right) {
         (Formula::Leaf(Leaf::Aggregate(a)), Formula::Number(threshold)) => {
-            only_empties(&aggregates[*a]) && falls(&aggregates[*a], *op, threshold.is_zero())
+            aggregates[*a].window.only_empties() && falls(&aggregates[*a], *op, threshold.is_zero())
         }
         (Formula::Leaf(Leaf::Aggregate(met)), Formula::Leaf(Leaf::Aggregate(all))) => {
             *op == CompareOp::Equal && is_part(&aggregates[*met], &aggregates[*all])
         }
         _ => false,
     }
-}
-
-fn only_empties(aggregate: &AggregatePlan) -> bool {
-    matches!(aggregate.window, Window::Last(_) | Window::This(_))
 }
 
 fn falls(aggregate: &AggregatePlan, op: CompareOp, zero: bool) -> bool {
@@ -45,5 +40,10 @@ fn falls(aggregate: &AggregatePlan, op: CompareOp, zero: bool) -> bool {
 /// `every` as it is compiled, and whatever is written like it: as many meet a condition as there are at all.
 fn is_part(met: &AggregatePlan, all: &AggregatePlan) -> bool {
     let counts = |a: &AggregatePlan| a.measure == Measure::Function(Function::Count) && a.field == FieldRef::Event;
-    counts(met) && counts(all) && all.condition.is_none() && only_empties(all) && met.window == all.window && met.stream == all.stream
+    counts(met)
+        && counts(all)
+        && all.condition.is_none()
+        && all.window.only_empties()
+        && met.window == all.window
+        && met.stream == all.stream
 }
