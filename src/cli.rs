@@ -5,6 +5,7 @@
 //! **Invariant:** the exit code is one of [`Outcome`]'s; nothing below here ends the process.
 
 mod around;
+mod audit;
 mod check;
 mod completions;
 mod credentials;
@@ -79,6 +80,7 @@ enum Command {
     Load(load::Args),
     Topics(topics::Args),
     Erase(erase::Args),
+    Audit(audit::Args),
     Token(token::Args),
     Schema(schema::Args),
     Ready(ready::Args),
@@ -124,6 +126,7 @@ impl Command {
             Command::Load(args) => load::run(&args),
             Command::Topics(args) => topics::run(&args),
             Command::Erase(args) => erase::run(&args),
+            Command::Audit(args) => audit::run(&args),
             Command::Token(args) => token::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Ready(args) => ready::run(&args),

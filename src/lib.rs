@@ -29,6 +29,7 @@ pub mod engine;
 
 pub mod scenario;
 
+pub mod audit;
 pub mod metrics;
 
 pub mod kafka;

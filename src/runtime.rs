@@ -52,6 +52,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::audit::Audit;
 use crate::id::TopicName;
 use crate::kafka::topics::{Purpose, TopicError, Wanted};
 use crate::kafka::wire::DecodeLimits;
@@ -173,6 +174,7 @@ pub struct Observed {
     pub committed: Committed,
     pub owners: Owners,
     pub feed: Feed,
+    pub audit: Audit,
 }
 
 /// Why the service ended. Every message says what to do.

@@ -30,6 +30,7 @@ fn an_erased_customer_is_nowhere_and_does_not_come_back() {
     scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}, {key: recent, when: 'count(orders last 3650d) > 0'}]");
     let http = format!("127.0.0.1:{}", support::kafka::free_port());
     let config = scene.configure(&http);
+    audit(&scene, &config);
     let mut service = scene.run(&config, "a");
     scene.send_orders(2);
     (0..40).for_each(|n| order(&scene, n, "2026-01-02T10:00:00Z"));
@@ -39,6 +40,9 @@ fn an_erased_customer_is_nowhere_and_does_not_come_back() {
     assert!(receipt.contains(CHANGELOG) && receipt.contains("max.compaction.lag.ms=604800000"), "{receipt}");
     let records = scene.await_transitions(84, Duration::from_secs(20));
     assert_eq!(exits(records), 2, "cause `delete`, from both segments");
+    let hash = with_the_id(&config, &["audit", "-"]);
+    let erased: Vec<String> = scene.logs().lines().filter(|line| line.contains(r#""message":"erased""#)).map(str::to_owned).collect();
+    assert!(erased.len() == 1 && erased[0].contains(hash.trim()), "{erased:?}, {hash}");
 
     // Late, a repeat, and one that cannot even be read.
     order(&scene, 100, "2026-01-03T10:00:00Z");
@@ -80,10 +84,23 @@ fn order(scene: &Scene, n: usize, at: &str) {
     scene.flush();
 }
 
-/// `segmentd erase`; the receipt. The id comes by stdin, as it should.
+/// Gives audit records a key.
+fn audit(scene: &Scene, config: &Path) {
+    let key = scene.states.path().join("audit.key");
+    std::fs::write(&key, "7".repeat(64)).unwrap();
+    let before = std::fs::read_to_string(config).unwrap();
+    std::fs::write(config, format!("{before}access: {{audit_key: {}}}\n", key.display())).unwrap();
+}
+
+/// `segmentd erase`; the receipt.
 fn erase(config: &Path) -> String {
+    with_the_id(config, &["erase", "-"])
+}
+
+/// What a command says that is given the id by stdin, as it should be.
+fn with_the_id(config: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_segmentd"));
-    let mut child = command.args(["erase", "-", "--config"]).arg(config).stdin(std::process::Stdio::piped());
+    let mut child = command.args(arguments).arg("--config").arg(config).stdin(std::process::Stdio::piped());
     child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut child = child.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), ID.as_bytes()).unwrap();

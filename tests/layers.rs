@@ -23,7 +23,7 @@ const ROWS: &[&[&str]] = &[
     &["eval"],
     &["engine"],
     &["scenario"],
-    &["metrics"],
+    &["metrics", "audit"],
     &["store", "kafka"],
     &["runtime"],
     &["replica", "history"],

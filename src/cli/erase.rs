@@ -55,7 +55,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn customers(written: &[String], id_bytes: usize) -> anyhow::Result<Vec<CustomerId>> {
+/// Ids of the command line, or those that stand on stdin.
+pub(super) fn customers(written: &[String], id_bytes: usize) -> anyhow::Result<Vec<CustomerId>> {
     let read = if written == ["-"] { std::io::read_to_string(std::io::stdin()).context("stdin cannot be read")? } else { String::new() };
     let lines = read.lines().map(str::to_owned);
     let ids: Vec<String> = lines.chain(written.iter().filter(|id| *id != "-").cloned()).filter(|id| !id.is_empty()).collect();

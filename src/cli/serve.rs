@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::credentials::Credentials;
 use super::service::{http_threads, request_at_signal};
 use super::{Outcome, logging, report, systemd};
+use crate::audit::Audit;
 use crate::config::{self, Config};
 use crate::http::lookup::{self, Lookup, Source};
 use crate::http::room::Limits;
@@ -56,7 +57,7 @@ fn serve(config: &Config, metrics: &Metrics) -> anyhow::Result<Outcome> {
     let lookup = Lookup { source: Source::Replica(memberships.clone()), limits: Limits::new(config.limits.id_bytes) };
     let site =
         Site { metrics: metrics.clone(), status: status.clone(), progress_limit: PROGRESS_LIMIT, lookup: Some(lookup), service: None };
-    let credentials = Credentials::read(config, metrics)?;
+    let credentials = Credentials::read(config, metrics, Audit::default())?;
     let server = io.block_on(Server::bind(&config.serve.to_string(), site)).context("the HTTP server cannot start")?;
     let server = credentials.protect(server);
     tracing::info!(address = %server.address(), topic = %config.output.membership, "listening");

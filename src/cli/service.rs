@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::credentials::Credentials;
 use super::reload::{Listing, Origin, Reload};
 use super::systemd;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::ruleset::Ruleset;
 use crate::history::{self, Following, History};
@@ -67,6 +68,7 @@ impl Service {
             committed: Committed::default(),
             owners: Owners::default(),
             feed: Feed::default(),
+            audit: Audit::default(),
         };
         let following = history.map(|settings| Following {
             history: History::new(settings.keep),
@@ -111,7 +113,7 @@ impl Service {
 
     /// Answers only whom the files let that `config` names, and follows them.
     pub fn protected(mut self, config: &Config) -> anyhow::Result<Service> {
-        let credentials = Credentials::read(config, &self.observed.metrics)?;
+        let credentials = Credentials::read(config, &self.observed.metrics, self.observed.audit.clone())?;
         self.server = credentials.protect(self.server);
         self.credentials = Some(credentials);
         Ok(self)

@@ -1,11 +1,12 @@
-//! Who may ask over HTTP: a file of tokens by their hashes, and the certificate that the server shows.
+//! Who may ask over HTTP: a file of tokens by their hashes, and the certificate that the server shows; and the key by which
+//! it is written down of whom they asked.
 //!
 //! ```yaml
 //! tokens:
 //!   - {name: till-berlin, sha256: 6b1d…, scopes: [read:customers], expires: 2027-01-01T00:00:00Z, per_second: 200}
 //! ```
 //!
-//! Both are read again while the process runs, by the same functions and checked in the same way.
+//! All are read again while the process runs, by the same functions and checked in the same way.
 //!
 //! **Invariant:** no message shows a line of the file of tokens where a hash stands: somebody may have pasted the token.
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Node;
 use super::{amount, shape};
+use crate::audit::Key;
 use crate::http::access::{Hash, Scope, Token, Tokens};
 use crate::http::tls::{Certificate, TlsError};
 use crate::rule::diagnostic::{Diagnostic, Location, Source};
@@ -34,6 +36,8 @@ pub struct Access {
     pub tokens: Option<PathBuf>,
     /// `None`: no TLS.
     pub identity: Option<Identity>,
+    /// `None`: audit records do not say whom they are about.
+    pub audit_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,7 +54,7 @@ impl Access {
 
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let identity = self.identity.iter().flat_map(|identity| [identity.certificate.as_path(), identity.key.as_path()]);
-        self.tokens.iter().map(PathBuf::as_path).chain(identity)
+        self.tokens.iter().chain(&self.audit_key).map(PathBuf::as_path).chain(identity)
     }
 
     /// Errors: every problem of the file.
@@ -58,9 +62,28 @@ impl Access {
         self.tokens.as_deref().map(tokens).transpose()
     }
 
+    pub fn read_audit_key(&self) -> Result<Option<Key>, KeyError> {
+        self.audit_key.as_deref().map(audit_key).transpose()
+    }
+
     pub fn read_certificate(&self) -> Result<Option<Certificate>, TlsError> {
         self.identity.as_ref().map(|identity| Certificate::read(&identity.certificate, &identity.key)).transpose()
     }
+}
+
+/// Why a file gives no key: a person has to put another one there.
+#[derive(thiserror::Error, Debug)]
+pub enum KeyError {
+    #[error("the key {path} cannot be read: {source}")]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the file {path} is no key: 64 hexadecimal digits, as `openssl rand -hex 32` writes them")]
+    NoKey { path: PathBuf },
+}
+
+/// The key of audit records that stands in a file. What else stands there is in no message: it may be a secret.
+pub fn audit_key(path: &Path) -> Result<Key, KeyError> {
+    let text = std::fs::read_to_string(path).map_err(|source| KeyError::Unreadable { path: path.into(), source })?;
+    Key::parse(&text).ok_or_else(|| KeyError::NoKey { path: path.into() })
 }
 
 #[derive(Default, Serialize, Deserialize, JsonSchema)]

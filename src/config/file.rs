@@ -176,6 +176,8 @@ pub struct AccessFile {
     pub certificate: Option<String>,
     /// PEM: the certificate's key.
     pub key: Option<String>,
+    /// A file with 64 hexadecimal digits: what customers are hashed with in audit records. Without it these do not say whom.
+    pub audit_key: Option<String>,
 }
 
 impl Default for ConfigFile {

@@ -80,6 +80,9 @@ fn half_an_access_is_refused_with_all_that_is_wrong() {
         found.contains("`access.certificate` with `access.key`: the certificate") && found.contains("none.crt cannot be used"),
         "{found}"
     );
+    std::fs::write(folder.path().join("audit.key"), "hush-hush").unwrap();
+    let found = problems(&format!("access: {{audit_key: {at}/audit.key}}\n"), &[]).replace(&at.to_string(), "AT");
+    insta::assert_snapshot!(found, @"segmentd.yaml:1:21: `access.audit_key` cannot be used: the file AT/audit.key is no key: 64 hexadecimal digits, as `openssl rand -hex 32` writes them");
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! [tokens](tokens) which of them the caller has. Where no tokens are configured everything is answered: such a server
 //! listens on this machine alone, or on a network that somebody has called closed.
 //!
-//! Every read or erasure of a customer leaves a record with the tracing target `audit`: token, method, route, code.
+//! Every read of a customer leaves a [record](crate::audit): token, method, route, code, and a keyed hash of whom.
 //!
 //! **Invariant:** a route that is not in the table, or a method of it, is never reached. No record holds an id, a query
 //! or a body.
 
+mod named;
 mod pace;
 mod routes;
 mod tokens;
@@ -25,8 +26,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use crate::audit::{self, Audit};
 use crate::runtime::clock;
 use crate::time::EventTime;
+pub use named::{Recorder, naming};
 use pace::Pace;
 pub use routes::{Need, Route, TABLE, route_of};
 pub use tokens::{Hash, Scope, Token, Tokens};
@@ -37,6 +40,7 @@ pub struct Access {
     /// `None`: everybody may ask everything.
     tokens: Option<Arc<RwLock<Arc<Tokens>>>>,
     pace: Arc<Pace>,
+    audit: Audit,
 }
 
 /// Why a request is turned away.
@@ -62,7 +66,12 @@ impl Access {
     }
 
     pub fn by(tokens: Tokens) -> Access {
-        Access { tokens: Some(Arc::new(RwLock::new(Arc::new(tokens)))), pace: Arc::default() }
+        Access { tokens: Some(Arc::new(RwLock::new(Arc::new(tokens)))), ..Access::default() }
+    }
+
+    /// Writes its records with this.
+    pub fn auditing(self, audit: Audit) -> Access {
+        Access { audit, ..self }
     }
 
     /// Puts other tokens in force, for requests from now on. Who may ask everything still may.
@@ -98,12 +107,18 @@ pub async fn guard(State(access): State<Access>, request: Request, next: Next) -
     };
     let Some((method, need)) = route.need(request.method()) else { return not_allowed(route) };
     let (token, verdict) = access.admit(need, request.headers(), clock::wall(), clock::now());
-    let response = match verdict {
-        Ok(()) => next.run(request).await,
+    let (of_path, mut request) = named::of_path(request).await;
+    let asked = audit::Request { token, method, route: route.path };
+    let mut response = match verdict {
+        Ok(()) => {
+            request.extensions_mut().insert(Recorder { audit: access.audit.clone(), request: asked.clone() });
+            next.run(request).await
+        }
         Err(refusal) => refusal.into_response(),
     };
     if need.is_about_customers() {
-        tracing::info!(target: "audit", token, method, route = route.path, code = response.status().as_u16(), "customers");
+        let customers = named::take(of_path, &mut response);
+        access.audit.read(&asked, response.status().as_u16(), customers.iter().map(String::as_str));
     }
     response
 }

@@ -28,6 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
+use super::access::naming;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::room::{BODY_BYTES, Limits, Room, bounded, json, not_stored, refused, unreadable};
@@ -135,7 +136,8 @@ async fn many(State(shared): State<Shared>, request: Request) -> Result<Response
     check_segments(asked.segments.as_deref().unwrap_or_default())?;
     let found = all(&shared.source, looked_up(&shared.source, asked.customers).await?)?;
     let answers = found.iter().map(|(id, standing)| Answer::new(id, standing, asked.segments.as_deref()));
-    Ok(json(&answer::Answers { customers: answers.collect::<Result<_, _>>()? }))
+    let answer = json(&answer::Answers { customers: answers.collect::<Result<_, _>>()? });
+    Ok(naming(answer, found.into_iter().map(|(id, _)| id)))
 }
 
 /// Looks up off the threads that serve: a read that misses the cache waits for the disk.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
-use crate::id::SegmentKey;
+use crate::id::{CustomerId, SegmentKey};
 use crate::kafka::wire::encode::output_line;
 use crate::transition::Output;
 
@@ -27,6 +27,7 @@ pub struct Told {
     /// As its records have it: the same again for a repeat.
     pub id: String,
     pub segment: SegmentKey,
+    pub customer: CustomerId,
     pub kind: &'static str,
     /// One line of JSON, as `segmentd replay` prints it.
     pub line: String,
@@ -60,12 +61,12 @@ impl Feed {
 }
 
 fn told(output: Output<'_>, deployment: &str) -> Told {
-    let (id, segment, kind) = match output {
-        Output::Transition(transition) => (transition.id(deployment), &transition.segment, "transition"),
-        Output::Announcement(announcement) => (announcement.id(deployment), &announcement.segment, "announcement"),
+    let (id, segment, customer, kind) = match output {
+        Output::Transition(transition) => (transition.id(deployment), &transition.segment, &transition.customer, "transition"),
+        Output::Announcement(announcement) => (announcement.id(deployment), &announcement.segment, &announcement.customer, "announcement"),
     };
     let mut line = Vec::with_capacity(512);
     output_line(output, &mut line);
     line.pop();
-    Told { id, segment: segment.clone(), kind, line: String::from_utf8(line).unwrap_or_default() }
+    Told { id, segment: segment.clone(), customer: customer.clone(), kind, line: String::from_utf8(line).unwrap_or_default() }
 }

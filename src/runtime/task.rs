@@ -255,9 +255,10 @@ impl Task {
         !self.partition.changed().is_empty()
     }
 
-    /// How many customers the open batch erases.
-    pub fn erased(&self) -> usize {
-        self.partition.gone().iter().filter(|slot| self.partition.became(**slot).is_none()).count()
+    /// Whom the open batch erases.
+    pub fn erased(&self) -> Vec<&CustomerId> {
+        let erased = self.partition.gone().iter().filter(|slot| self.partition.became(**slot).is_none());
+        erased.map(|slot| &self.partition.resident(*slot).customer).collect()
     }
 
     /// By how many more customers there are with the open batch than without it.

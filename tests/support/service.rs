@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use segmentd::audit::Audit;
 use segmentd::event::Catalogue;
 use segmentd::http::service::Rules;
 use segmentd::id::TopicName;
@@ -185,5 +186,6 @@ pub fn observed() -> Observed {
         committed: Committed::default(),
         owners: Owners::default(),
         feed: Feed::default(),
+        audit: Audit::default(),
     }
 }

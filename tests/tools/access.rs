@@ -22,6 +22,8 @@ use tempfile::TempDir;
 
 const CUSTOMER: &str = "/api/v1/customers/hush-hush/segments?segment=gold";
 
+const AUDIT_KEY: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20\n";
+
 /// A replica that other machines reach, with its files in a folder.
 struct Served {
     folder: TempDir,
@@ -62,9 +64,10 @@ impl Served {
         let at = folder.path().display();
         let text = format!(
             "kafka: {{bootstrap: '127.0.0.1:1'}}\nstate: {{dir: {at}/state}}\nserve: {{listen: '0.0.0.0:{port}'}}\nwatch: 20ms\n\
-             access: {{tokens: {at}/tokens.yaml, certificate: {at}/tls.crt, key: {at}/tls.key}}\n"
+             access: {{tokens: {at}/tokens.yaml, certificate: {at}/tls.crt, key: {at}/tls.key, audit_key: {at}/audit.key}}\n"
         );
         fs::write(folder.path().join("segmentd.yaml"), text).unwrap();
+        fs::write(folder.path().join("audit.key"), AUDIT_KEY).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_segmentd"));
         command.arg("serve").arg("--config").arg(folder.path().join("segmentd.yaml"));
@@ -104,6 +107,20 @@ impl Served {
     fn code(&self, path: &str, token: &str) -> u16 {
         self.get(path, token).0
     }
+
+    /// What was written down of who asked.
+    fn audited(&self) -> Vec<serde_json::Value> {
+        let lines: Vec<serde_json::Value> = self.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.into_iter().filter(|line| line["target"] == "audit").collect()
+    }
+
+    /// What `segmentd audit` prints, line by line.
+    fn hashes(&self, arguments: &[&str]) -> Vec<String> {
+        let config = self.folder.path().join("segmentd.yaml");
+        let found = segmentd(&[&["audit", "--config", config.to_str().unwrap()], arguments].concat());
+        assert_eq!(code(&found), 0, "{}", stderr(&found));
+        stdout(&found).lines().map(str::to_owned).collect()
+    }
 }
 
 impl Drop for Served {
@@ -138,8 +155,7 @@ fn beyond_loopback_it_speaks_tls_to_those_with_a_token_and_writes_down_who_asked
     assert!(!answer.starts_with(b"HTTP/"), "nothing is answered without TLS");
 
     let log = served.log();
-    let records: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &serde_json::Value| line["target"] == "audit").collect();
+    let records = served.audited();
     let told = |record: &serde_json::Value| format!("{} {} {} {}", record["token"], record["method"], record["route"], record["code"]);
     let route = r#""GET" "/api/v1/customers/{id}/segments""#;
     assert_eq!(records.iter().map(told).collect::<Vec<_>>(), [format!("\"-\" {route} 401"), format!("\"till\" {route} 503")]);
@@ -167,6 +183,34 @@ fn tokens_and_certificate_are_taken_over_while_it_runs_and_wrong_ones_are_not() 
     served.until("the new token is in force", || served.code("/version", &new) == 200);
     served.until("the new certificate is shown", || served.get("/livez", "").2 == 2);
     assert_eq!(served.code("/version", &old), 401);
+}
+
+#[test]
+fn the_records_of_a_customer_are_found_under_the_key_in_force_and_those_before_it() {
+    let folder = TempDir::new().unwrap();
+    certify(folder.path(), 1);
+    let till = token(folder.path(), "till", "read:customers");
+    let served = Served::start(folder);
+    let old = served.folder.path().join("old.key");
+    fs::write(&old, AUDIT_KEY).unwrap();
+
+    served.code("/api/v1/customers/hush%2Dhush/segments", &till);
+    served.code("/api/v1/customers/somebody/segments", "segmentd_guess");
+    let before = served.hashes(&["hush-hush", "somebody"]);
+    let recorded = |record: serde_json::Value| record["customers"].as_str().unwrap().to_owned();
+    assert_eq!(served.audited().into_iter().map(recorded).collect::<Vec<_>>(), before, "those turned away are written down too");
+    assert!(before.iter().all(|hash| hash.len() == 32) && before[0] != before[1], "{before:?}");
+
+    fs::write(served.folder.path().join("audit.key"), AUDIT_KEY.replace("01", "ff")).unwrap();
+    served.until("the new key is in force", || {
+        served.code(CUSTOMER, &till);
+        let last = served.audited().pop().map(recorded);
+        last.as_ref() == served.hashes(&["hush-hush"]).first() && last.as_ref() != Some(&before[0])
+    });
+    let both = served.hashes(&["hush-hush", "--key", old.to_str().unwrap()]);
+    assert!(both.len() == 2 && both[1] == before[0], "{both:?}");
+    let none = segmentd(&["audit", "hush-hush"]);
+    assert!(code(&none) == 1 && stderr(&none).contains("set access.audit_key, or give one with --key"), "{}", stderr(&none));
 }
 
 #[test]

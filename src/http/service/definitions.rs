@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::explain::{Explained, SEGMENTS, told, unsaid};
 use super::{Rules, Shared};
+use crate::http::access::naming;
 use crate::http::problem::Problem;
 use crate::http::room::{json, refused, unreadable};
 use crate::id::{CustomerId, ListKey, SegmentKey};
@@ -111,7 +112,7 @@ pub async fn explain(State(shared): State<Shared>, request: Request) -> Result<R
         return Err(refused(format!("a text of at most {SEGMENTS} segments can be tried")));
     }
     let (plan, customer) = (Arc::new(plan), CustomerId::new(id));
-    let who = customer.clone();
+    let (who, named) = (customer.clone(), customer.as_str().to_owned());
     let read = shared.service.partitions.read_of(customer, move |reading| {
         let looked = look_at(&plan, &reading.view, &who, reading.clock)?;
         let incomplete = incomplete(&plan, &reading.view, looked.partition.clock())?;
@@ -121,7 +122,7 @@ pub async fn explain(State(shared): State<Shared>, request: Request) -> Result<R
     let ((told, incomplete), fresh) = read.await?;
     let explained = Some(Explained { fresh: fresh.into(), ..told.map_err(unsaid)? });
     let incomplete = incomplete.into_iter().map(|(segment, since)| Incomplete { segment, complete_since: since.to_string() }).collect();
-    Ok(json(&Tried { checked, explained, incomplete }))
+    Ok(naming(json(&Tried { checked, explained, incomplete }), [named]))
 }
 
 /// What came of a text.

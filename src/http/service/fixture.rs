@@ -6,13 +6,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{InForce, Partitions, Rules, Service};
+use crate::audit::Audit;
 use crate::event::Catalogue;
 use crate::history::History;
 use crate::history::fixture::Kept;
+use crate::http::access::Access;
 use crate::http::listener::Bounds;
 use crate::http::lookup::{Lookup, Source};
 use crate::http::room::Limits;
-use crate::http::tests::{Received, Running, start_site};
+use crate::http::tests::{Received, Running, start_guarded};
 use crate::id::{Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use crate::metrics::{Labels, Metrics};
@@ -34,6 +36,7 @@ pub struct Scene {
     pub feed: Feed,
     pub committed: Committed,
     pub owners: Owners,
+    pub audit: Audit,
     pub plan: Arc<Plan>,
     /// What has been told of the past; it is told as it is committed.
     pub past: Kept,
@@ -91,8 +94,9 @@ impl Scene {
         let past = Kept::new(Span::from_days(90));
         let (lookup, service) = served(partitions, rules, Some(past.history.clone()));
         let (metrics, feed) = (service.metrics.clone(), service.feed.clone());
-        let server = start_site(Some(lookup), Some(service), bounds);
-        Scene { server, metrics, feed, committed, owners, plan, past, task, showing, offset: 0, _folder: folder }
+        let audit = Audit::default();
+        let server = start_guarded(Some(lookup), Some(service), bounds, Access::open().auditing(audit.clone()));
+        Scene { server, metrics, feed, committed, owners, audit, plan, past, task, showing, offset: 0, _folder: folder }
     }
 
     /// An order in the open batch.

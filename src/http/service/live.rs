@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -23,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
 use super::segments::named;
+use crate::http::access::Recorder;
 use crate::http::lookup::check_segments;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
@@ -41,6 +43,7 @@ struct Listening {
     /// `None`: to everything.
     segments: Option<HashSet<SegmentKey>>,
     next: Next,
+    recorder: Recorder,
     _place: OwnedSemaphorePermit,
 }
 
@@ -50,7 +53,7 @@ enum Next {
     End,
 }
 
-pub async fn transitions(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
+pub async fn transitions(State(shared): State<Shared>, Extension(recorder): Extension<Recorder>, uri: Uri) -> Result<Response, Problem> {
     let keys = Parameters::read(uri.query().unwrap_or_default(), &["segment"])?.all("segment");
     check_segments(keys.as_deref().unwrap_or_default())?;
     let rules = shared.service.rules.current();
@@ -59,7 +62,7 @@ pub async fn transitions(State(shared): State<Shared>, uri: Uri) -> Result<Respo
     let place = Semaphore::try_acquire_owned(shared.listeners.clone()).map_err(|_| later(format!("{CLIENTS} clients listen already")))?;
     let receiver = shared.service.feed.listen();
     let opened = json!({"partitions": shared.service.partitions.covered()}).to_string();
-    let listening = Listening { receiver, segments, next: Next::Open(opened), _place: place };
+    let listening = Listening { receiver, segments, next: Next::Open(opened), recorder, _place: place };
     Ok(Sse::new(events(listening)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response())
 }
 
@@ -81,6 +84,7 @@ impl Listening {
         loop {
             match self.receiver.recv().await {
                 Ok(told) if self.is_wanted(&told) => {
+                    self.recorder.told(told.customer.as_str());
                     return Some(Event::default().event(told.kind).id(&told.id).data(&told.line));
                 }
                 Ok(_) => {}

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{Covered, Rules, Service, Shared};
 use crate::customer::{Membership, codec};
+use crate::http::access::naming;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::room::{json, refused};
@@ -209,7 +210,9 @@ pub async fn customers(State(shared): State<Shared>, key: Result<Path<String>, P
     let key = defined(&rules, key)?.key.clone();
     let partitions = shared.service.partitions.clone();
     let look = move || page(&partitions, &key, from, limit).map_err(|unread| partitions.problem(unread));
-    Ok(json(&shared.looks.look(look).await?))
+    let members = shared.looks.look(look).await?;
+    let answer = json(&members);
+    Ok(naming(answer, members.customers.iter().map(|member| member.customer.as_str())))
 }
 
 /// Who was looked at last.

@@ -1,5 +1,6 @@
 //! What a running service answers, over a real socket and from a real store.
 
+mod audit;
 mod customers;
 mod definitions;
 mod documented;

@@ -218,10 +218,12 @@ impl Lane {
             self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
             running.showing.came(running.task.came(), &self.around.observed.metrics.state.customers);
             let told = self.around.observed.feed.prepare(running.task.outputs(), &self.around.settings.kafka.deployment);
-            if running.task.erased() > 0 {
-                let (partition, erased) = (sent.partition.0, running.task.erased());
+            let erased = running.task.erased();
+            if !erased.is_empty() {
+                let (partition, erased) = (sent.partition.0, erased.len());
                 tracing::info!(partition, erased, "customers were erased; `segmentd erase --receipt` says what is left until when");
             }
+            self.around.observed.audit.erased(sent.partition, erased.into_iter());
             // The marker of the transaction takes an offset too.
             let changelog_next = Offset(running.changelog_next.0 + sent.records + 1);
             if let Err(error) = running.task.commit(&sent.manifest, changelog_next) {
