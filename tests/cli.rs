@@ -106,6 +106,22 @@ fn a_replay_tells_a_move_on_a_ladder_behind_its_exit_and_its_entry() {
 }
 
 #[test]
+fn a_replay_ends_with_what_is_due_at_its_last_instant() {
+    let (_folder, path) = file("new.yaml", "segments: [{key: new, when: 'count(orders last 1d) > 0'}]\n");
+    let order = |customer, day| {
+        format!(
+            r#"{{"type":"track","event":"Order Completed","userId":"{customer}","timestamp":"2026-01-0{day}T10:00:00Z","properties":{{"order_id":"1"}}}}"#
+        )
+    };
+    let (_other, events) = file("events.ndjson", &format!("{}\n{}\n", order("ann", 1), order("bob", 2)));
+    let audience = |end: &[&str]| stdout(&segmentd(&[&["replay", "--format", "audience", "--segments", &path, &events], end].concat()));
+    for end in [&[][..], &["--until", "2026-01-02T10:00:00Z"], &["--until", "2026-01-01T00:00:00Z"]] {
+        let members = audience(end);
+        assert!(members.contains("bob") && !members.contains(r#""customer":"ann","segments":{"new""#), "{end:?}: {members}");
+    }
+}
+
+#[test]
 fn an_audience_is_who_is_a_member_at_the_end() {
     let sample = ["replay", "--segments", DEMO_SEGMENTS, "--format", "audience", "assets/demo.ndjson.zst"];
     let output = segmentd(&sample);

@@ -187,20 +187,22 @@ impl Replay {
         Ok(())
     }
 
-    /// Lets time run on to `until`, what is due at that instant included, and writes what is left.
+    /// Sets the clocks to `until`, where that is later, and writes what is due at or before them.
     fn end(&mut self, until: Option<EventTime>) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
         if let Some(until) = until {
             self.end_epochs(until)?;
         }
         for at in 0..self.partitions.len() {
-            // A clock that is further on stays there: time does not run back.
-            let Some(until) = until.filter(|until| *until > self.partitions[at].clock()) else { continue };
-            let just_after = EventTime::from_millis(until.millis().saturating_add(1));
+            // A clock that is further on stays there: time does not run back. What is due at the instant of the last event
+            // happens, too: left out, it would depend on who shares the partition whether `until` itself is looked at.
+            let clock = self.partitions[at].clock();
+            let end = until.map_or(clock, |until| until.max(clock));
+            let just_after = EventTime::from_millis(end.millis().saturating_add(1));
             while let Ok(true) = self.partitions[at].fire_next(just_after, None, &mut nobody) {
                 self.emit(at)?;
             }
-            self.partitions[at].set_clock(until);
+            self.partitions[at].set_clock(end);
         }
         match &mut self.sink {
             Sink::Lines { out, .. } => out.flush()?,
