@@ -18,6 +18,7 @@ mod credentials;
 mod cuts;
 mod declare;
 mod events;
+mod experiments;
 mod history;
 mod reloads;
 mod replica;
@@ -40,6 +41,7 @@ pub use credentials::CredentialMetrics;
 pub use cuts::CutMetrics;
 use declare::Declare;
 pub use events::{EventMetrics, StreamMetrics};
+pub use experiments::ExperimentMetrics;
 pub use history::HistoryMetrics;
 pub use reloads::ReloadMetrics;
 pub use replica::ReplicaMetrics;
@@ -92,6 +94,7 @@ pub struct Metrics {
     registry: Registry,
     pub events: Arc<EventMetrics>,
     pub transitions: Arc<TransitionMetrics>,
+    pub experiments: Arc<ExperimentMetrics>,
     pub commits: Arc<CommitMetrics>,
     pub tasks: Arc<TasksMetrics>,
     pub cuts: Arc<CutMetrics>,
@@ -116,6 +119,7 @@ impl Metrics {
         Ok(Metrics {
             events: Arc::new(EventMetrics::new(&declare, labels)?),
             transitions: Arc::new(TransitionMetrics::new(&declare, &labels.segments)?),
+            experiments: Arc::new(ExperimentMetrics::new(&declare)?),
             commits: Arc::new(CommitMetrics::new(&declare)?),
             cuts: Arc::new(CutMetrics::new(&declare)?),
             tasks: Arc::new(TasksMetrics::new(&declare, &labels.task_states)?),

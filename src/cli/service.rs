@@ -29,6 +29,7 @@ use crate::metrics::{Labels, Metrics};
 use crate::plan::Plan;
 use crate::runtime::committed::Committed;
 use crate::runtime::feed::Feed;
+use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
 use crate::runtime::task::TaskOptions;
@@ -48,6 +49,7 @@ pub struct Service {
     reload: Option<Reload>,
     credentials: Option<Credentials>,
     following: Option<Following>,
+    measuring: Measuring,
     observed: Observed,
     server: Server,
     io: Runtime,
@@ -76,6 +78,7 @@ impl Service {
             committed: observed.committed.clone(),
             metrics: observed.metrics.history.clone(),
         });
+        let measuring = Measuring::new(observed.metrics.experiments.clone());
         let io = http_threads(READERS)?;
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
         let rules = InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone() });
@@ -85,6 +88,7 @@ impl Service {
             metrics: observed.metrics.clone(),
             feed: observed.feed.clone(),
             history: following.as_ref().map(|following| following.history.clone()),
+            measuring: measuring.clone(),
         };
         let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
         let site = Site {
@@ -99,7 +103,7 @@ impl Service {
         let (changes, changed) = unbounded();
         let options = TaskOptions::within(settings.state_memory);
         let definitions = Definitions { plan, changes: changed, options };
-        Ok(Service { settings, definitions, rules, changes, reload: None, credentials: None, following, observed, server, io })
+        Ok(Service { settings, definitions, rules, changes, reload: None, credentials: None, following, measuring, observed, server, io })
     }
 
     /// Follows the files that `config` names.
@@ -132,7 +136,7 @@ impl Service {
 
     /// Blocks until a signal or `shutdown` ends the service, or it cannot go on.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), RunError> {
-        let Service { settings, definitions, rules: _, changes: _, reload, credentials, following, observed, server, io } = self;
+        let Service { settings, definitions, rules: _, changes: _, reload, credentials, following, measuring, observed, server, io } = self;
         let (stop_http, stopped) = watch::channel(false);
         io.spawn(request_at_signal(shutdown.clone()));
         io.spawn(systemd::tell(observed.status.clone()));
@@ -146,10 +150,12 @@ impl Service {
         let http = io.spawn(server.run(stopped));
         let over = shutdown.clone();
         let following = following.map(|following| named_thread("history", move || following.run(&over))).transpose()?;
+        let (over, committed) = (shutdown.clone(), observed.committed.clone());
+        let measuring = named_thread("experiments", move || measuring.follow(&committed, &over))?;
         let result = runtime::run(settings, definitions, observed, shutdown);
         shutdown.request();
-        // It has nothing to hand over: a panic there is in the log, and its store is a cache.
-        following.map(JoinHandle::join);
+        // They have nothing to hand over: a panic there is in the log, and what they keep is a cache.
+        following.into_iter().chain([measuring]).for_each(|thread| drop(thread.join()));
         // Nobody may be left to hear it; then there is nothing to stop.
         let _ = stop_http.send(true);
         match io.block_on(http) {

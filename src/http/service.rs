@@ -94,6 +94,7 @@ pub struct Service {
     pub feed: Feed,
     /// `None`: none is kept.
     pub history: Option<History>,
+    pub measuring: Measuring,
 }
 
 /// The partitions of this process, and where the others are.
@@ -131,14 +132,13 @@ struct Shared {
     /// Places for those who listen to transitions.
     listeners: Arc<Semaphore>,
     looks: looks::Looks,
-    measuring: Measuring,
     trying: Trying,
 }
 
 pub fn router(service: Service, room: Room) -> Router {
     let listeners = Arc::new(Semaphore::new(live::CLIENTS));
-    let (looks, measuring, trying) = (looks::Looks::default(), Measuring::default(), Trying::default());
-    let shared = Shared { service, room: room.clone(), listeners, looks, measuring, trying };
+    let (looks, trying) = (looks::Looks::default(), Trying::default());
+    let shared = Shared { service, room: room.clone(), listeners, looks, trying };
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::id::Partition;
+use crate::experiment::{Arms, Figures};
+use crate::id::{Partition, SegmentKey};
+use crate::money::Number;
 use crate::time::EventTime;
 use crate::transition::{Cause, Direction};
 
@@ -82,6 +84,33 @@ fn the_series_of_a_task_go_with_it() {
 }
 
 #[test]
+fn an_experiment_shows_what_was_counted_last_until_it_is_counted_no_more() {
+    let metrics = metrics();
+    let (buyer, loyal): (SegmentKey, SegmentKey) = ("buyer".into(), "loyal".into());
+    let control = Figures { exposed: 4, open: 3, converted: 2, goals: 5, value: Number::ratio(4250, 100), ..Figures::default() };
+    let arms = Arms { control, treatment: Figures::default() };
+    metrics.experiments.count(EventTime::from_millis(61_999), [(&buyer, 0.25, &arms), (&loyal, 0.5, &arms)]);
+    check(
+        &metrics,
+        &[
+            r#"segmentd_experiment_exposed{arm="control",experiment="buyer"} 4"#,
+            r#"segmentd_experiment_exposed{arm="treatment",experiment="buyer"} 0"#,
+            r#"segmentd_experiment_open{arm="control",experiment="buyer"} 3"#,
+            r#"segmentd_experiment_converted{arm="control",experiment="buyer"} 2"#,
+            r#"segmentd_experiment_goals{arm="control",experiment="buyer"} 5"#,
+            r#"segmentd_experiment_value{arm="control",experiment="buyer"} 42.5"#,
+            r#"segmentd_experiment_holdout_ratio{experiment="buyer"} 0.25"#,
+            "segmentd_experiments_counted_timestamp_seconds 61",
+        ],
+    );
+    metrics.experiments.count(EventTime::from_millis(0), [(&loyal, 0.5, &arms)]);
+    let text = metrics.encode().unwrap();
+    assert!(!text.contains(r#"experiment="buyer""#) && text.contains(r#"experiment="loyal""#), "{text}");
+    metrics.experiments.clear();
+    assert!(!metrics.encode().unwrap().contains("experiment=\""));
+}
+
+#[test]
 fn a_scrape_names_the_build_and_the_process() {
     let text = metrics().encode().unwrap();
     assert!(text.contains(&format!(r#"version="{}""#, env!("CARGO_PKG_VERSION"))), "{text}");
@@ -110,6 +139,7 @@ fn every_metric_is_explained_and_what_is_drawn_or_alerted_on_exists() {
     metrics.replica.show(Partition(0), 0, Some(EventTime::from_millis(0)));
     metrics.history.show(Partition(0), 0);
     metrics.transitions.complete_since(&"loyal".into(), EventTime::from_millis(1));
+    metrics.experiments.count(EventTime::from_millis(1), [(&"loyal".into(), 0.5, &Arms::default())]);
     metrics.cuts.show([("top 5% by count(orders last 30d)", Some(3.0))].into_iter());
     metrics.credentials.certificate_ends(EventTime::from_millis(1));
     metrics.credentials.tokens_end([("till", EventTime::from_millis(1))]);

@@ -9,6 +9,7 @@ use segmentd::http::room::Limits;
 use segmentd::http::service::{InForce, Partitions, Rules, Service};
 use segmentd::http::{Server, Site};
 use segmentd::runtime::Observed;
+use segmentd::runtime::measuring::Measuring;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -28,6 +29,7 @@ impl Api {
             metrics: observed.metrics.clone(),
             feed: observed.feed.clone(),
             history: None,
+            measuring: Measuring::new(observed.metrics.experiments.clone()),
         };
         Api::start(observed, Source::Service(partitions), Some(service))
     }

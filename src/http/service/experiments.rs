@@ -66,7 +66,7 @@ fn named(plan: &Plan, key: &str) -> Result<usize, Problem> {
 
 /// Counts off the threads that serve. It goes on when nobody waits for it any more, for whoever asks again.
 async fn counted(shared: &Shared) -> Result<Arc<Counted>, Problem> {
-    let (measuring, committed) = (shared.measuring.clone(), shared.service.partitions.committed.clone());
+    let (measuring, committed) = (shared.service.measuring.clone(), shared.service.partitions.committed.clone());
     let task = tokio::task::spawn_blocking(move || measuring.count(&committed));
     task.await.map_err(|_| unreadable())?.map_err(|unread| match unread {
         Unread::Store(error) => {

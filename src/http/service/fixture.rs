@@ -23,6 +23,7 @@ use crate::rule::{Names, load_text};
 use crate::runtime::changelog::{Decided, Manifest};
 use crate::runtime::committed::{Committed, Counts, Showing};
 use crate::runtime::feed::Feed;
+use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
 use crate::runtime::task::{Task, TaskOptions};
 use crate::store::{Shared, Store};
@@ -33,6 +34,7 @@ use crate::transition::Direction;
 pub struct Scene {
     pub server: Running,
     pub metrics: Metrics,
+    pub measuring: Measuring,
     pub feed: Feed,
     pub committed: Committed,
     pub owners: Owners,
@@ -72,7 +74,8 @@ fn served(partitions: Partitions, rules: Rules, history: Option<History>) -> (Lo
     let keys = rules.plan.segments.iter().map(|segment| segment.key.clone()).collect();
     let metrics = Metrics::new(&Labels { segments: keys, ..Labels::default() }).unwrap();
     let lookup = Lookup { source: Source::Service(partitions.clone()), limits: Limits::new(512) };
-    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default(), history })
+    let measuring = Measuring::new(metrics.experiments.clone());
+    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default(), history, measuring })
 }
 
 impl Scene {
@@ -93,10 +96,10 @@ impl Scene {
         let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
         let past = Kept::new(Span::from_days(90));
         let (lookup, service) = served(partitions, rules, Some(past.history.clone()));
-        let (metrics, feed) = (service.metrics.clone(), service.feed.clone());
+        let (metrics, feed, measuring) = (service.metrics.clone(), service.feed.clone(), service.measuring.clone());
         let audit = Audit::default();
         let server = start_guarded(Some(lookup), Some(service), bounds, Access::open().auditing(audit.clone()));
-        Scene { server, metrics, feed, committed, owners, audit, plan, past, task, showing, offset: 0, _folder: folder }
+        Scene { server, metrics, measuring, feed, committed, owners, audit, plan, past, task, showing, offset: 0, _folder: folder }
     }
 
     /// An order in the open batch.

@@ -1,9 +1,13 @@
 //! Experiments over HTTP: what the partitions of this process have committed, as sums.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::super::fixture::{Scene, day};
 use crate::id::Partition;
+use crate::runtime::Shutdown;
+use crate::runtime::clock::Deadline;
 
 /// With this salt `ann` and `dan` are in the control arm, `bob` and `eve` in treatment.
 const BUYER: &str = "
@@ -73,4 +77,30 @@ fn partitions_that_cannot_be_read_are_not_taken_for_empty_ones() {
     assert_eq!((received.code, received.header("retry-after")), (503, Some("1")));
     scene.committed.gone(Partition(0));
     assert_eq!(scene.get(ONE).code, 503);
+}
+
+#[test]
+fn metrics_show_what_is_counted_without_anybody_asking_and_nothing_of_partitions_that_are_gone() {
+    let mut scene = scene();
+    scene.commit();
+    let (stop, exposed) = (Shutdown::default(), r#"segmentd_experiment_exposed{arm="control",experiment="buyer"} 2"#);
+    let (measuring, committed, over) = (scene.measuring.clone(), scene.committed.clone(), stop.clone());
+    let following = std::thread::spawn(move || measuring.follow(&committed, &over));
+    let deadline = Deadline::after(Duration::from_secs(10));
+    while !scene.metrics.encode().unwrap().contains(exposed) {
+        assert!(!deadline.is_past(), "{}", scene.metrics.encode().unwrap());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    stop.request();
+    following.join().unwrap();
+    scene.hide();
+    let begun = Shutdown::default();
+    let (measuring, committed, over) = (scene.measuring.clone(), scene.committed.clone(), begun.clone());
+    let following = std::thread::spawn(move || measuring.follow(&committed, &over));
+    while scene.metrics.encode().unwrap().contains("experiment=\"buyer\"") {
+        assert!(!deadline.is_past(), "{}", scene.metrics.encode().unwrap());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    begun.request();
+    following.join().unwrap();
 }
