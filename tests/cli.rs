@@ -122,6 +122,25 @@ fn a_replay_ends_with_what_is_due_at_its_last_instant() {
 }
 
 #[test]
+fn a_stream_remembers_for_as_long_as_it_says_and_no_shorter_than_a_window() {
+    let cancelled_after = |days: u32, rule: &str| {
+        let (_rules, rules) = file("net.yaml", &format!("segments: [{{key: net, when: '{rule}'}}]\n"));
+        let (_streams, streams) = file("streams.yaml", "streams: [{name: orders, retention: 10d}]\n");
+        let event = |name: &str, day: u32| {
+            format!(
+                r#"{{"type":"track","event":"Order {name}","userId":"ann","messageId":"{name}","timestamp":"2026-01-{day:02}T00:00:00Z","properties":{{"order_id":"1"}}}}"#
+            )
+        };
+        let (_events, events) = file("events.ndjson", &format!("{}\n{}\n", event("Completed", 1), event("Cancelled", 1 + days)));
+        let output = segmentd(&["replay", "--segments", &rules, "--streams", &streams, &events]);
+        stdout(&output).contains(r#""transition":"exited""#)
+    };
+    let lifetime = "count(orders lifetime) > 0";
+    assert_eq!([9, 10].map(|days| cancelled_after(days, lifetime)), [true, false]);
+    assert!(cancelled_after(19, &format!("{lifetime} and count(orders last 20d) >= 0")));
+}
+
+#[test]
 fn an_audience_is_who_is_a_member_at_the_end() {
     let sample = ["replay", "--segments", DEMO_SEGMENTS, "--format", "audience", "assets/demo.ndjson.zst"];
     let output = segmentd(&sample);

@@ -56,12 +56,13 @@ pub enum StreamRole {
     Plain,
 }
 
-/// How long rows and ids are remembered beyond what the rules' windows need.
+/// How long rows and ids are remembered. Never shorter than a bounded window over the stream, which has to see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
     /// The longest bounded window over the stream, at least 90 days.
     Default,
-    AtLeast(Span),
+    /// As written; may be shorter than the 90 days.
+    Of(Span),
     Forever,
 }
 

@@ -213,7 +213,7 @@ impl Extension {
     fn retention(&mut self, written: &Spanned<String>) -> Option<Retention> {
         let retention = match written.value.as_str() {
             "forever" => Some(Retention::Forever),
-            text => Span::parse(text).map(Retention::AtLeast),
+            text => Span::parse(text).map(Retention::Of),
         };
         if retention.is_none() {
             self.problem(written, format!("`{}` is no retention", written.value), Some("write `forever` or a duration such as `400d`"));

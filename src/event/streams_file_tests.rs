@@ -51,7 +51,7 @@ streams:
     let orders = &after.streams[0];
     assert_eq!(after.streams[1..], before.streams[1..]);
     assert_eq!(orders.events, ["Order Completed", "Purchase Made"]);
-    assert_eq!((orders.currency.as_deref(), orders.retention), (Some("EUR"), Retention::AtLeast(Span::from_days(400))));
+    assert_eq!((orders.currency.as_deref(), orders.retention), (Some("EUR"), Retention::Of(Span::from_days(400))));
     assert_eq!(orders.event_id, "/properties/order_id");
     assert_eq!(orders.field("total"), before.streams[0].field("total"));
     assert_eq!(orders.fields[1].paths, ["/properties/amount", "/properties/total"]);

@@ -348,7 +348,8 @@ impl<'c> Compiler<'c> {
         self.calendars.entry(key).or_insert_with(|| Arc::new(Calendar::new(unit, self.zone.clone()))).clone()
     }
 
-    /// Semantics §1, "Retention": the longest bounded window over the stream, at least 90 days, or what the stream says.
+    /// Semantics §1, "Retention": the longest bounded window over the stream, at least 90 days, or what the stream says. The rows of a
+    /// window are kept in any case, so a retention that is shorter than a window is as long as the window.
     fn set_retentions(&mut self, experiments: &[ExperimentPlan]) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let reaches = self.aggregates.iter().filter(|a| a.stream == index).filter_map(|a| match a.window.reach() {
@@ -356,10 +357,11 @@ impl<'c> Compiler<'c> {
                 Reach::Unbounded { enters_within } => enters_within,
             });
             let others = [sequence::longest_reach(&self.sequences, index), longest_within(experiments, index)];
-            let longest = reaches.chain(others.into_iter().flatten()).fold(Span::from_days(90), Span::max);
+            let longest = reaches.chain(others.into_iter().flatten()).max();
+            let at_least = |span: Span| longest.map_or(span, |longest| longest.max(span));
             stream.retention = match self.catalogue.streams[index].retention {
-                Retention::Default => Some(longest),
-                Retention::AtLeast(span) => Some(longest.max(span)),
+                Retention::Default => Some(at_least(Span::from_days(90))),
+                Retention::Of(span) => Some(at_least(span)),
                 Retention::Forever => None,
             };
         }
