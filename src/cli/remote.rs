@@ -134,5 +134,5 @@ fn exchange(mut stream: impl Read + Write, request: &[u8]) -> anyhow::Result<(u1
     stream.write_all(request)?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).context("the answer broke off")?;
-    place::split(answer).ok_or_else(|| anyhow!("the answer is no HTTP"))
+    place::take_apart(answer).ok_or_else(|| anyhow!("the answer is no HTTP"))
 }

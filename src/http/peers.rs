@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
 
-use super::place::{Place, split};
+use super::place::{Place, take_apart};
 
 /// For the whole of one question: a page that waits for who has died waits for this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -116,7 +116,7 @@ impl Peers {
         let stream = connected.map_err(|error| format!("it cannot be reached: {error}"))?;
         let answer =
             if place.tls { exchange(self.secured(&place, stream).await?, &request).await? } else { exchange(stream, &request).await? };
-        let (code, body) = split(answer).ok_or("its answer is no HTTP")?;
+        let (code, body) = take_apart(answer).ok_or("its answer is no HTTP")?;
         let told: Value = serde_json::from_slice(&body).map_err(|_| format!("it answers {code}, and no JSON"))?;
         match code {
             200 => Ok(told),

@@ -49,7 +49,7 @@ impl<'a> Place<'a> {
 }
 
 /// The code and the body of an answer; `None`: it is no HTTP.
-pub fn split(mut answer: Vec<u8>) -> Option<(u16, Vec<u8>)> {
+pub fn take_apart(mut answer: Vec<u8>) -> Option<(u16, Vec<u8>)> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let code = String::from_utf8_lossy(&answer[..end]).split(' ').nth(1)?.parse().ok()?;
     Some((code, answer.split_off(end + 4)))
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_code_and_a_body() {
-        assert_eq!(split(b"HTTP/1.0 200 OK\r\na: b\r\n\r\n{}".to_vec()), Some((200, b"{}".to_vec())));
-        assert_eq!(split(b"SSH-2.0-x\r\n\r\n".to_vec()), None);
-        assert_eq!(split(b"HTTP/1.0 200".to_vec()), None);
+        assert_eq!(take_apart(b"HTTP/1.0 200 OK\r\na: b\r\n\r\n{}".to_vec()), Some((200, b"{}".to_vec())));
+        assert_eq!(take_apart(b"SSH-2.0-x\r\n\r\n".to_vec()), None);
+        assert_eq!(take_apart(b"HTTP/1.0 200".to_vec()), None);
     }
 }
