@@ -210,7 +210,7 @@ fn reload() {
     let rig = Rig::with_memory("3GiB");
     let (past, live) = (rig.folder.path().join("past.ndjson"), rig.folder.path().join("live.ndjson"));
     let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
-    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').take(60_000).collect();
+    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
     let (first, second) = lines.split_at(40_000);
     std::fs::write(&past, first.concat()).unwrap();
     std::fs::write(&live, second.concat()).unwrap();
