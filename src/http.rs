@@ -20,6 +20,8 @@ mod health;
 mod listener;
 pub mod lookup;
 mod parameters;
+pub mod peers;
+pub mod place;
 mod problem;
 pub mod room;
 pub mod service;

@@ -133,6 +133,13 @@ impl Metrics {
         })
     }
 
+    /// The series of these metrics alone, without their help.
+    pub fn encode_some(&self, names: &[&str]) -> prometheus::Result<String> {
+        let mut wanted: Vec<_> = self.registry.gather().into_iter().filter(|family| names.contains(&family.name())).collect();
+        wanted.iter_mut().for_each(|family| family.set_help(String::new()));
+        TextEncoder::new().encode_to_string(&wanted)
+    }
+
     /// All series in the text exposition format.
     pub fn encode(&self) -> prometheus::Result<String> {
         TextEncoder::new().encode_to_string(&self.registry.gather())

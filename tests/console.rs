@@ -16,11 +16,12 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use command::{code, segmentd, stderr, stdout};
 use support::kafka::free_port;
-use support::scene::Scene;
+use support::scene::{CUSTOMERS, Scene};
 use support::service::{INPUT, serve};
 
 const SEGMENTS: &str = include_str!("console/segments.yaml");
@@ -53,7 +54,7 @@ fn a_person_finds_every_answer_in_the_console() {
     let over = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| keep_coming(&scene, &over));
-        let passed = browse(&http, &token, &small);
+        let passed = browse(&["frame", "modules", "questions"], &http, &token, &small);
         over.store(true, Ordering::Relaxed);
         assert!(passed, "see above; the service said:\n{}", scene.logs());
     });
@@ -150,17 +151,40 @@ fn await_that(scene: &Scene, what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// Runs the questions; did they all find their answers?
-fn browse(http: &str, token: &str, small: &str) -> bool {
+/// Two processes, each with half of the customers.
+#[test]
+fn the_console_of_one_process_tells_of_all() {
+    let mut scene = Scene::new(2);
+    scene.define("segments: [{key: buyer, name: Buyers, when: 'count(orders lifetime) > 0'}]");
+    let at = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
+    let run = |(name, http): (&str, &String)| {
+        let config = scene.configure_as(name, &format!("listen: \"{http}\", advertise: \"http://{http}\""));
+        scene.run(&config, &format!("state-{name}"))
+    };
+    let services = ["one", "other"].into_iter().zip(&at).map(run).collect::<Vec<_>>();
+    let has_half = |http| ask(http, "/api/v1/segments", "").is_some_and(|told| told["partitions"]["here"].as_array().unwrap().len() == 1);
+    await_that(&scene, "one partition each", || at.iter().all(|http| has_half(http)));
+    scene.send_orders(1);
+    let members = || ask(&at[0], "/api/v1/segments/buyer?processes=all", "").is_some_and(|told| told["members"] == CUSTOMERS);
+    await_that(&scene, "everybody in", members);
+    let passed = browse(&["processes"], &at[0], "", "");
+    assert!(passed, "see above; the services said:\n{}", scene.logs());
+    drop(services);
+}
+
+/// Runs the questions of these files; did they all find their answers?
+fn browse(files: &[&str], http: &str, token: &str, small: &str) -> bool {
     let folder = tools();
     let mut questions = Command::new("node");
-    questions.arg("node_modules/@playwright/test/cli.js").arg("test").current_dir(folder);
+    questions.arg("node_modules/@playwright/test/cli.js").arg("test").args(files).current_dir(folder);
     questions.env("CONSOLE_URL", format!("http://{http}")).env("CONSOLE_TOKEN", token).env("CONSOLE_SMALL_TOKEN", small);
     questions.status().expect("node").success()
 }
 
 /// The questions and what runs them, in a folder below `target`: `npm` writes beside them.
 fn tools() -> PathBuf {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _at_once = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (here, there) = (root().join("tests/console"), root().join("target/console"));
     fs::create_dir_all(&there).unwrap();
     let is_same = |name: &str| fs::read(here.join(name)).ok() == fs::read(there.join(name)).ok();

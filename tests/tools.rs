@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
+#[path = "support/certificate.rs"]
+mod certificate;
 #[path = "support/command.rs"]
 mod command;
 

@@ -19,6 +19,7 @@ use super::service::Service;
 use super::{Outcome, logging};
 use crate::config::{self, Config, ruleset};
 use crate::history;
+use crate::http::peers::Peers;
 use crate::runtime::{Settings, Shutdown, clock};
 use crate::time::Span;
 use broker::Broker;
@@ -54,7 +55,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         dir: settings.state_dir.join("history"),
         keep: HISTORY,
     };
-    let service = Service::new(settings.clone(), Some(history), &ruleset, Arc::new(ruleset.plan()), "127.0.0.1:0")?.with_console();
+    let service = Service::new(settings.clone(), Some(history), &ruleset, Arc::new(ruleset.plan()), "127.0.0.1:0", Peers::default())?;
+    let service = service.with_console();
     screen.begin(service.address(), args.speed);
 
     let shutdown = Shutdown::default();

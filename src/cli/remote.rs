@@ -13,6 +13,8 @@ use openssl::ssl::{SslConnector, SslMethod};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::place::{self, Place};
+
 /// For a connection, and for each wait for bytes.
 const WAIT: Duration = Duration::from_secs(15);
 
@@ -28,7 +30,7 @@ const TOKEN: &str = "SEGMENTD_TOKEN";
 pub fn ask(url: &str, path: &str, body: Option<&[u8]>, attempts: usize) -> anyhow::Result<Vec<u8>> {
     let place = Place::parse(url)?;
     for _ in 0..attempts {
-        let (code, answer) = place.send(path, body)?;
+        let (code, answer) = send(&place, path, body)?;
         match code {
             200 => return Ok(answer),
             503 => std::thread::sleep(Duration::from_secs(1)),
@@ -49,7 +51,7 @@ fn ask_owner(from: &Place<'_>, owner: &str, path: &str, body: Option<&[u8]>) -> 
     if from.tls && !place.tls {
         bail!("it is not asked, since it answers without TLS");
     }
-    match place.send(path, body)? {
+    match send(&place, path, body)? {
         (200, answer) => Ok(answer),
         (code, answer) => bail!("{code}: {}", detail(&answer)),
     }
@@ -99,89 +101,38 @@ impl Coverage {
     }
 }
 
-/// A service's address.
-#[derive(Debug, PartialEq, Eq)]
-struct Place<'a> {
-    tls: bool,
-    host: &'a str,
-    port: u16,
-    /// What stands before every path.
-    base: &'a str,
+/// The code and the body that a path answers.
+fn send(place: &Place<'_>, path: &str, body: Option<&[u8]>) -> anyhow::Result<(u16, Vec<u8>)> {
+    let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty() && !token.contains(['\r', '\n']));
+    let authorization = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let request = place.request(path, &authorization, body);
+    let stream = connect(place)?;
+    if !place.tls {
+        return exchange(stream, &request);
+    }
+    let connector = SslConnector::builder(SslMethod::tls_client())?.build();
+    exchange(connector.connect(place.host, stream).map_err(|error| anyhow!("no TLS with {}: {error}", place.host))?, &request)
 }
 
-impl<'a> Place<'a> {
-    fn parse(url: &'a str) -> anyhow::Result<Place<'a>> {
-        let (tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-            (Some(rest), _) => (false, rest),
-            (_, Some(rest)) => (true, rest),
-            _ => bail!("`{url}` is no address: write http://host:8080"),
-        };
-        let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
-        let (host, port) = match port {
-            Some((host, port)) => (host, port.parse().with_context(|| format!("`{port}` is no port"))?),
-            None => (authority, if tls { 443 } else { 80 }),
-        };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        Ok(Place { tls, host, port, base: base.trim_end_matches('/') })
-    }
-
-    /// The code and the body that a path answers, to a POST if there is a body. HTTP/1.0, so that the answer ends with the
-    /// connection.
-    fn send(&self, path: &str, body: Option<&[u8]>) -> anyhow::Result<(u16, Vec<u8>)> {
-        let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty() && !token.contains(['\r', '\n']));
-        let authorization = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
-        let length = |body: &[u8]| format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-        let (method, length) = body.map_or(("GET", String::new()), |body| ("POST", length(body)));
-        let (base, host, port) = (self.base, self.host, self.port);
-        let head = format!("{method} {base}{path} HTTP/1.0\r\nHost: {host}:{port}\r\n{authorization}{length}\r\n");
-        let request = [head.as_bytes(), body.unwrap_or_default()].concat();
-        let stream = self.connect()?;
-        if !self.tls {
-            return exchange(stream, &request);
-        }
-        let connector = SslConnector::builder(SslMethod::tls_client())?.build();
-        exchange(connector.connect(self.host, stream).map_err(|error| anyhow!("no TLS with {}: {error}", self.host))?, &request)
-    }
-
-    fn connect(&self) -> anyhow::Result<TcpStream> {
-        let addresses = (self.host, self.port).to_socket_addrs().with_context(|| format!("there is no host `{}`", self.host))?;
-        let mut refused = anyhow!("there is no host `{}`", self.host);
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, WAIT) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(WAIT))?;
-                    stream.set_write_timeout(Some(WAIT))?;
-                    return Ok(stream);
-                }
-                Err(error) => refused = anyhow!("{address}: {error}"),
+fn connect(place: &Place<'_>) -> anyhow::Result<TcpStream> {
+    let addresses = (place.host, place.port).to_socket_addrs().with_context(|| format!("there is no host `{}`", place.host))?;
+    let mut refused = anyhow!("there is no host `{}`", place.host);
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, WAIT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(WAIT))?;
+                stream.set_write_timeout(Some(WAIT))?;
+                return Ok(stream);
             }
+            Err(error) => refused = anyhow!("{address}: {error}"),
         }
-        Err(refused)
     }
+    Err(refused)
 }
 
 fn exchange(mut stream: impl Read + Write, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
     stream.write_all(request)?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).context("the answer broke off")?;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(|| anyhow!("the answer is no HTTP"))?;
-    let head = String::from_utf8_lossy(&answer[..end]);
-    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| anyhow!("the answer is no HTTP"))?;
-    Ok((code, answer.split_off(end + 4)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Place;
-
-    #[test]
-    fn an_address_is_read_with_its_defaults() {
-        let place = |url| Place::parse(url).map(|Place { tls, host, port, base }| (tls, host, port, base)).ok();
-        assert_eq!(place("http://a:8080"), Some((false, "a", 8080, "")));
-        assert_eq!(place("https://a.example/segments/"), Some((true, "a.example", 443, "/segments")));
-        assert_eq!(place("http://[::1]:8080"), Some((false, "::1", 8080, "")));
-        assert_eq!(place("http://[::1]"), Some((false, "::1", 80, "")));
-        assert!(place("a:8080").is_none() && place("http://a:x").is_none());
-    }
+    place::take_apart(answer).ok_or_else(|| anyhow!("the answer is no HTTP"))
 }

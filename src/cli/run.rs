@@ -47,7 +47,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(if matches!(error, ListError::Missing(_)) { Outcome::Refused } else { Outcome::Failed });
     }
     let plan = Arc::new(ruleset.plan_with(&topics.contents(&ruleset.list_topics)));
-    let service = Service::new(config.service_settings(), config.history_settings(), &ruleset, plan, &config.listen.to_string())?;
+    let service =
+        Service::new(config.service_settings(), config.history_settings(), &ruleset, plan, &config.listen.to_string(), config.peers())?;
     let service = if config.console { service.with_console() } else { service };
     let listing = Listing { topics, changes, ruleset };
     let service = service.protected(&config)?.reloading(origin, config, listing);

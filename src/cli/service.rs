@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::config::ruleset::Ruleset;
 use crate::history::{self, Following, History};
 use crate::http::lookup::{self, Lookup, Source};
+use crate::http::peers::Peers;
 use crate::http::room::Limits;
 use crate::http::service::{InForce, Partitions, Rules};
 use crate::http::{self, PROGRESS_LIMIT, ROUTES, Server, Site, console};
@@ -63,6 +64,7 @@ impl Service {
         ruleset: &Ruleset,
         plan: Arc<Plan>,
         listen: &str,
+        peers: Peers,
     ) -> anyhow::Result<Service> {
         let observed = Observed {
             metrics: Metrics::new(&labels(&settings, ruleset))?,
@@ -89,6 +91,8 @@ impl Service {
             feed: observed.feed.clone(),
             history: following.as_ref().map(|following| following.history.clone()),
             measuring: measuring.clone(),
+            status: observed.status.clone(),
+            peers,
         };
         let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
         let site = Site {

@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use openssl::x509::X509;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct Access {
     pub tokens: Option<PathBuf>,
     /// `None`: no TLS.
     pub identity: Option<Identity>,
+    /// Who signs the other processes' certificates; `None`: whom the system trusts.
+    pub authority: Option<PathBuf>,
     /// `None`: audit records do not say whom they are about.
     pub audit_key: Option<PathBuf>,
 }
@@ -66,18 +69,28 @@ impl Access {
         self.audit_key.as_deref().map(audit_key).transpose()
     }
 
+    /// Errors: there is no certificate in the file.
+    pub fn check_authority(&self) -> Result<(), KeyError> {
+        let Some(path) = &self.authority else { return Ok(()) };
+        let text = std::fs::read(path).map_err(|source| KeyError::Unreadable { path: path.clone(), source })?;
+        let is_one = X509::stack_from_pem(&text).is_ok_and(|found| !found.is_empty());
+        if is_one { Ok(()) } else { Err(KeyError::NoCertificate { path: path.clone() }) }
+    }
+
     pub fn read_certificate(&self) -> Result<Option<Certificate>, TlsError> {
         self.identity.as_ref().map(|identity| Certificate::read(&identity.certificate, &identity.key)).transpose()
     }
 }
 
-/// Why a file gives no key: a person has to put another one there.
+/// Why a file gives no key or no certificate: a person has to put another one there.
 #[derive(thiserror::Error, Debug)]
 pub enum KeyError {
-    #[error("the key {path} cannot be read: {source}")]
+    #[error("the file {path} cannot be read: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("the file {path} is no key: 64 hexadecimal digits, as `openssl rand -hex 32` writes them")]
     NoKey { path: PathBuf },
+    #[error("the file {path} holds no certificate")]
+    NoCertificate { path: PathBuf },
 }
 
 /// The key of audit records that stands in a file. What else stands there is in no message: it may be a secret.

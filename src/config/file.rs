@@ -176,6 +176,8 @@ pub struct AccessFile {
     pub certificate: Option<String>,
     /// PEM: the certificate's key.
     pub key: Option<String>,
+    /// PEM: who signs the certificates of the other processes of the deployment. Without it whom the system trusts.
+    pub authority: Option<String>,
     /// A file with 64 hexadecimal digits: what customers are hashed with in audit records. Without it these do not say whom.
     pub audit_key: Option<String>,
 }

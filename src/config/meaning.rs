@@ -270,7 +270,12 @@ impl Meaning<'_> {
                 None
             }
         };
-        let access = Access { tokens: file.tokens.map(PathBuf::from), identity, audit_key: file.audit_key.map(PathBuf::from) };
+        let access = Access {
+            tokens: file.tokens.map(PathBuf::from),
+            identity,
+            authority: file.authority.map(PathBuf::from),
+            audit_key: file.audit_key.map(PathBuf::from),
+        };
         self.diagnostics.extend(access.read_tokens().err().unwrap_or_default());
         if let Err(error) = access.read_certificate() {
             self.error(
@@ -278,6 +283,9 @@ impl Meaning<'_> {
                 &format!("with `access.key`: {error}"),
                 "both are PEM; the server's own certificate comes first",
             );
+        }
+        if let Err(error) = access.check_authority() {
+            self.error("access.authority", &format!("cannot be used: {error}"), "it is PEM: the certificate of who signs the others'");
         }
         if let Err(error) = access.read_audit_key() {
             self.error("access.audit_key", &format!("cannot be used: {error}"), "make one: openssl rand -hex 32 > secret/audit.key");

@@ -4,6 +4,7 @@
 
 use super::meaning::{Config, Secret};
 use crate::history;
+use crate::http::peers::Peers;
 use crate::id::TopicName;
 use crate::kafka::settings::Settings;
 use crate::replica;
@@ -57,6 +58,12 @@ impl Config {
     pub fn history_settings(&self) -> Option<history::Settings> {
         let (kafka, topic) = (self.kafka_settings(), self.output.transitions.clone());
         self.history.map(|keep| history::Settings { kafka, topic, dir: self.state.dir.join("history"), keep })
+    }
+
+    /// How the other processes of the deployment are asked.
+    pub fn peers(&self) -> Peers {
+        let own = self.advertise.as_deref().map(Into::into);
+        Peers { own, tls: self.access.identity.is_some(), authority: self.access.authority.clone() }
     }
 
     /// Everything that the service is told, but for the topics that segments have for themselves.

@@ -13,22 +13,28 @@ use crate::store::Shared;
 use crate::time::{EventTime, Span};
 use crate::transition::Output;
 
-/// Partition 0 of one.
+/// One partition.
 pub struct Kept {
     pub history: History,
+    of: u32,
     chronicle: Arc<Chronicle>,
     _folder: TempDir,
 }
 
 impl Kept {
+    /// Partition 0 of one.
     pub fn new(keep: Span) -> Kept {
+        Kept::of(keep, Partition(0), 1)
+    }
+
+    pub fn of(keep: Span, partition: Partition, of: u32) -> Kept {
         let folder = TempDir::new().unwrap();
         let chronicle = Arc::new(Chronicle::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
         let history = History::new(keep);
-        history.set_partitions(1);
-        history.show(Partition(0), chronicle.clone());
+        history.set_partitions(of);
+        history.show(partition, chronicle.clone());
         chronicle.note_end(Offset(0), EventTime::from_millis(0));
-        Kept { history, chronicle, _folder: folder }
+        Kept { history, of, chronicle, _folder: folder }
     }
 
     /// Reads what a batch has published.
@@ -38,7 +44,7 @@ impl Kept {
         let reads: Vec<_> = (next..).zip(&records).map(|(at, (customer, value))| Read { offset: Offset(at), customer, value }).collect();
         let end = Offset(next + reads.len() as i64);
         self.chronicle.note_end(end, EventTime::from_millis(end.0));
-        self.chronicle.apply(&reads, end, 1).unwrap();
+        self.chronicle.apply(&reads, end, self.of).unwrap();
     }
 
     /// The topic has records that were not read.

@@ -10,6 +10,7 @@
 //! | `GET /api/v1/customers/{id}/timeline` | what has happened to a customer |
 //! | `GET /api/v1/customers/{id}/explain` | why it is in a segment or not |
 //! | `GET /api/v1/experiments`, `GET /api/v1/experiments/{key}` | what came of both arms |
+//! | `GET /api/v1/processes` | which processes there are, and how they are |
 //! | `POST /api/v1/definitions/check` | is this text right? |
 //! | `POST /api/v1/definitions/explain` | what would these rules say of a customer? |
 //! | `POST /api/v1/definitions/plan` | what would these definitions do to all customers? |
@@ -27,10 +28,12 @@ mod flows;
 mod live;
 mod looks;
 mod plan;
+mod processes;
 mod rules;
 mod segments;
 mod steps;
 mod timeline;
+mod together;
 
 #[cfg(test)]
 pub mod fixture;
@@ -53,6 +56,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::peers::Peers;
 use super::problem::Problem;
 use super::room::{BODY_BYTES, Room, bounded, later, not_stored, unreadable};
 use crate::history::History;
@@ -62,9 +66,11 @@ use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
 use crate::runtime::feed::Feed;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
+use crate::runtime::status::Status;
 use crate::runtime::trying::Trying;
 use crate::store::StoreError;
 use crate::time::EventTime;
+use together::Covered;
 
 pub const SEGMENTS: &str = "/api/v1/segments";
 pub const SEGMENT: &str = "/api/v1/segments/{key}";
@@ -77,13 +83,29 @@ pub const EXPLAIN: &str = "/api/v1/customers/{id}/explain";
 pub const TRANSITIONS: &str = "/api/v1/transitions";
 pub const EXPERIMENTS: &str = "/api/v1/experiments";
 pub const EXPERIMENT: &str = "/api/v1/experiments/{key}";
+pub const PROCESSES: &str = "/api/v1/processes";
 pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
 pub const PLAN: &str = "/api/v1/definitions/plan";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 14] =
-    [SEGMENTS, SEGMENT, MEMBERS, HISTORY, FLOWS, CUSTOMER, TIMELINE, EXPLAIN, CHECK, TRY, PLAN, TRANSITIONS, EXPERIMENTS, EXPERIMENT];
+pub const ROUTES: [&str; 15] = [
+    SEGMENTS,
+    SEGMENT,
+    MEMBERS,
+    HISTORY,
+    FLOWS,
+    CUSTOMER,
+    TIMELINE,
+    EXPLAIN,
+    CHECK,
+    TRY,
+    PLAN,
+    TRANSITIONS,
+    EXPERIMENTS,
+    EXPERIMENT,
+    PROCESSES,
+];
 
 /// What the routes here are answered from.
 #[derive(Clone)]
@@ -95,6 +117,8 @@ pub struct Service {
     /// `None`: none is kept.
     pub history: Option<History>,
     pub measuring: Measuring,
+    pub status: Status,
+    pub peers: Peers,
 }
 
 /// The partitions of this process, and where the others are.
@@ -102,15 +126,6 @@ pub struct Service {
 pub struct Partitions {
     pub committed: Committed,
     pub owners: Owners,
-}
-
-/// Which partitions an answer is about.
-#[derive(Serialize, JsonSchema)]
-struct Covered {
-    /// Those that this process owns and can read.
-    here: Vec<i32>,
-    /// How many there are.
-    of: u32,
 }
 
 /// How fresh an answer about a customer is.
@@ -150,6 +165,7 @@ pub fn router(service: Service, room: Room) -> Router {
         .route(EXPLAIN, get(explain::explain))
         .route(EXPERIMENTS, get(experiments::all))
         .route(EXPERIMENT, get(experiments::one))
+        .route(PROCESSES, get(processes::processes))
         .route(CHECK, post(definitions::check))
         .route(TRY, post(definitions::explain))
         .route(PLAN, post(plan::plan))
@@ -193,7 +209,7 @@ impl Partitions {
     }
 
     fn covered(&self) -> Covered {
-        Covered { here: self.committed.running().iter().map(|partition| partition.0).collect(), of: self.committed.partitions() }
+        Covered::new(self.committed.running().into_iter().map(|partition| partition.0), self.committed.partitions())
     }
 
     /// Reads a customer's partition, off the threads that serve.

@@ -23,6 +23,7 @@ test('a scrape is read with its labels, and a series that is not there is nothin
         scrape.sum('plain'),
         scrape.sum('none'),
         scrape.at('a', { c: '9' }),
+        it.together([scrape, it.parse('a{c="2"} 1\n')]).at('a', { c: '2' }),
       ];
     },
     text,
@@ -37,6 +38,7 @@ test('a scrape is read with its labels, and a series that is not there is nothin
     1000,
     null,
     null,
+    5.5,
   ]);
 });
 

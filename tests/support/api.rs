@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use segmentd::http::lookup::{Lookup, Source};
+use segmentd::http::peers::Peers;
 use segmentd::http::room::Limits;
 use segmentd::http::service::{InForce, Partitions, Rules, Service};
 use segmentd::http::{Server, Site};
@@ -30,6 +31,8 @@ impl Api {
             feed: observed.feed.clone(),
             history: None,
             measuring: Measuring::new(observed.metrics.experiments.clone()),
+            status: observed.status.clone(),
+            peers: Peers::default(),
         };
         Api::start(observed, Source::Service(partitions), Some(service))
     }

@@ -51,6 +51,7 @@ pub const TABLE: &[Route] = &[
     Route { path: service::TRANSITIONS, methods: CUSTOMERS },
     Route { path: service::EXPERIMENTS, methods: SEGMENTS },
     Route { path: service::EXPERIMENT, methods: SEGMENTS },
+    Route { path: service::PROCESSES, methods: FIGURES },
     Route { path: service::CHECK, methods: &[("POST", Need::Scope(Scope::ReadSegments))] },
     Route { path: service::TRY, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },
     Route { path: service::PLAN, methods: &[("POST", Need::Scope(Scope::ReadCustomers))] },

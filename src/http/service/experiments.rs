@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Covered, Shared};
+use super::Shared;
+use super::together::{Covered, PROCESSES, others, same};
 use crate::experiment::{Document, Report};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
@@ -23,14 +24,14 @@ use crate::runtime::committed::Unread;
 use crate::runtime::measuring::Counted;
 
 /// Every experiment that the definitions have.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Experiments {
     experiments: Vec<Document>,
     partitions: Covered,
 }
 
 /// One.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "MeasuredExperiment")]
 pub struct Measured {
     #[serde(flatten)]
@@ -38,21 +39,55 @@ pub struct Measured {
     partitions: Covered,
 }
 
-pub async fn all(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
-    Parameters::read(uri.query().unwrap_or_default(), &[])?;
+pub async fn all(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &[PROCESSES])?;
     let counted = counted(&shared).await?;
     let experiments = (0..counted.plan.experiments.len()).map(|position| document(&counted, position)).collect();
-    Ok(json(&Experiments { experiments, partitions: covered(&shared, &counted) }))
+    let mut answer = Experiments { experiments, partitions: covered(&shared, &counted) };
+    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
+        others.add(&mut answer.partitions, |_, theirs: Experiments| {
+            answer.experiments = added_up(&answer.experiments, &theirs.experiments)?;
+            Ok(())
+        });
+    }
+    Ok(json(&answer))
 }
 
-pub async fn one(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
-    Parameters::read(uri.query().unwrap_or_default(), &[])?;
+pub async fn one(
+    State(shared): State<Shared>,
+    key: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &[PROCESSES])?;
     let Path(key) = key.map_err(|_| refused("the experiment's key is not percent-encoded UTF-8"))?;
     // Nothing is counted for what is not there.
     named(&shared.service.rules.current().plan, &key)?;
     let counted = counted(&shared).await?;
     let position = named(&counted.plan, &key)?;
-    Ok(json(&Measured { report: document(&counted, position), partitions: covered(&shared, &counted) }))
+    let mut answer = Measured { report: document(&counted, position), partitions: covered(&shared, &counted) };
+    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
+        others.add(&mut answer.partitions, |_, theirs: Measured| {
+            answer.report = sum(&answer.report, &theirs.report)?;
+            Ok(())
+        });
+    }
+    Ok(json(&answer))
+}
+
+/// Each experiment of two processes, from the sums of both.
+///
+/// Errors: why they cannot be added up.
+fn added_up(ours: &[Document], theirs: &[Document]) -> Result<Vec<Document>, String> {
+    same(ours.iter().map(|one| &one.experiment), theirs.iter().map(|one| &one.experiment))?;
+    let both = ours.iter().filter_map(|one| Some((one, theirs.iter().find(|other| other.experiment == one.experiment)?)));
+    both.map(|(one, other)| sum(one, other)).collect()
+}
+
+fn sum(one: &Document, other: &Document) -> Result<Document, String> {
+    let reports = one.to_report().zip(other.to_report());
+    let both = reports.and_then(|(one, other)| one.with(other));
+    both.map(|report| Document::from(&report)).ok_or_else(|| "it measures another experiment under this name".into())
 }
 
 /// Where the experiment stands in the plan.
@@ -85,5 +120,5 @@ fn document(counted: &Counted, position: usize) -> Document {
 
 fn covered(shared: &Shared, counted: &Counted) -> Covered {
     let of = shared.service.partitions.committed.partitions();
-    Covered { here: counted.partitions.iter().map(|partition| partition.0).collect(), of }
+    Covered::new(counted.partitions.iter().map(|partition| partition.0), of)
 }

@@ -13,6 +13,7 @@ use crate::history::fixture::Kept;
 use crate::http::access::Access;
 use crate::http::listener::Bounds;
 use crate::http::lookup::{Lookup, Source};
+use crate::http::peers::Peers;
 use crate::http::room::Limits;
 use crate::http::tests::{Received, Running, start_guarded};
 use crate::id::{Offset, Partition, SourcePosition, TopicName};
@@ -25,12 +26,13 @@ use crate::runtime::committed::{Committed, Counts, Showing};
 use crate::runtime::feed::Feed;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
+use crate::runtime::status::Status;
 use crate::runtime::task::{Task, TaskOptions};
 use crate::store::{Shared, Store};
 use crate::time::{EventTime, Span};
 use crate::transition::Direction;
 
-/// Partition 0 of one, in which everything happens.
+/// One partition, in which everything happens.
 pub struct Scene {
     pub server: Running,
     pub metrics: Metrics,
@@ -75,7 +77,19 @@ fn served(partitions: Partitions, rules: Rules, history: Option<History>) -> (Lo
     let metrics = Metrics::new(&Labels { segments: keys, ..Labels::default() }).unwrap();
     let lookup = Lookup { source: Source::Service(partitions.clone()), limits: Limits::new(512) };
     let measuring = Measuring::new(metrics.experiments.clone());
-    (lookup, Service { partitions, rules: InForce::new(rules), metrics, feed: Feed::default(), history, measuring })
+    (
+        lookup,
+        Service {
+            partitions,
+            rules: InForce::new(rules),
+            metrics,
+            feed: Feed::default(),
+            history,
+            measuring,
+            status: Status::new(),
+            peers: Peers::default(),
+        },
+    )
 }
 
 impl Scene {
@@ -83,22 +97,28 @@ impl Scene {
         Scene::within(definitions, Bounds::LOOKUPS)
     }
 
+    /// Partition 0 of one.
     pub fn within(definitions: &str, bounds: Bounds) -> Scene {
+        Scene::of(definitions, bounds, Partition(0), 1, Access::open())
+    }
+
+    /// A process that has one partition of several.
+    pub fn of(definitions: &str, bounds: Bounds, partition: Partition, of: u32, access: Access) -> Scene {
         let (folder, rules, committed) = (TempDir::new().unwrap(), rules_of(definitions), Committed::default());
         let plan = rules.plan.clone();
         let store = Arc::new(Store::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
         let task = Task::new(plan.clone(), TaskOptions::default(), store.clone(), EventTime::MIN, &Decided::default()).unwrap();
-        committed.set_partitions(1);
+        committed.set_partitions(of);
         committed.assigned();
-        let showing = Some(committed.show(Partition(0), &store, plan.clone(), EventTime::MIN));
+        let showing = Some(committed.show(partition, &store, plan.clone(), EventTime::MIN));
         showing.iter().for_each(|showing| showing.counted().complete(Counts::default(), &Metrics::new(&Labels::default()).unwrap()));
         let owners = Owners::default();
         let partitions = Partitions { committed: committed.clone(), owners: owners.clone() };
-        let past = Kept::new(Span::from_days(90));
+        let past = Kept::of(Span::from_days(90), partition, of);
         let (lookup, service) = served(partitions, rules, Some(past.history.clone()));
         let (metrics, feed, measuring) = (service.metrics.clone(), service.feed.clone(), service.measuring.clone());
         let audit = Audit::default();
-        let server = start_guarded(Some(lookup), Some(service), bounds, Access::open().auditing(audit.clone()));
+        let server = start_guarded(Some(lookup), Some(service), bounds, access.auditing(audit.clone()));
         Scene { server, metrics, measuring, feed, committed, owners, audit, plan, past, task, showing, offset: 0, _folder: folder }
     }
 

@@ -3,19 +3,22 @@
 //! **Invariant:** members at an instant that has passed are worked back from those of now: whoever came since is taken away, whoever
 //! went is added. What is counted is of the partitions that the answer names, and of no others.
 
+mod joined;
+
 use std::collections::BTreeMap;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::segments::defined;
 use super::steps::{self, HOUR, Step};
 use super::timeline::{Reached, kept, problem};
-use super::{Covered, Rules, Shared};
+use super::together::{Covered, PROCESSES, others};
+use super::{Rules, Shared};
 use crate::history::{History, Hour, HourNumber, Moves, add_moves};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
@@ -26,7 +29,7 @@ use crate::runtime::committed::Committed;
 use crate::time::{EventTime, Span};
 
 /// A segment over time.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct SegmentHistory {
     segment: SegmentKey,
     step: String,
@@ -37,7 +40,7 @@ pub struct SegmentHistory {
     reach: Reached,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 struct Point {
     /// The end of the step, which is not in it; of the last one the present, where it has not ended.
     at: String,
@@ -49,7 +52,7 @@ struct Point {
 }
 
 /// Who moved from one stage of a ladder to another.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Flows {
     ladder: LadderKey,
     /// In whole hours; `to` is not in it.
@@ -61,7 +64,7 @@ pub struct Flows {
     reach: Reached,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Flow {
     from: String,
     to: String,
@@ -78,21 +81,50 @@ struct Scope {
     now: EventTime,
 }
 
-pub async fn segment(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
-    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to", "step"])?;
+pub async fn segment(
+    State(shared): State<Shared>,
+    key: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to", "step", PROCESSES])?;
     let step = steps::length(parameters.one("step")?.as_deref())?;
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = defined(&shared.service.rules.current(), key)?.key.clone();
-    let looks = shared.looks.clone();
-    Ok(json(&looks.look(move || over_time(&Scope::of(&shared)?, key, from, to, step)).await?))
+    let asked = shared.clone();
+    let mut answer = shared.looks.look(move || over_time(&Scope::of(&asked)?, key, from, to, step)).await?;
+    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
+        others.add(&mut answer.partitions, |_, theirs: SegmentHistory| {
+            answer.points = joined::points(std::mem::take(&mut answer.points), theirs.points, step);
+            answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
+            Ok(())
+        });
+    }
+    Ok(json(&answer))
 }
 
-pub async fn ladder(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
-    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to"])?;
+pub async fn ladder(
+    State(shared): State<Shared>,
+    key: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["from", "to", PROCESSES])?;
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = named_ladder(&shared.service.rules.current(), key)?;
-    let looks = shared.looks.clone();
-    Ok(json(&looks.look(move || moved(&Scope::of(&shared)?, key, from, to)).await?))
+    let asked = shared.clone();
+    let mut answer = shared.looks.look(move || moved(&Scope::of(&asked)?, key, from, to)).await?;
+    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
+        others.add(&mut answer.partitions, |_, theirs: Flows| {
+            answer.moves = joined::moves(std::mem::take(&mut answer.moves), theirs.moves);
+            // What is told of all is told of the time that all know.
+            answer.from = joined::later(answer.from.take(), theirs.from);
+            answer.to = joined::later(answer.to.take(), theirs.to);
+            answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
+            Ok(())
+        });
+    }
+    Ok(json(&answer))
 }
 
 fn over_time(
@@ -170,7 +202,7 @@ impl Scope {
     }
 
     fn covered(&self) -> Covered {
-        Covered { here: self.here.iter().map(|partition| partition.0).collect(), of: self.of }
+        Covered::new(self.here.iter().map(|partition| partition.0), self.of)
     }
 }
 

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Covered, Rules, Shared};
+use super::together::Covered;
+use super::{Rules, Shared};
 use crate::http::problem::Problem;
 use crate::http::room::{json, later, refused, unreadable};
 use crate::id::{ListKey, SegmentKey};
@@ -153,7 +154,7 @@ fn planned(shared: &Shared, loaded: &Loaded, found: Option<(&Rules, &Plan, &Trie
         looked_at: found.map_or(0, |(_, _, tried)| tried.looked_at),
         complete: found.is_some_and(|(_, _, tried)| tried.complete),
         task_clock: found.and_then(|(_, _, tried)| tried.as_of).map(|clock| clock.to_string()),
-        partitions: Covered { here, of: committed.partitions() },
+        partitions: Covered::new(here, committed.partitions()),
     }
 }
 

@@ -1,17 +1,19 @@
 //! Segments: what defines them, how many are in them, how many come and go, and who they are.
 //!
-//! **Invariant:** figures are of this process: its own partitions, and since it started. Each answer says which partitions.
+//! **Invariant:** figures are of this process: its own partitions, and since it started; or those of all that answer, added up. Each
+//! answer says which partitions.
 
 use std::collections::BTreeMap;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Covered, Rules, Service, Shared};
+use super::together::{Covered, PROCESSES, add_counts, others, same};
+use super::{Rules, Service, Shared};
 use crate::customer::{Membership, codec};
 use crate::http::access::naming;
 use crate::http::parameters::Parameters;
@@ -70,15 +72,43 @@ pub struct Segment {
     /// Its place, if it is a stage of a ladder.
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<Stage>,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+struct Figures {
     /// Who is in it among the customers of these partitions; null while they are still being counted.
     members: Option<i64>,
-    /// Entries by cause, since this process started.
-    entered: BTreeMap<&'static str, u64>,
-    exited: BTreeMap<&'static str, u64>,
-    /// The effective instant of the last entry or exit that this process has committed; null: there was none.
+    /// Entries by cause, since the process started.
+    entered: BTreeMap<String, u64>,
+    exited: BTreeMap<String, u64>,
+    /// The effective instant of the last entry or exit that was committed since then; null: there was none.
     last_change: Option<String>,
     /// It knows nothing of what happened before; null: it knows all that it asks for.
     complete_since: Option<String>,
+}
+
+/// One segment, and which partitions its figures are of.
+#[derive(Serialize, JsonSchema)]
+pub struct OneSegment {
+    #[serde(flatten)]
+    segment: Segment,
+    partitions: Covered,
+}
+
+/// What is added up of another process's answer.
+#[derive(Deserialize)]
+struct Theirs {
+    key: SegmentKey,
+    version: String,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+#[derive(Deserialize)]
+struct AllTheirs {
+    segments: Vec<Theirs>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -121,26 +151,61 @@ struct Member {
     sequence: u64,
 }
 
-pub async fn all(State(shared): State<Shared>, uri: Uri) -> Result<Response, Problem> {
-    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["cursor"])?;
+pub async fn all(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["cursor", PROCESSES])?;
     let cursor = parameters.one("cursor")?.unwrap_or_else(|| "0".into());
     let from: usize = cursor.parse().map_err(|_| refused("`cursor` is not one of ours"))?;
     let rules = shared.service.rules.current();
     let page = rules.definitions.segments.iter().skip(from).take(SEGMENTS);
-    let answer = Segments {
+    let mut answer = Segments {
         segments: page.map(|definition| segment(&shared.service, &rules, definition)).collect(),
         ladders: rules.definitions.ladders.iter().map(|definition| ladder(&rules, definition)).collect(),
         partitions: shared.service.partitions.covered(),
         next: (from.saturating_add(SEGMENTS) < rules.definitions.segments.len()).then(|| (from + SEGMENTS).to_string()),
     };
+    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
+        others.add(&mut answer.partitions, |_, theirs: AllTheirs| add(&mut answer.segments, theirs.segments));
+    }
     Ok(json(&answer))
 }
 
-pub async fn one(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
-    Parameters::read(uri.query().unwrap_or_default(), &[])?;
+pub async fn one(
+    State(shared): State<Shared>,
+    key: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default(), &[PROCESSES])?;
     let rules = shared.service.rules.current();
     let definition = defined(&rules, key)?;
-    Ok(json(&segment(&shared.service, &rules, definition)))
+    let partitions = shared.service.partitions.covered();
+    let mut answer = OneSegment { segment: segment(&shared.service, &rules, definition), partitions };
+    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
+        others.add(&mut answer.partitions, |_, theirs: Theirs| add(std::slice::from_mut(&mut answer.segment), vec![theirs]));
+    }
+    Ok(json(&answer))
+}
+
+/// Adds another process's figures, segment by segment.
+///
+/// Errors: its segments mean something else.
+fn add(ours: &mut [Segment], theirs: Vec<Theirs>) -> Result<(), String> {
+    let meant = |theirs: &Theirs| (theirs.key.clone(), theirs.version.clone());
+    same(ours.iter().map(|segment| (segment.key.clone(), segment.version.clone())), theirs.iter().map(meant))?;
+    let mut figures: BTreeMap<SegmentKey, Figures> = theirs.into_iter().map(|theirs| (theirs.key, theirs.figures)).collect();
+    ours.iter_mut().for_each(|segment| segment.figures.add(figures.remove(&segment.key).unwrap_or_default()));
+    Ok(())
+}
+
+impl Figures {
+    fn add(&mut self, other: Figures) {
+        self.members = self.members.zip(other.members).map(|(one, other)| one + other);
+        add_counts(&mut self.entered, &other.entered);
+        add_counts(&mut self.exited, &other.exited);
+        // Of one form and in UTC: the later text is the later instant; none is before any.
+        self.last_change = self.last_change.take().max(other.last_change);
+        self.complete_since = self.complete_since.take().max(other.complete_since);
+    }
 }
 
 /// The segment of a path.
@@ -161,7 +226,8 @@ pub fn named(rules: &Rules, key: &str) -> Result<usize, Problem> {
 fn segment(service: &Service, rules: &Rules, definition: &SegmentDefinition) -> Segment {
     let figures = service.metrics.transitions.segment(&definition.key);
     let by_cause = |direction| {
-        let count = |cause: Cause| (cause.as_str(), figures.as_ref().map_or(0, |figures| figures.transitions(direction, cause).get()));
+        let count =
+            |cause: Cause| (cause.as_str().to_owned(), figures.as_ref().map_or(0, |figures| figures.transitions(direction, cause).get()));
         Cause::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect()
     };
     let stage = definition.stage.map(|stage| Stage { ladder: rules.definitions.ladders[stage.ladder].key.to_string(), rank: stage.rank });
@@ -180,11 +246,13 @@ fn segment(service: &Service, rules: &Rules, definition: &SegmentDefinition) -> 
         ban: text(&definition.ban),
         timezone: definition.timezone.name().to_owned(),
         stage,
-        members: service.partitions.committed.members(&definition.key),
-        entered: by_cause(Direction::Entered),
-        exited: by_cause(Direction::Exited),
-        last_change: figures.as_ref().and_then(|figures| figures.last_change()).map(|at| at.to_string()),
-        complete_since: service.metrics.transitions.known_since(&definition.key).map(|since| since.to_string()),
+        figures: Figures {
+            members: service.partitions.committed.members(&definition.key),
+            entered: by_cause(Direction::Entered),
+            exited: by_cause(Direction::Exited),
+            last_change: figures.as_ref().and_then(|figures| figures.last_change()).map(|at| at.to_string()),
+            complete_since: service.metrics.transitions.known_since(&definition.key).map(|since| since.to_string()),
+        },
     }
 }
 

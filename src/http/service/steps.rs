@@ -75,6 +75,11 @@ pub fn period(
     Ok((begins < ends).then(|| (EventTime::from_millis(begins), EventTime::from_millis(ends))))
 }
 
+/// The end of the step that tells of the instants up to this one.
+pub fn end_of(told: EventTime, step: Span) -> EventTime {
+    EventTime::from_millis(upwards(told.millis(), step))
+}
+
 fn downwards(millis: i64, step: Span) -> i64 {
     millis.div_euclid(step.millis()) * step.millis()
 }

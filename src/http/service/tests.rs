@@ -10,6 +10,7 @@ mod live;
 mod past;
 mod plan;
 mod segments;
+mod together;
 
 use std::collections::BTreeSet;
 

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::customer::checked;
@@ -37,14 +37,14 @@ pub struct Timeline {
 }
 
 /// How far an answer about the past reaches.
-#[derive(Serialize, JsonSchema)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
     /// What happened before is not kept; null: nothing has happened yet.
-    since: Option<String>,
+    pub since: Option<String>,
     /// Everything that was committed by then is in the answer.
-    as_of: String,
+    pub as_of: String,
     /// Records of the transitions topic that are not in the answer, when last looked at.
-    lag_records: u64,
+    pub lag_records: u64,
 }
 
 /// As the records have them: this is their own schema.

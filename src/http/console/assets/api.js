@@ -1,7 +1,7 @@
 // Questions to the service, with the token of whoever sits here.
 //
 // Invariant: the token is kept for this tab alone (sessionStorage) and is sent to the server that the page came from, in a
-// header, and nowhere else. Whatever is not a good answer becomes a Refusal, which says in words what to do.
+// header, and nowhere else. (That server asks the other processes with it.) Whatever is not a good answer becomes a Refusal, which says in words what to do.
 
 const ROOT = new URL('../', document.baseURI);
 const KEPT_AS = 'segmentd-token';
@@ -39,6 +39,9 @@ export function path(texts, ...parts) {
   }
   return texts.reduce((made, text, i) => made + encodeURIComponent(parts[i - 1]) + text);
 }
+
+/** Asks for what all processes say together. */
+export const ALL = { processes: 'all' };
 
 /** The JSON that a route below /api/v1 answers. */
 export function get(route, parameters = {}, signal = undefined) {

@@ -92,13 +92,31 @@ export function notice(...children) {
   return el('p', { class: 'notice' }, children);
 }
 
-/** Says which partitions figures are about, where they are not all. */
+/** Says which partitions figures are about, where they are not all, and who could not be asked for theirs. */
 export function covered(partitions) {
-  if (!partitions || partitions.here.length === partitions.of) return null;
-  const here = partitions.here.length === 0 ? 'none' : `${partitions.here.join(', ')}`;
-  return notice(
-    `This process has partitions ${here} of ${partitions.of}: figures are of these. Ask the other processes for theirs, and add up.`,
+  if (!partitions?.partial) return null;
+  const missing = (partitions.unreached ?? []).map(({ address, partitions: theirs, why }) =>
+    el('li', {}, el('code', {}, address), ` has ${numbered(theirs)}: ${why}`),
   );
+  return el(
+    'div',
+    { class: 'notice' },
+    el('p', {}, el('strong', {}, 'Not all: '), `these figures are of ${numbered(partitions.here)}; there are ${partitions.of}.`),
+    missing.length > 0
+      ? el('ul', { class: 'plain' }, missing)
+      : el('p', {}, 'Which processes have the others is not known: they tell each other by http.advertise.'),
+  );
+}
+
+/** The same for what one process tells of its own customers alone. `what`: the beginning of a sentence. */
+export function alone(what, partitions) {
+  if (!partitions?.partial) return null;
+  return notice(`${what} of ${numbered(partitions.here)}, which this process has; there are ${partitions.of}. Ask the others for theirs.`);
+}
+
+function numbered(partitions) {
+  if (partitions.length === 0) return 'no partition';
+  return `${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')}`;
 }
 
 export function tags(list) {

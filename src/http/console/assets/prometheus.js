@@ -7,6 +7,12 @@
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
+/** Several scrapes as one: every sample of each. */
+export function together(scrapes) {
+  const names = new Set(scrapes.flatMap((scrape) => scrape.names()));
+  return new Scrape(new Map([...names].map((name) => [name, scrapes.flatMap((scrape) => scrape.of(name))])));
+}
+
 /** Every sample of a scrape, by name. */
 export function parse(text) {
   const byName = new Map();
@@ -32,6 +38,10 @@ export class Scrape {
     this.#byName = byName;
   }
 
+  names() {
+    return [...this.#byName.keys()];
+  }
+
   /** The samples of a metric. */
   of(name) {
     return this.#byName.get(name) ?? [];
@@ -50,10 +60,11 @@ export class Scrape {
     return [...sums].filter(([, value]) => value > 0).sort((a, b) => b[1] - a[1]);
   }
 
-  /** The value of the one series with these labels; null: there is none. */
+  /** The sum of the series with these labels, one for each process; null: there is none. */
   at(name, wanted) {
     const matches = (sample) => Object.entries(wanted).every(([label, value]) => sample.labels[label] === value);
-    return this.of(name).find(matches)?.value ?? null;
+    const found = this.of(name).filter(matches);
+    return found.length > 0 ? found.reduce((sum, sample) => sum + sample.value, 0) : null;
   }
 }
 

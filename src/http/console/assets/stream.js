@@ -12,7 +12,7 @@ const PATIENCE = 2000;
 /**
  * Listens until `signal` is aborted, and connects again when the connection is lost. While nobody sees the page it does not
  * listen: a browser has six connections to a server, and a few forgotten tabs would take them all.
- * `told(kind, object)`; `state('open' | 'lost' | 'dropped')`. A refusal that will not change ends it.
+ * `told(kind, object)`; `state('open' | 'lost' | 'dropped', partitions)`, these with `open`. A refusal that will not change ends it.
  */
 export async function listen(segments, signal, told, state) {
   while (!signal.aborted) {
@@ -21,7 +21,7 @@ export async function listen(segments, signal, told, state) {
     document.addEventListener('visibilitychange', look);
     try {
       await once(segments, AbortSignal.any([signal, seen.signal]), (event) => {
-        if (event.kind === 'open') state('open');
+        if (event.kind === 'open') state('open', JSON.parse(event.data).partitions);
         else if (event.kind === 'dropped') state('dropped');
         else told(event.kind, JSON.parse(event.data));
       });

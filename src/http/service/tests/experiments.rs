@@ -37,7 +37,7 @@ fn an_experiment_is_told_with_its_sums_and_its_partitions() {
     let arm = |exposed: u64, goals: u64, value: &str, squares: &str| json!({"exposed": exposed, "open": 2, "recounted": 0, "converted": 1, "goals": goals, "value": value, "squares": squares, "steps": []});
     assert_eq!(told["arms"], json!({"treatment": arm(2, 2, "42", "1764"), "control": arm(2, 1, "20", "400")}));
     assert_eq!((&told["experiment"], &told["as_of"]), (&json!("buyer"), &json!("2026-01-04T00:00:00.000Z")));
-    assert_eq!(told["partitions"], json!({"here": [0], "of": 1}));
+    assert_eq!(told["partitions"], json!({"here": [0], "of": 1, "partial": false}));
     assert_eq!(told["conversion"]["finding"], "inconclusive");
     let mut all = scene.told("/api/v1/experiments");
     let mut listed = all["experiments"][0].take();

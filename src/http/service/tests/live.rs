@@ -20,7 +20,7 @@ impl Client {
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         write!(stream, "GET {TRANSITIONS}{query} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let mut client = Client(BufReader::new(stream));
-        assert_eq!(client.event(), ("open".into(), json!({"partitions": {"here": [0], "of": 1}})));
+        assert_eq!(client.event(), ("open".into(), json!({"partitions": {"here": [0], "of": 1, "partial": false}})));
         client
     }
 

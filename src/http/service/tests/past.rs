@@ -146,7 +146,10 @@ fn a_segment_is_told_over_time_with_its_members_worked_back_from_those_of_now() 
     assert_eq!(members, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1], "entered on the second, left on the eleventh; bob on the twelfth");
     assert_eq!(points[1], json!({"at": "2026-01-03T00:00:00.000Z", "members": 1, "entered": {"event": 1}, "exited": {}}));
     assert_eq!(points[10], json!({"at": "2026-01-12T00:00:00.000Z", "members": 0, "entered": {}, "exited": {"time": 1}}));
-    assert_eq!((&told["segment"], &told["step"], &told["partitions"]), (&json!("loyal"), &json!("1d"), &json!({"here": [0], "of": 1})));
+    assert_eq!(
+        (&told["segment"], &told["step"], &told["partitions"]),
+        (&json!("loyal"), &json!("1d"), &json!({"here": [0], "of": 1, "partial": false}))
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn everybody_is_decided_by_definitions_that_do_not_come_into_force() {
         ]
     );
     assert_eq!((&told["looked_at"], &told["complete"]), (&json!(3), &json!(true)));
-    assert_eq!(told["partitions"], json!({"here": [0], "of": 1}));
+    assert_eq!(told["partitions"], json!({"here": [0], "of": 1, "partial": false}));
     assert_eq!(scene.told("/api/v1/customers/ann/segments")["segments"].as_object().unwrap().len(), 4, "nothing has changed");
     let same = plan(&scene, SHOP);
     assert!(same["segments"].as_array().unwrap().iter().all(|segment| segment["change"] == "unchanged" && segment["leave"] == json!({})));

@@ -12,6 +12,11 @@ ladders:
   - {key: life, stages: [{key: active, when: 'count(orders last 30d) > 0'}, {key: dormant}]}
 ";
 
+fn with(mut object: Value, member: &str, value: Value) -> Value {
+    object[member] = value;
+    object
+}
+
 #[test]
 fn a_segment_is_told_with_its_definition_and_its_figures() {
     let mut scene = Scene::new(SHOP);
@@ -30,7 +35,8 @@ fn a_segment_is_told_with_its_definition_and_its_figures() {
         "exit_when": "count(orders last 30d) < 1", "timezone": "UTC", "members": 0, "entered": {"event": 2}, "exited": {"time": 2},
         "last_change": "2026-02-01T00:00:00.000Z", "complete_since": null,
     });
-    assert_eq!(loyal, expected);
+    let one = json!({"here": [0], "of": 1, "partial": false});
+    assert_eq!(loyal, with(expected.clone(), "partitions", one));
     let all = scene.told("/api/v1/segments");
     assert_eq!(all["segments"][0], expected);
     let stage =
@@ -38,7 +44,7 @@ fn a_segment_is_told_with_its_definition_and_its_figures() {
     assert_eq!(stage(1), (json!("active"), json!({"ladder": "life", "rank": 0}), json!(0)));
     assert_eq!(stage(2), (json!("dormant"), json!({"ladder": "life", "rank": 1}), json!(2)));
     assert_eq!(all["ladders"], json!([{"key": "life", "tags": [], "stages": ["active", "dormant"]}]));
-    assert_eq!((&all["partitions"], &all["next"]), (&json!({"here": [0], "of": 1}), &Value::Null));
+    assert_eq!((&all["partitions"], &all["next"]), (&json!({"here": [0], "of": 1, "partial": false}), &Value::Null));
 }
 
 #[test]
@@ -90,7 +96,7 @@ fn of_partitions_that_are_not_here_nobody_is_listed_or_counted() {
     scene.hide();
     scene.committed.gone(Partition(0));
     let page = scene.told("/api/v1/segments/loyal/customers");
-    assert_eq!((&page["customers"], &page["partitions"]), (&json!([]), &json!({"here": [], "of": 1})));
+    assert_eq!((&page["customers"], &page["partitions"]), (&json!([]), &json!({"here": [], "of": 1, "partial": true})));
     assert_eq!(scene.told("/api/v1/segments/loyal")["members"], 0);
     assert!(
         scene.metrics.encode().unwrap().contains("segmentd_segment_members{segment=\"loyal\"} 0"),

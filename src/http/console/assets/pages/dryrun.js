@@ -5,7 +5,7 @@
 import { path, post, Refusal } from '../api.js';
 import { el, fill } from '../dom.js';
 import { count, instant, many } from '../format.js';
-import { covered, notice, table } from '../parts.js';
+import { alone, notice, table } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { flowed, sum } from '../words.js';
 
@@ -77,7 +77,7 @@ function result({ segments, looked_at: looked, complete, task_clock: clock, part
       ),
     );
   return [
-    covered(partitions),
+    alone('Counted are customers', partitions),
     short,
     complete ? null : notice('Not everybody: that takes too long.'),
     table('What it would do', columns, rows),

@@ -2,7 +2,7 @@
 //
 // Invariant: the verdict comes before the figures, and no difference is shown without its interval.
 
-import { get, path } from '../api.js';
+import { ALL, get, path } from '../api.js';
 import { el, svg, to } from '../dom.js';
 import { count, decimal, figure, instant, percent } from '../format.js';
 import { covered, heading, notice, panel, table } from '../parts.js';
@@ -10,8 +10,8 @@ import { covered, heading, notice, panel, table } from '../parts.js';
 export const title = (parts) => parts[1] ?? 'Experiments';
 
 export async function show(view) {
-  if (view.parts[1]) return one(view, await get(path`experiments/${view.parts[1]}`, {}, view.signal));
-  const told = await get('experiments', {}, view.signal);
+  if (view.parts[1]) return one(view, await get(path`experiments/${view.parts[1]}`, ALL, view.signal));
+  const told = await get('experiments', ALL, view.signal);
   const columns = [
     {
       name: 'Experiment',

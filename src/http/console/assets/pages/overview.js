@@ -1,14 +1,14 @@
 // Overview: is it well? What comes in, what goes out, how far behind.
 //
-// Invariant: everything here is this process's own word, asked for anew every two seconds; a rate is of the time between two
-// answers, and nothing where there is only one.
+// Invariant: every process speaks for itself, and is asked anew every two seconds; one that does not answer is named. A rate is of the
+// time between two answers of the same processes, and nothing where there is only one.
 
-import { get, readiness, Refusal, text } from '../api.js';
+import { ALL, get, readiness, Refusal } from '../api.js';
 import { chart } from '../charts.js';
 import { el, fill } from '../dom.js';
 import { bytes, count, figure, instant, span } from '../format.js';
 import { covered, heading, panel, table, tile, tiles } from '../parts.js';
-import { parse, quantile, rate } from '../prometheus.js';
+import { parse, quantile, rate, together } from '../prometheus.js';
 import { refusedPart } from '../refused.js';
 
 const EVERY = 2000;
@@ -34,13 +34,14 @@ export async function show(view) {
     ready: el('div'),
     figures: el('div'),
     charts: el('div', { class: 'charts' }),
+    processes: el('div'),
     partitions: el('div'),
     streams: el('div'),
   };
   const points = [];
   let before = null;
   const first = await looked(view.signal);
-  view.show(heading('Overview', 'This process, now. Charts begin when this page is opened.'), ...Object.values(places));
+  view.show(heading('Overview', 'The whole deployment, now. Charts begin when this page is opened.'), ...Object.values(places));
   update(first);
   view.main.removeAttribute('aria-busy');
   await pause(view.signal);
@@ -51,6 +52,7 @@ export async function show(view) {
     if (!seen.scrape) return fill(places.figures, refusedPart(seen.refused));
     const rates = grown(before, seen);
     fill(places.figures, figures(seen, before?.scrape, rates));
+    fill(places.processes, seen.processes.length > 1 ? processes(seen) : null);
     fill(places.partitions, partitions(seen));
     fill(places.streams, streams(seen.scrape));
     if (!before)
@@ -72,8 +74,14 @@ export async function show(view) {
 
 /** Rates between two looks. */
 function grown(before, seen) {
+  if (before && named(before) !== named(seen)) return { events: null, transitions: null };
   const each = (name) => rate(before?.scrape, seen.scrape, name, (seen.at - (before?.at ?? 0)) / 1000);
   return { events: each('segmentd_events_consumed_total'), transitions: each('segmentd_transitions_total') };
+}
+
+/** Which processes have answered. */
+function named({ processes }) {
+  return (processes ?? []).map(({ address }) => address).join(' ');
 }
 
 function said(values) {
@@ -87,18 +95,19 @@ async function pause(signal) {
 
 /** Everything that is asked for; a part that is refused says so itself. */
 async function looked(signal) {
-  const [ready, metrics, segments] = await Promise.all([
+  const [ready, asked, segments] = await Promise.all([
     readiness(signal),
-    kept(text('metrics', signal)),
+    kept(get('processes', ALL, signal)),
     kept(get('segments', {}, signal)),
   ]);
-  if (metrics.refused?.status === 401) throw metrics.refused;
-  const scrape = metrics.refused ? null : parse(metrics.told);
+  if (asked.refused?.status === 401) throw asked.refused;
+  const processes = asked.told?.processes.map((process) => ({ ...process, scrape: parse(process.figures) }));
   return {
     ready,
-    scrape,
-    refused: metrics.refused,
-    partitions: segments.told?.partitions,
+    processes,
+    scrape: processes ? together(processes.map(({ scrape }) => scrape)) : null,
+    refused: asked.refused,
+    partitions: asked.told?.partitions,
     segments: segments.told?.segments,
     at: Date.now(),
   };
@@ -134,7 +143,7 @@ function figures({ scrape, partitions, segments }, before, rates) {
       partitions
         ? `${partitions.here.length} / ${partitions.of}`
         : count(scrape.by('segmentd_tasks', 'state').reduce((all, [, n]) => all + n, 0)),
-      'here / in all',
+      'answered / in all',
     ),
     tile('Events', perSecond(rates.events), `${count(scrape.sum('segmentd_events_consumed_total'))} since the start`),
     tile('Transitions', perSecond(rates.transitions), `${count(scrape.sum('segmentd_transitions_total'))} since the start`),
@@ -152,9 +161,47 @@ function perSecond(rate) {
   return rate === null ? '–' : `${figure(rate)} /s`;
 }
 
+/** One row a process, this one first. */
+function processes({ processes: all }) {
+  const columns = [
+    { name: 'Process', of: (row) => el('code', {}, row.address ?? 'this one'), sort: (row) => row.address, head: true },
+    { name: 'Partitions', of: (row) => row.partitions.join(', ') || 'none', sort: (row) => row.partitions.length },
+    { name: 'Ready', of: (row) => readyWords(row) },
+    { name: 'Lag, records', ...figureOf('segmentd_consumer_lag_records', count) },
+    { name: 'State', ...figureOf('segmentd_state_bytes', bytes) },
+    { name: 'Memory', ...figureOf('process_resident_memory_bytes', bytes) },
+  ];
+  return panel('Processes', table('Processes of the deployment', columns, all));
+}
+
+function readyWords({ ready, checks }) {
+  const unmet = checks.find((check) => !check.met);
+  return el('span', { class: ready ? 'met' : 'unmet' }, ready ? 'yes' : `not yet ${unmet?.check}: ${unmet?.detail}`);
+}
+
+function figureOf(name, shown) {
+  const sum = (row) => row.scrape.sum(name);
+  return { of: (row) => (sum(row) === null ? '–' : shown(sum(row))), sort: sum, number: true };
+}
+
 /** One row a partition: how far it is, and what it still has to do. */
-function partitions({ scrape, at }) {
-  const rows = scrape.of('segmentd_task_clock_timestamp_seconds').map(({ labels: { partition }, value }) => ({
+function partitions({ processes: all, at }) {
+  const rows = all.flatMap((process) => partitionsOf(process, at)).sort((a, b) => a.partition - b.partition);
+  const columns = [
+    { name: 'Partition', of: (row) => row.partition, sort: (row) => row.partition, head: true },
+    all.length > 1 ? { name: 'Process', of: (row) => el('code', {}, row.process ?? 'this one'), sort: (row) => row.process } : null,
+    { name: 'Lag, records', of: (row) => count(row.lag), sort: (row) => row.lag, number: true },
+    { name: 'Task clock', of: (row) => (row.clock ? instant(row.clock) : 'nothing has happened'), sort: (row) => row.clock },
+    { name: 'Behind the wall clock', of: (row) => (row.clock ? span(at - new Date(row.clock)) : '–') },
+    { name: 'To restore', of: (row) => count(row.restore), number: true, sort: (row) => row.restore },
+    { name: 'To decide anew', of: (row) => count(row.backfill), number: true, sort: (row) => row.backfill },
+  ];
+  return panel('Partitions', table('Partitions', columns.filter(Boolean), rows, 'No process has a partition.'));
+}
+
+function partitionsOf({ address, scrape }) {
+  return scrape.of('segmentd_task_clock_timestamp_seconds').map(({ labels: { partition }, value }) => ({
+    process: address,
     partition: Number(partition),
     clock: value > 0 ? new Date(value * 1000).toISOString() : null,
     lag: scrape
@@ -164,15 +211,6 @@ function partitions({ scrape, at }) {
     restore: scrape.at('segmentd_restore_remaining_records', { partition }),
     backfill: scrape.at('segmentd_backfill_remaining_customers', { partition }),
   }));
-  const columns = [
-    { name: 'Partition', of: (row) => row.partition, sort: (row) => row.partition, head: true },
-    { name: 'Lag, records', of: (row) => count(row.lag), sort: (row) => row.lag, number: true },
-    { name: 'Task clock', of: (row) => (row.clock ? instant(row.clock) : 'nothing has happened'), sort: (row) => row.clock },
-    { name: 'Behind the wall clock', of: (row) => (row.clock ? span(at - new Date(row.clock)) : '–') },
-    { name: 'To restore', of: (row) => count(row.restore), number: true, sort: (row) => row.restore },
-    { name: 'To decide anew', of: (row) => count(row.backfill), number: true, sort: (row) => row.backfill },
-  ];
-  return panel('Partitions', table('Partitions of this process', columns, rows, 'This process has no partition.'));
 }
 
 function streams(scrape) {

@@ -2,10 +2,10 @@
 //
 // Invariant: nothing is made up: where the service keeps no past, or has not read it yet, that is said instead.
 
-import { get, path, Refusal } from '../api.js';
+import { ALL, get, path, Refusal } from '../api.js';
 import { el, fill, segmentLink } from '../dom.js';
 import { count, DAY, instant, relative } from '../format.js';
-import { panel, table } from '../parts.js';
+import { covered, panel, table } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { growth, overTime } from './growth.js';
 import { cause } from '../words.js';
@@ -76,12 +76,12 @@ export function past(view, segment) {
     ranges((chosen) => ((range = chosen), part.look())),
     async (isCurrent) => {
       const [, days, step] = range;
-      if (now === null) now = (await get(path`segments/${segment.key}/history`, {}, view.signal)).points.at(-1)?.at ?? null;
+      if (now === null) now = (await get(path`segments/${segment.key}/history`, ALL, view.signal)).points.at(-1)?.at ?? null;
       if (now === null) return el('p', { class: 'empty' }, 'Nothing has happened yet.');
-      const told = await get(path`segments/${segment.key}/history`, { from: since(now, days), step }, view.signal);
+      const told = await get(path`segments/${segment.key}/history`, { ...ALL, from: since(now, days), step }, view.signal);
       // Drawn once it is in the page, and has a width.
       queueMicrotask(() => isCurrent() && drawn.show(told.points));
-      return [el('p', { class: 'verdict-line' }, growth(told.points)), drawn.element, reach(told)];
+      return [el('p', { class: 'verdict-line' }, growth(told.points)), drawn.element, reach(told), covered(told.partitions)];
     },
   );
   return part.panel;
@@ -103,10 +103,10 @@ export function flows(view, ladder, segments) {
     `Moves of ${ladder.name ?? ladder.key}`,
     ranges((chosen) => ((range = chosen), part.look())),
     async () => {
-      const ask = (parameters) => get(path`ladders/${ladder.key}/flows`, parameters, view.signal);
+      const ask = (parameters) => get(path`ladders/${ladder.key}/flows`, { ...ALL, ...parameters }, view.signal);
       if (now === null) now = (await ask({})).to;
       const told = await ask({ from: since(now, range[1]) });
-      return [matrix(ladder, told.moves, segments), reach(told)];
+      return [matrix(ladder, told.moves, segments), reach(told), covered(told.partitions)];
     },
   );
   return part.panel;

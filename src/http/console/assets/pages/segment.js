@@ -2,10 +2,10 @@
 //
 // Invariant: who is in it is listed page by page, when somebody asks; the list is a look while things move.
 
-import { get, path, Refusal } from '../api.js';
+import { ALL, get, path, Refusal } from '../api.js';
 import { customerLink, el, fill, to } from '../dom.js';
 import { count, instant, many, relative } from '../format.js';
-import { heading, notice, panel, table, tags, tile, tiles } from '../parts.js';
+import { alone, covered, heading, notice, panel, table, tags, tile, tiles } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { listen } from '../stream.js';
 import { byCause, cause, rule, sum } from '../words.js';
@@ -19,7 +19,7 @@ export const title = (parts) => parts[1];
 
 export async function show(view) {
   const key = view.parts[1];
-  const segment = await get(path`segments/${key}`, {}, view.signal);
+  const segment = await get(path`segments/${key}`, ALL, view.signal);
   const figures = el('div');
   const live = el('div');
   view.show(
@@ -33,18 +33,19 @@ export async function show(view) {
   fill(figures, now(segment));
   view.main.removeAttribute('aria-busy');
   listening(view, key, live);
-  await view.every(EVERY, async () => fill(figures, now(await get(path`segments/${key}`, {}, view.signal))));
+  await view.every(EVERY, async () => fill(figures, now(await get(path`segments/${key}`, ALL, view.signal))));
 }
 
 function now(segment) {
   return [
+    covered(segment.partitions),
     segment.complete_since
       ? notice(`It knows nothing of what happened before ${instant(segment.complete_since)}: it was defined after events had come.`)
       : null,
     tiles(
       tile('In it now', count(segment.members), segment.members === null ? 'being counted' : null),
-      tile('Entered', count(sum(segment.entered)), sum(segment.entered) > 0 ? byCause(segment.entered) : 'since this process started'),
-      tile('Left', count(sum(segment.exited)), sum(segment.exited) > 0 ? byCause(segment.exited) : 'since this process started'),
+      tile('Entered', count(sum(segment.entered)), sum(segment.entered) > 0 ? byCause(segment.entered) : 'since the start'),
+      tile('Left', count(sum(segment.exited)), sum(segment.exited) > 0 ? byCause(segment.exited) : 'since the start'),
       tile('Last change', segment.last_change ? instant(segment.last_change) : '–'),
     ),
   ];
@@ -91,6 +92,7 @@ function members(view, key) {
   ];
   const more = async () => {
     const before = rows.length;
+    let partitions;
     // Asked twice, a page would be shown twice.
     button.disabled = true;
     // A page may have nobody although more follow.
@@ -98,8 +100,9 @@ function members(view, key) {
       const page = await get(path`segments/${key}/customers`, { cursor }, view.signal);
       rows.push(...page.customers);
       cursor = page.next;
+      partitions = page.partitions;
     } while (cursor && rows.length < before + 50);
-    fill(place, table('Customers in this segment', columns, rows, 'Nobody.'));
+    fill(place, alone('Listed are customers', partitions), table('Customers in this segment', columns, rows, 'Nobody.'));
     button.textContent = 'Show more';
     [button.hidden, button.disabled] = [!cursor, false];
     view.say(`${many(rows.length, 'customer')} shown`);
@@ -117,7 +120,8 @@ function listening(view, key, place) {
   const seen = [];
   const state = el('p', { class: 'live' });
   const list = el('ol', { class: 'transitions', 'aria-label': 'Transitions, the latest first' });
-  fill(place, state, list);
+  const whose = el('div');
+  fill(place, state, whose, list);
   const says = {
     open: 'Listening: each entry and exit is shown as it is committed.',
     lost: 'The connection is lost; it is made again.',
@@ -133,7 +137,12 @@ function listening(view, key, place) {
     [key],
     view.signal,
     told,
-    (name) => view.signal.aborted || (fill(state, says[name]), state.classList.toggle('on', name === 'open')),
+    (name, partitions) => {
+      if (view.signal.aborted) return;
+      fill(state, says[name]);
+      state.classList.toggle('on', name === 'open');
+      if (name === 'open') fill(whose, alone('Shown are customers', partitions));
+    },
   ).catch((error) => {
     if (error instanceof Refusal) fill(place, refusedPart(error));
   });

@@ -2,7 +2,7 @@
 //
 // Invariant: what is searched and chosen stands in the address, so that a link shows the same.
 
-import { get } from '../api.js';
+import { ALL, get } from '../api.js';
 import { el, fill, segmentLink, to } from '../dom.js';
 import { count, instant, many } from '../format.js';
 import { covered, heading, panel, table, tags } from '../parts.js';
@@ -25,7 +25,7 @@ export async function show(view) {
     oninput: () => choose({ text: field.value }),
   });
   view.show(
-    heading('Segments', 'Entries and exits are counted since this process started.'),
+    heading('Segments', 'Entries and exits are counted since each process started.'),
     places.note,
     el('div', { class: 'fields' }, el('label', { for: 'search' }, 'Search'), field, places.tags),
     places.list,
@@ -58,10 +58,10 @@ export async function show(view) {
 
 /** Every page of them. */
 export async function all(signal) {
-  let told = await get('segments', {}, signal);
+  let told = await get('segments', ALL, signal);
   const segments = told.segments;
   while (told.next) {
-    told = await get('segments', { cursor: told.next }, signal);
+    told = await get('segments', { ...ALL, cursor: told.next }, signal);
     segments.push(...told.segments);
   }
   return { ...told, segments };

@@ -1,0 +1,102 @@
+//! Two processes of a deployment on a real Apache Kafka, with TLS and tokens: each tells of both, and says so when it cannot.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and waits
+
+#[path = "support/certificate.rs"]
+mod certificate;
+#[path = "support/command.rs"]
+#[allow(dead_code)]
+mod command;
+mod support;
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::kafka::free_port;
+use support::scene::{CUSTOMERS, Scene};
+
+#[test]
+#[ignore = "started by the other tests as a process of its own"]
+fn the_service_itself() {
+    support::service::serve();
+}
+
+/// Configures a process that speaks TLS on a port of localhost, and tells the others so.
+fn configure(scene: &Scene, name: &str, port: u16) -> PathBuf {
+    let http = format!("listen: \"127.0.0.1:{port}\", advertise: \"https://localhost:{port}\"");
+    let config = scene.configure_as(name, &http);
+    let at = scene.states.path().display();
+    let access = format!(
+        "access: {{tokens: {at}/tokens.yaml, certificate: {at}/tls.crt, key: {at}/tls.key, authority: {at}/tls.crt, audit_key: {at}/audit.key}}\n"
+    );
+    fs::write(&config, fs::read_to_string(&config).unwrap() + &access).unwrap();
+    config
+}
+
+fn ask(port: u16, path: &str, token: &str) -> Option<Value> {
+    TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let (code, body, _) = certificate::get(port, path, token);
+    (code == 200).then(|| serde_json::from_str(&body).unwrap())
+}
+
+fn await_that(scene: &Scene, what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not {what} within a minute\n{}", scene.logs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
+    let mut scene = Scene::new(2);
+    scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
+    let folder = scene.states.path().to_owned();
+    certificate::certify(&folder, 1);
+    fs::write(folder.join("audit.key"), "5".repeat(64)).unwrap();
+    let file = folder.join("tokens.yaml");
+    let scopes = ["--scope", "read:segments", "--scope", "metrics"];
+    let made = command::segmentd(&[&["token", "new", "ann", "--to", file.to_str().unwrap()], &scopes[..]].concat());
+    let token = command::stdout(&made).trim().to_owned();
+    let [a, b] = [free_port(), free_port()];
+    let [of_a, of_b] = [configure(&scene, "one", a), configure(&scene, "other", b)];
+    let (_one, mut other) = (scene.run(&of_a, "a"), scene.run(&of_b, "b"));
+    await_that(&scene, "one partition each", || {
+        let here = |port| ask(port, "/api/v1/segments", &token).map(|told| told["partitions"]["here"].as_array().unwrap().len());
+        here(a) == Some(1) && here(b) == Some(1)
+    });
+    scene.send_orders(1);
+    for port in [a, b] {
+        await_that(&scene, "everybody told of", || {
+            ask(port, "/api/v1/segments/buyer?processes=all", &token).is_some_and(|told| {
+                told["members"] == CUSTOMERS && told["partitions"] == json!({"here": [0, 1], "of": 2, "partial": false})
+            })
+        });
+        let alone = ask(port, "/api/v1/segments/buyer", &token).unwrap();
+        assert!(alone["members"].as_u64().unwrap() < CUSTOMERS as u64 && alone["partitions"]["partial"] == true, "{alone}");
+        await_that(&scene, "the past of both told", || {
+            ask(port, "/api/v1/segments/buyer/history?processes=all", &token).is_some_and(|told| {
+                let last = told["points"].as_array().unwrap().last().cloned();
+                last.is_some_and(|last| last["members"] == CUSTOMERS && last["entered"]["event"] == CUSTOMERS)
+            })
+        });
+    }
+    let told = ask(a, "/api/v1/processes?processes=all", &token).unwrap();
+    let addresses: Vec<&Value> = told["processes"].as_array().unwrap().iter().map(|process| &process["address"]).collect();
+    assert_eq!(addresses, [&json!(format!("https://localhost:{a}")), &json!(format!("https://localhost:{b}"))]);
+
+    // For as long as its session lasts its partition is nobody else's.
+    other.kill();
+    let told = ask(a, "/api/v1/segments/buyer?processes=all", &token).unwrap();
+    let unreached = &told["partitions"]["unreached"][0];
+    assert_eq!((&told["partitions"]["partial"], &unreached["address"]), (&json!(true), &json!(format!("https://localhost:{b}"))));
+    assert!(unreached["why"].as_str().unwrap().starts_with("it cannot be reached"), "{unreached}");
+    await_that(&scene, "everything taken over", || {
+        ask(a, "/api/v1/segments/buyer?processes=all", &token)
+            .is_some_and(|told| told["members"] == CUSTOMERS && told["partitions"]["partial"] == false)
+    });
+    assert!(!scene.logs().contains(&token), "no token is in a log");
+}
