@@ -136,7 +136,10 @@ impl Checker<'_> {
     fn number(&mut self, expr: &Expr, scope: Scope, why: &str) {
         let found = self.type_of(expr, scope);
         if !found.fits(Type::Number) {
-            self.error("not-a-number", expr.place, format!("{why} works on numbers, and this is {}", found.describe()));
+            let message = format!("{why} works on numbers, and this is {}", found.describe());
+            let finding = Finding::error("not-a-number", expr.place, message);
+            let set = why == "a range" && found == Type::Text;
+            self.findings.push(if set { finding.help("a set of texts stands in braces: `in {\"a\", \"b\"}`") } else { finding });
         }
     }
 

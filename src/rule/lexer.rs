@@ -33,8 +33,18 @@ pub struct Token {
 const SYMBOLS: [&str; 20] = ["==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", "{", "}", ",", ".", ":", "+", "-", "*", "/", "%"];
 
 /// What other languages write, and what this one does.
-const FOREIGN: [(&str, &str); 9] =
-    [("&&", "and"), ("||", "or"), ("=", "=="), ("!", "not"), ("≥", ">="), ("≤", "<="), ("≠", "!="), ("'", "\""), ("\u{201c}", "\"")];
+const FOREIGN: [(&str, &str); 10] = [
+    ("<>", "!="),
+    ("&&", "and"),
+    ("||", "or"),
+    ("=", "=="),
+    ("!", "not"),
+    ("≥", ">="),
+    ("≤", "<="),
+    ("≠", "!="),
+    ("'", "\""),
+    ("\u{201c}", "\""),
+];
 
 /// Whether there is a comment in a text that [`tokens`] can cut.
 pub fn has_comment(text: &str) -> bool {

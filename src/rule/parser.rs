@@ -10,6 +10,7 @@
 
 mod call;
 mod cursor;
+mod hint;
 mod selection;
 #[cfg(test)]
 mod tests;

@@ -159,6 +159,8 @@ fn types_that_never_meet_are_refused() {
     1 | sum(orders.store_id last 1d) > 5
       |            ^^^^^^^^
     ");
+    let range = check("trait.a in [\"a\", \"b\"]");
+    assert_eq!(range.matches("a set of texts stands in braces: `in {\"a\", \"b\"}`").count(), 2, "{range}");
     insta::assert_snapshot!(check("any(orders last 1d: products.category == \"toys\")"), @r#"
     error[compared-array]: an array is not compared
      --> rule:1:21

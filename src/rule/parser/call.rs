@@ -90,8 +90,10 @@ impl Parser<'_> {
             return Finding::error("syntax", self.place(), format!("`{word}(…)` is a condition, and a value is expected here"))
                 .help("put it in parentheses to compare it");
         }
-        let known = Function::ALL.iter().map(|f| f.as_str()).chain(word::CONDITIONS);
-        Finding::error("unknown-function", self.place(), format!("there is no function {}", self.found())).suggest(word, known)
+        let known: Vec<&str> = Function::ALL.iter().map(|f| f.as_str()).chain(word::CONDITIONS).collect();
+        let finding = Finding::error("unknown-function", self.place(), format!("there is no function {}", self.found()));
+        let near = finding.suggest(word, known.iter().copied());
+        if near.label.is_some() { near } else { near.help(format!("there are {}", known.join(", "))) }
     }
 
     fn sequence(&mut self) -> Parsed<ExprKind> {

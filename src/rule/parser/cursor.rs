@@ -9,6 +9,7 @@ use super::super::diagnostic::Finding;
 use super::super::lexer::{Token, TokenKind};
 use super::super::word;
 use super::MAX_DEPTH;
+use super::hint::hint;
 
 /// A finding ends the parse of this rule; those that do not are kept in [`Parser::findings`].
 pub type Parsed<T> = Result<T, Box<Finding>>;
@@ -158,7 +159,11 @@ impl<'a> Parser<'a> {
     }
 
     pub fn expected(&self, what: &str) -> Box<Finding> {
-        Box::new(Finding::error("syntax", self.place(), format!("expected {what}, found {}", self.found())))
+        let finding = Finding::error("syntax", self.place(), format!("expected {what}, found {}", self.found()));
+        Box::new(match hint(self.peek(), what) {
+            Some(hint) => finding.help(hint),
+            None => finding,
+        })
     }
 
     /// The next token as a message names it.

@@ -248,6 +248,26 @@ fn signs_of_other_languages_are_translated() {
 }
 
 #[test]
+fn slips_from_other_languages_are_told_how_it_is_said_here() {
+    let help = |rule: &str| parse(rule).unwrap_err()[0].help.clone().unwrap_or_default();
+    for (rule, expected) in [
+        ("trait.a == 1 AND trait.b", "small letters: `and`"),
+        ("trait.a == null", "`x is null`"),
+        ("trait.a not in {1}", "`not x in {…}`"),
+        ("trait.a is true", "`x == true`"),
+        ("trait.a > .5", "`0.5`"),
+        ("trait.a like \"b\"", "`x contains"),
+        ("count(orders last 30 days) > 1", "`30d`"),
+        ("count(orders last month) > 1", "`previous month`"),
+        ("exists(orders lifetime)", "there are count, sum,"),
+    ] {
+        assert!(help(rule).contains(expected), "{rule}: {}", help(rule));
+    }
+    assert_eq!(parse("trait.a <> 1").unwrap_err()[0].label.as_deref(), Some("did you mean `!=`?"));
+    assert_eq!(help("trait.a == 1 trait.b"), "", "no guess where nothing is known");
+}
+
+#[test]
 fn what_breaks_off_says_what_was_expected() {
     insta::assert_snapshot!(messages(""), @r"
     error[empty-rule]: the rule is empty

@@ -1,0 +1,36 @@
+//! What people bring along from other languages, and how it is said here.
+//!
+//! **Invariant:** a hint only stands beside a syntax error: nothing is read otherwise for it.
+
+use super::super::lexer::TokenKind;
+use super::super::word;
+
+/// A way out for who wrote `found` where `expected` had to stand; none where no usual slip looks like it.
+pub fn hint(found: &TokenKind, expected: &str) -> Option<String> {
+    let duration = expected.starts_with("a duration");
+    match found {
+        TokenKind::Number(n) if duration => Some(format!("a number and its unit are one word: `{n}d`")),
+        TokenKind::Symbol(".") => Some("a number begins with a digit: `0.5`".to_owned()),
+        TokenKind::Word(word) if duration && word::calendar_unit(word).is_some() => {
+            Some(format!("`previous {word}` is the whole one before, `this {word}` the one that runs"))
+        }
+        TokenKind::Word(word) => word_hint(word),
+        _ => None,
+    }
+}
+
+fn word_hint(word: &str) -> Option<String> {
+    let small = word.to_ascii_lowercase();
+    Some(match word {
+        "null" => "`x is null` and `x is not null` ask for it".to_owned(),
+        "not" => "`not` stands before the whole condition: `not x in {…}`".to_owned(),
+        "true" | "false" => format!("`x == {word}` asks for it"),
+        "like" | "matches" | "includes" => "`x contains \"…\"` looks for a part of a text".to_owned(),
+        _ if small != word && is_word(&small) => format!("the language is written in small letters: `{small}`"),
+        _ => return None,
+    })
+}
+
+fn is_word(small: &str) -> bool {
+    word::RESERVED.iter().chain(&word::WINDOW_STARTS).any(|known| *known == small)
+}
