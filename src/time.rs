@@ -286,6 +286,11 @@ impl Zone {
         jiff::tz::db().get(name).ok().map(Zone)
     }
 
+    /// All that [`Zone::parse`] knows.
+    pub fn names() -> Vec<String> {
+        jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect()
+    }
+
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
     }

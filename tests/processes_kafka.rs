@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::client::create_topic;
 use support::kafka::free_port;
 use support::scene::{CUSTOMERS, Scene};
 
@@ -30,7 +31,7 @@ fn configure(scene: &Scene, name: &str, port: u16) -> PathBuf {
     let config = scene.configure_as(name, &http);
     let at = scene.states.path().display();
     let access = format!(
-        "access: {{tokens: {at}/tokens.yaml, certificate: {at}/tls.crt, key: {at}/tls.key, authority: {at}/tls.crt, audit_key: {at}/audit.key}}\n"
+        "access: {{tokens: {at}/tokens.yaml, certificate: {at}/tls.crt, key: {at}/tls.key, authority: {at}/tls.crt, audit_key: {at}/audit.key}}\nlists: {at}/lists\n"
     );
     fs::write(&config, fs::read_to_string(&config).unwrap() + &access).unwrap();
     config
@@ -40,6 +41,14 @@ fn ask(port: u16, path: &str, token: &str) -> Option<Value> {
     TcpStream::connect(("127.0.0.1", port)).ok()?;
     let (code, body, _) = certificate::get(port, path, token);
     (code == 200).then(|| serde_json::from_str(&body).unwrap())
+}
+
+/// Asks for customers of both partitions to be erased.
+fn erase(port: u16, customers: [&str; 4], token: &str) {
+    for customer in customers {
+        let (code, receipt, _) = certificate::send(port, "DELETE", &format!("/api/v1/customers/{customer}"), token);
+        assert!(code == 202 && receipt.contains(r#""topic":"segmentd-changelog""#), "{receipt}");
+    }
 }
 
 fn await_that(scene: &Scene, what: &str, done: impl Fn() -> bool) {
@@ -53,13 +62,17 @@ fn await_that(scene: &Scene, what: &str, done: impl Fn() -> bool) {
 #[test]
 fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     let mut scene = Scene::new(2);
-    scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]");
+    create_topic(scene.broker.bootstrap(), "crm.vip", 1);
+    scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}, {key: vip, when: 'list(\"vip\")'}]");
     let folder = scene.states.path().to_owned();
     certificate::certify(&folder, 1);
     fs::write(folder.join("audit.key"), "5".repeat(64)).unwrap();
     let file = folder.join("tokens.yaml");
-    let scopes = ["--scope", "read:segments", "--scope", "metrics"];
-    let made = command::segmentd(&[&["token", "new", "ann", "--to", file.to_str().unwrap()], &scopes[..]].concat());
+    fs::create_dir(folder.join("lists")).unwrap();
+    fs::write(folder.join("lists/vip.topic"), "crm.vip\n").unwrap();
+    fs::write(folder.join("lists/staff.txt"), "c-1\n").unwrap();
+    let scopes = ["read:segments", "read:customers", "metrics", "erase", "write:lists"].map(|scope| ["--scope", scope]).concat();
+    let made = command::segmentd(&[&["token", "new", "ann", "--to", file.to_str().unwrap()][..], &scopes].concat());
     let token = command::stdout(&made).trim().to_owned();
     let [a, b] = [free_port(), free_port()];
     let [of_a, of_b] = [configure(&scene, "one", a), configure(&scene, "other", b)];
@@ -88,15 +101,33 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     let addresses: Vec<&Value> = told["processes"].as_array().unwrap().iter().map(|process| &process["address"]).collect();
     assert_eq!(addresses, [&json!(format!("https://localhost:{a}")), &json!(format!("https://localhost:{b}"))]);
 
+    // Whoever is asked: the customers of both.
+    let members = |segment: &str| ask(a, &format!("/api/v1/segments/{segment}?processes=all"), &token).unwrap()["members"].as_u64();
+    for customer in ["c-1", "c-2", "c-3", "c-4"] {
+        assert_eq!(certificate::send(b, "PUT", &format!("/api/v1/lists/vip/customers/{customer}"), &token).0, 202);
+    }
+    await_that(&scene, "four on the list", || members("vip") == Some(4));
+    assert_eq!(ask(a, "/api/v1/lists/vip/customers/c-1", &token).unwrap()["listed"], true);
+    assert_eq!(certificate::send(a, "DELETE", "/api/v1/lists/vip/customers/c-1", &token).0, 202);
+    await_that(&scene, "three on the list", || members("vip") == Some(3));
+    let (code, body, _) = certificate::send(a, "PUT", "/api/v1/lists/staff/customers/c-1", &token);
+    assert!(code == 409 && body.contains("stands in a file"), "{body}");
+    erase(a, ["c-1", "c-2", "c-3", "c-4"], &token);
+    await_that(&scene, "four erased", || members("buyer") == Some(CUSTOMERS as u64 - 4));
+    let erased = scene.logs().lines().filter(|line| line.contains(r#""message":"erased""#)).count();
+    assert!(erased >= 2, "each process has written down its own:\n{}", scene.logs());
+
     // For as long as its session lasts its partition is nobody else's.
     other.kill();
     let told = ask(a, "/api/v1/segments/buyer?processes=all", &token).unwrap();
     let unreached = &told["partitions"]["unreached"][0];
     assert_eq!((&told["partitions"]["partial"], &unreached["address"]), (&json!(true), &json!(format!("https://localhost:{b}"))));
     assert!(unreached["why"].as_str().unwrap().starts_with("it cannot be reached"), "{unreached}");
-    await_that(&scene, "everything taken over", || {
+    // While the partitions of the one that is gone are nobody's.
+    erase(a, ["c-5", "c-6", "c-7", "c-8"], &token);
+    await_that(&scene, "everything taken over, and four more erased", || {
         ask(a, "/api/v1/segments/buyer?processes=all", &token)
-            .is_some_and(|told| told["members"] == CUSTOMERS && told["partitions"]["partial"] == false)
+            .is_some_and(|told| told["members"] == CUSTOMERS - 8 && told["partitions"]["partial"] == false)
     });
     assert!(!scene.logs().contains(&token), "no token is in a log");
 }

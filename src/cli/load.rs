@@ -70,7 +70,7 @@ fn send_all(args: &Args, sender: &Sender) -> anyhow::Result<(u64, u64)> {
         };
         for copy in 0..args.copies {
             let customer = ids.write_copy(line, copy, &mut value);
-            sender.send(customer.as_bytes(), &value)?;
+            sender.send(customer.as_bytes(), Some(&value))?;
             sent += 1;
             if let Some(rate) = args.rate {
                 // From the start, not from the last record: a slow moment is made up for, the rate holds on average.

@@ -7,7 +7,7 @@
 //! **Invariant:** what is put in force is what the files said at one moment: they looked the same before and after they
 //! were read, and, unless a person asked, for one more look before that. So no file is taken that is being written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::config::ruleset::{self, Ruleset};
 use crate::config::watch::Signature;
 use crate::http::service::{InForce, Rules};
-use crate::id::SegmentKey;
+use crate::id::{ListKey, SegmentKey, TopicName};
 use crate::kafka::topics::TopicError;
 use crate::metrics::ReloadMetrics;
 use crate::plan::Plan;
@@ -121,14 +121,14 @@ impl Reload {
         let lists = plan.lists_changed(&self.in_force).len();
         if lists > 0 {
             tracing::info!(lists, "lists have changed");
-            let definitions = ruleset.definitions.clone();
-            self.put_in_force(plan, definitions);
+            let (definitions, list_topics) = (ruleset.definitions.clone(), ruleset.list_topics.clone());
+            self.put_in_force(plan, definitions, list_topics);
         }
     }
 
-    fn put_in_force(&mut self, plan: Arc<Plan>, definitions: Definitions) {
+    fn put_in_force(&mut self, plan: Arc<Plan>, definitions: Definitions, list_topics: BTreeMap<ListKey, TopicName>) {
         self.in_force = plan.clone();
-        self.shown.replace(Rules { definitions, plan: plan.clone() });
+        self.shown.replace(Rules { definitions, plan: plan.clone(), list_topics });
         // Nobody listens while the service stops.
         let _ = self.changes.send(plan);
     }
@@ -192,7 +192,7 @@ impl Reload {
         let lists = plan.lists_changed(&self.in_force).len();
         tracing::info!(segments = plan.segments.len(), added, changed, removed, lists, "definitions were loaded anew");
         self.metrics.succeeded(clock::wall());
-        self.put_in_force(plan, ruleset.definitions.clone());
+        self.put_in_force(plan, ruleset.definitions.clone(), ruleset.list_topics.clone());
         if let Some(listing) = &mut self.listing {
             listing.topics.keep(&ruleset.list_topics);
             listing.ruleset = ruleset;
@@ -282,7 +282,7 @@ mod tests {
             followed.write("segments.yaml", LOYAL);
             let origin = Origin::of("segmentd.yaml".into(), &config);
             let in_force = Arc::new(ruleset::load_text("segments.yaml", "segments: [{key: a, when: 'true'}]").unwrap().plan());
-            let shown = InForce::new(Rules { definitions: Definitions::default(), plan: in_force.clone() });
+            let shown = InForce::new(Rules { definitions: Definitions::default(), plan: in_force.clone(), list_topics: BTreeMap::new() });
             let reload = Reload::new(origin, config, in_force, shown, sender, followed.metrics.reloads.clone(), settings);
             std::thread::spawn(move || reload.follow(&hangups));
             followed

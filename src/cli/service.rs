@@ -82,7 +82,8 @@ impl Service {
         let measuring = Measuring::new(observed.metrics.experiments.clone());
         let io = http_threads(READERS)?;
         let partitions = Partitions { committed: observed.committed.clone(), owners: observed.owners.clone() };
-        let rules = InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone() });
+        let rules =
+            InForce::new(Rules { definitions: ruleset.definitions.clone(), plan: plan.clone(), list_topics: ruleset.list_topics.clone() });
         let service = http::service::Service {
             partitions: partitions.clone(),
             rules: rules.clone(),
@@ -92,6 +93,7 @@ impl Service {
             measuring: measuring.clone(),
             status: observed.status.clone(),
             peers,
+            requests: Some(Arc::new(settings.clone())),
         };
         let lookup = Lookup { source: Source::Service(partitions), limits: Limits::new(settings.limits.id_bytes) };
         let site = Site {

@@ -1,8 +1,8 @@
 //! Who may ask what: one layer in front of every route.
 //!
 //! A request carries `Authorization: Bearer TOKEN`. The [table](routes) says which scope its route needs, the
-//! [tokens](tokens) which of them the caller has. Where no tokens are configured everything is answered: such a server
-//! listens on this machine alone, or on a network that somebody has called closed.
+//! [tokens](tokens) which of them the caller has. Where no tokens are configured everything that reads is answered: such a server
+//! listens on this machine alone, or on a network that somebody has called closed. What changes something needs a token always.
 //!
 //! Every read of a customer leaves a [record](crate::audit): token, method, route, code, and a keyed hash of whom.
 //!
@@ -48,6 +48,8 @@ pub struct Access {
 enum Refusal {
     /// No token, or another scheme than `Bearer`.
     Anonymous,
+    /// It changes something, and no tokens are configured.
+    NoTokens,
     Unknown,
     Expired,
     /// The token lacks this scope.
@@ -85,7 +87,9 @@ impl Access {
     /// The name of the caller, or why it is turned away.
     fn admit(&self, need: Need, headers: &HeaderMap, wall: EventTime, now: Instant) -> (String, Result<(), Refusal>) {
         let nobody = |verdict| (NOBODY.to_owned(), verdict);
-        let (Some(in_force), Need::Scope(scope)) = (&self.tokens, need) else { return nobody(Ok(())) };
+        let (Some(in_force), Need::Scope(scope)) = (&self.tokens, need) else {
+            return nobody(if need.is_a_request() { Err(Refusal::NoTokens) } else { Ok(()) });
+        };
         let tokens = in_force.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(presented) = bearer(headers) else { return nobody(Err(Refusal::Anonymous)) };
         let Some(token) = tokens.find(presented) else { return nobody(Err(Refusal::Unknown)) };
@@ -140,7 +144,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Refusal::Anonymous | Refusal::Unknown | Refusal::Expired => StatusCode::UNAUTHORIZED,
-            Refusal::Scope(_) => StatusCode::FORBIDDEN,
+            Refusal::Scope(_) | Refusal::NoTokens => StatusCode::FORBIDDEN,
             Refusal::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -148,6 +152,7 @@ impl Refusal {
     fn detail(&self) -> String {
         match self {
             Refusal::Anonymous => "this needs a token: Authorization: Bearer …".into(),
+            Refusal::NoTokens => "what changes something needs a token, and this service has none: see access.tokens".into(),
             Refusal::Unknown => "the token is not known".into(),
             Refusal::Expired => "the token has expired".into(),
             Refusal::Scope(scope) => format!("the token lacks the scope {scope}"),
@@ -161,7 +166,7 @@ impl Refusal {
             Refusal::Anonymous => Some(r#"Bearer realm="segmentd""#.into()),
             Refusal::Unknown | Refusal::Expired => Some(r#"Bearer realm="segmentd", error="invalid_token""#.into()),
             Refusal::Scope(scope) => Some(format!(r#"Bearer realm="segmentd", error="insufficient_scope", scope="{scope}""#)),
-            Refusal::TooMany(_) => None,
+            Refusal::TooMany(_) | Refusal::NoTokens => None,
         }
     }
 }

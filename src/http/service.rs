@@ -10,6 +10,8 @@
 //! | `GET /api/v1/customers/{id}/timeline` | what has happened to a customer |
 //! | `GET /api/v1/customers/{id}/explain` | why it is in a segment or not |
 //! | `GET /api/v1/experiments`, `GET /api/v1/experiments/{key}` | what came of both arms |
+//! | `DELETE /api/v1/customers/{id}` | the customer is to be erased |
+//! | `GET /api/v1/lists`, `GET`, `PUT`, `DELETE /api/v1/lists/{key}/customers/{id}` | lists, and who is on one; to come onto it, or off it |
 //! | `GET /api/v1/processes` | which processes there are, and how they are |
 //! | `POST /api/v1/definitions/check` | is this text right? |
 //! | `POST /api/v1/definitions/explain` | what would these rules say of a customer? |
@@ -17,7 +19,7 @@
 //! | `GET /api/v1/transitions` | transitions as they are committed |
 //!
 //! **Invariant:** a customer of a partition that is not here is never answered for; whoever asks is told where to ask, if that
-//! is known. Nothing here changes anything.
+//! is known. Nothing here changes anything: [requests] are records in topics.
 
 mod customer;
 mod definitions;
@@ -29,6 +31,7 @@ mod live;
 mod looks;
 mod plan;
 mod processes;
+mod requests;
 mod rules;
 mod segments;
 mod steps;
@@ -62,6 +65,7 @@ use super::room::{BODY_BYTES, Room, bounded, later, not_stored, unreadable};
 use crate::history::History;
 use crate::id::Partition;
 use crate::metrics::Metrics;
+use crate::runtime::Settings;
 use crate::runtime::committed::{Committed, Freshness, Reading, Unread};
 use crate::runtime::feed::Feed;
 use crate::runtime::measuring::Measuring;
@@ -83,13 +87,15 @@ pub const EXPLAIN: &str = "/api/v1/customers/{id}/explain";
 pub const TRANSITIONS: &str = "/api/v1/transitions";
 pub const EXPERIMENTS: &str = "/api/v1/experiments";
 pub const EXPERIMENT: &str = "/api/v1/experiments/{key}";
+pub const LISTS: &str = "/api/v1/lists";
+pub const LISTED: &str = "/api/v1/lists/{key}/customers/{id}";
 pub const PROCESSES: &str = "/api/v1/processes";
 pub const CHECK: &str = "/api/v1/definitions/check";
 pub const TRY: &str = "/api/v1/definitions/explain";
 pub const PLAN: &str = "/api/v1/definitions/plan";
 
 /// Every route here, as request metrics name them.
-pub const ROUTES: [&str; 15] = [
+pub const ROUTES: [&str; 17] = [
     SEGMENTS,
     SEGMENT,
     MEMBERS,
@@ -104,6 +110,8 @@ pub const ROUTES: [&str; 15] = [
     TRANSITIONS,
     EXPERIMENTS,
     EXPERIMENT,
+    LISTS,
+    LISTED,
     PROCESSES,
 ];
 
@@ -119,6 +127,8 @@ pub struct Service {
     pub measuring: Measuring,
     pub status: Status,
     pub peers: Peers,
+    /// Where requests are sent; `None`: there is no Kafka.
+    pub requests: Option<Arc<Settings>>,
 }
 
 /// The partitions of this process, and where the others are.
@@ -146,21 +156,26 @@ struct Shared {
     room: Room,
     /// Places for those who listen to transitions.
     listeners: Arc<Semaphore>,
+    /// Places for what is on its way to Kafka.
+    requests: Arc<Semaphore>,
     looks: looks::Looks,
     trying: Trying,
 }
 
 pub fn router(service: Service, room: Room) -> Router {
     let listeners = Arc::new(Semaphore::new(live::CLIENTS));
+    let requests = Arc::new(Semaphore::new(requests::AT_ONCE));
     let (looks, trying) = (looks::Looks::default(), Trying::default());
-    let shared = Shared { service, room: room.clone(), listeners, looks, trying };
+    let shared = Shared { service, room: room.clone(), listeners, requests, looks, trying };
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))
         .route(MEMBERS, get(segments::customers))
         .route(HISTORY, get(flows::segment))
         .route(FLOWS, get(flows::ladder))
-        .route(CUSTOMER, get(customer::customer))
+        .route(CUSTOMER, get(customer::customer).delete(requests::erase))
+        .route(LISTS, get(requests::lists))
+        .route(LISTED, get(requests::listed).put(requests::put_on).delete(requests::take_off))
         .route(TIMELINE, get(timeline::timeline))
         .route(EXPLAIN, get(explain::explain))
         .route(EXPERIMENTS, get(experiments::all))

@@ -83,9 +83,13 @@ impl Running {
 
     /// What comes back for these bytes.
     pub fn send(&self, request: &str) -> Received {
+        self.send_bytes(request.as_bytes())
+    }
+
+    pub fn send_bytes(&self, request: &[u8]) -> Received {
         let mut stream = TcpStream::connect(self.address).unwrap();
         // A server that refuses a large body does not read it to its end.
-        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.write_all(request);
         let mut response = Vec::new();
         let _ = stream.read_to_end(&mut response);
         let response = String::from_utf8(response).unwrap();

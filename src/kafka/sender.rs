@@ -72,10 +72,11 @@ impl Sender {
         Ok(Sender { producer, topic: topic.clone(), partitions: u32::try_from(*partitions).unwrap_or(1) })
     }
 
-    /// Waits while the client has no room.
-    pub fn send(&self, key: &[u8], value: &[u8]) -> Result<(), SendError> {
+    /// Waits while the client has no room. `None`: a tombstone.
+    pub fn send(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), SendError> {
         let to = partition(key, self.partitions).0;
-        let mut record = BaseRecord::to(&self.topic.0).partition(to).key(key).payload(value);
+        let mut record = BaseRecord::to(&self.topic.0).partition(to).key(key);
+        record.payload = value;
         while let Err((error, refused)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(Failure::new(Call::Send, &error).into());

@@ -14,7 +14,7 @@ mod sequence;
 mod tests;
 mod top;
 
-use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, Literal, Place, Quantifier, Selection};
+use super::ast::{ArithmeticOp, CompareOp, Expr, ExprKind, Literal, Place, Selection};
 use super::diagnostic::Finding;
 use crate::event::{Catalogue, StreamIndex};
 pub use bounds::{Interval, demand};
@@ -197,7 +197,7 @@ impl Checker<'_> {
         match &expr.kind {
             ExprKind::Quantified { quantifier, over, condition } => {
                 self.only_in_rule(expr.place, scope, &format!("`{}`", quantifier.as_str()));
-                self.quantified(*quantifier, over, condition);
+                self.quantified(over, condition);
             }
             ExprKind::Segment { .. } => self.only_in_rule(expr.place, scope, "a segment"),
             ExprKind::List(_) => self.only_in_rule(expr.place, scope, "a list"),
@@ -264,18 +264,9 @@ impl Checker<'_> {
         }
     }
 
-    fn quantified(&mut self, quantifier: Quantifier, over: &Selection, condition: &Expr) {
+    /// With a field, the events that have it: `every(orders.total last 30d: …)`.
+    fn quantified(&mut self, over: &Selection, condition: &Expr) {
         let stream = self.selection(over);
-        if let Some(field) = &over.field {
-            let message = format!("`{}` looks at whole events, not at one field", quantifier.as_str());
-            let finding = Finding::error("field-in-quantifier", field.place, message);
-            self.findings.push(finding.help(format!(
-                "name the field behind the colon: `{}({} …: {} …)`",
-                quantifier.as_str(),
-                over.stream.text,
-                field.text
-            )));
-        }
         self.condition(condition, Scope::Filter(stream));
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** a receipt says nothing of whom it is about, and promises nothing that the topics' settings do not.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Settings, clock};
@@ -27,7 +28,7 @@ pub enum RequestError {
 }
 
 /// A topic in which something may be left, and until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Left {
     pub topic: String,
     /// What of the customer stands there.
@@ -36,6 +37,7 @@ pub struct Left {
     pub yours: bool,
     /// At the latest; `None`: the topic's settings set no bound.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "Option<String>")]
     pub gone_by: Option<EventTime>,
     pub because: String,
 }
@@ -47,7 +49,7 @@ pub fn request(settings: &Settings, catalogue: &Catalogue, customers: &[Customer
     let sender = Sender::connect(&settings.kafka, topic)?;
     for customer in customers {
         let id = u128::from_be_bytes(secret()?);
-        sender.send(customer.as_str().as_bytes(), &record(catalogue, customer, clock::wall(), id))?;
+        sender.send(customer.as_str().as_bytes(), Some(&record(catalogue, customer, clock::wall(), id)))?;
     }
     Ok(sender.finish()?)
 }

@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::Sender as Changed;
 
 use super::clock::Deadline;
-use crate::id::{ListKey, Partition, TopicName};
+use crate::id::{CustomerId, ListKey, Partition, TopicName};
 use crate::kafka::follower::{Followed, followed};
+use crate::kafka::sender::{SendError, Sender};
 use crate::kafka::settings::Isolation;
 use crate::kafka::topics::{TopicError, Topics};
 use crate::kafka::{Failure, Follower, Reader, Settings};
@@ -56,14 +57,23 @@ pub struct ListTopics {
     id_bytes: usize,
     read: Arc<Mutex<BTreeMap<TopicName, Contents>>>,
     /// Is told when the contents of a list have changed.
-    changed: Sender<()>,
+    changed: Changed<()>,
+}
+
+/// Puts a customer on the list of a topic, or takes it off.
+///
+/// Errors: the record may not be with Kafka.
+pub fn put(settings: &Settings, topic: &TopicName, customer: &CustomerId, on: bool) -> Result<(), SendError> {
+    let sender = Sender::connect(settings, topic)?;
+    sender.send(customer.as_str().as_bytes(), on.then_some(b"1".as_slice()))?;
+    sender.finish()
 }
 
 /// `None`: not everything has been read yet.
 type Contents = Arc<RwLock<Option<List>>>;
 
 impl ListTopics {
-    pub fn new(settings: Settings, id_bytes: usize, changed: Sender<()>) -> ListTopics {
+    pub fn new(settings: Settings, id_bytes: usize, changed: Changed<()>) -> ListTopics {
         ListTopics { settings, id_bytes, read: Arc::default(), changed }
     }
 
@@ -151,7 +161,7 @@ enum Left {
 }
 
 impl Reading {
-    fn run(&self, changed: &Sender<()>) {
+    fn run(&self, changed: &Changed<()>) {
         while self.contents.strong_count() > 0 {
             match self.once(changed) {
                 Ok(Left::NotNeeded) => return,
@@ -165,7 +175,7 @@ impl Reading {
     }
 
     /// Reads from the beginning.
-    fn once(&self, changed: &Sender<()>) -> Result<Left, Error> {
+    fn once(&self, changed: &Changed<()>) -> Result<Left, Error> {
         let (mut follower, partitions) = self.begin()?;
         let mut members = Members::new(partitions, self.id_bytes);
         let (mut messages, mut together, mut refused) = (Vec::new(), Deadline::after(Duration::ZERO), false);
@@ -204,7 +214,7 @@ impl Reading {
         Ok((follower, count))
     }
 
-    fn publish(&self, contents: &Contents, members: &mut Members, changed: &Sender<()>) {
+    fn publish(&self, contents: &Contents, members: &mut Members, changed: &Changed<()>) {
         if members.bad > 0 {
             tracing::warn!(topic = %self.topic, records = members.bad, "records of a list have no key that could be a customer id");
         }

@@ -33,6 +33,7 @@ impl Api {
             measuring: Measuring::new(observed.metrics.experiments.clone()),
             status: observed.status.clone(),
             peers: Peers::default(),
+            requests: None,
         };
         Api::start(observed, Source::Service(partitions), Some(service))
     }

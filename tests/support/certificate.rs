@@ -34,12 +34,17 @@ pub fn certify(folder: &Path, serial: u32) {
 
 /// The code and the body, and the serial number of the certificate that was shown.
 pub fn get(port: u16, path: &str, token: &str) -> (u16, String, u32) {
+    send(port, "GET", path, token)
+}
+
+/// The same of another method.
+pub fn send(port: u16, method: &str, path: &str, token: &str) -> (u16, String, u32) {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
     connector.set_verify(SslVerifyMode::NONE);
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut stream = connector.build().connect("localhost", stream).unwrap();
     let shown = stream.ssl().peer_certificate().unwrap().serial_number().to_bn().unwrap().to_dec_str().unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n").unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n").unwrap();
     let mut response = Vec::new();
     let _ = stream.read_to_end(&mut response);
     let response = String::from_utf8(response).unwrap();

@@ -168,7 +168,7 @@ pub fn rules_of(path: &Path) -> Rules {
     let catalogue = Catalogue::segment_spec();
     let definitions = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] }).definitions.expect("sound definitions");
     let plan = Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new()));
-    Rules { definitions, plan }
+    Rules { definitions, plan, list_topics: Default::default() }
 }
 
 /// The segments of a file, compiled.

@@ -42,7 +42,7 @@ fn feed(settings: &Settings, speed: u32, shutdown: &Shutdown) -> anyhow::Result<
         if shutdown.is_requested() {
             break;
         }
-        sender.send(stamp.customer.as_bytes(), line.as_bytes())?;
+        sender.send(stamp.customer.as_bytes(), Some(line.as_bytes()))?;
         sent += 1;
     }
     sender.finish()?;

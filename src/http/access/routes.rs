@@ -29,6 +29,9 @@ const FIGURES: &[(&str, Need)] = &[("GET", Need::Scope(Scope::Metrics))];
 const SEGMENTS: &[(&str, Need)] = &[("GET", Need::Scope(Scope::ReadSegments))];
 const CUSTOMERS: &[(&str, Need)] = &[("GET", Need::Scope(Scope::ReadCustomers))];
 
+const LISTED: &[(&str, Need)] =
+    &[("GET", Need::Scope(Scope::ReadCustomers)), ("PUT", Need::Scope(Scope::WriteLists)), ("DELETE", Need::Scope(Scope::WriteLists))];
+
 pub const TABLE: &[Route] = &[
     Route { path: "/livez", methods: OPEN },
     Route { path: "/readyz", methods: OPEN },
@@ -43,7 +46,9 @@ pub const TABLE: &[Route] = &[
     Route { path: service::SEGMENTS, methods: SEGMENTS },
     Route { path: service::SEGMENT, methods: SEGMENTS },
     Route { path: service::MEMBERS, methods: CUSTOMERS },
-    Route { path: service::CUSTOMER, methods: CUSTOMERS },
+    Route { path: service::CUSTOMER, methods: &[("GET", Need::Scope(Scope::ReadCustomers)), ("DELETE", Need::Scope(Scope::Erase))] },
+    Route { path: service::LISTS, methods: SEGMENTS },
+    Route { path: service::LISTED, methods: LISTED },
     Route { path: service::TIMELINE, methods: CUSTOMERS },
     Route { path: service::HISTORY, methods: SEGMENTS },
     Route { path: service::FLOWS, methods: SEGMENTS },
@@ -77,8 +82,14 @@ impl Route {
 }
 
 impl Need {
-    /// Does the answer tell of a customer, or take one away?
+    /// Is it about a customer?
     pub fn is_about_customers(self) -> bool {
-        matches!(self, Need::Scope(Scope::ReadCustomers | Scope::Erase))
+        matches!(self, Need::Scope(Scope::ReadCustomers | Scope::WriteLists | Scope::Erase))
+    }
+
+    /// Does it change something? Then nobody may ask it without a token, wherever the server listens: a page of somebody else's in a
+    /// browser on this machine reaches it too.
+    pub fn is_a_request(self) -> bool {
+        matches!(self, Need::Scope(Scope::WriteLists | Scope::Erase))
     }
 }

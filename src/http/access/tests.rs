@@ -126,3 +126,16 @@ fn other_tokens_take_the_place_of_those_in_force() {
     assert_eq!(ask(&server, "GET", "/version", Some("old")).code, 401);
     assert_eq!(ask(&server, "GET", "/version", Some("new")).code, 200);
 }
+
+#[test]
+fn what_changes_something_needs_a_token_also_where_nothing_else_does() {
+    let (lookup, service) = fixture::nothing();
+    let server = start_guarded(Some(lookup), Some(service), Bounds::LOOKUPS, Access::open());
+    // The stream of transitions does not end.
+    let finite = TABLE.iter().filter(|route| route.path != service::TRANSITIONS);
+    for (route, (method, need)) in finite.flat_map(|route| route.methods.iter().map(move |method| (route, method))) {
+        let asked = ask(&server, method, &route.path.replace("{id}", "ann").replace("{key}", "vip"), None);
+        let is_refused = asked.body.contains("what changes something needs a token");
+        assert_eq!((is_refused, is_refused), (need.is_a_request(), asked.code == 403), "{method} {}", route.path);
+    }
+}

@@ -7,7 +7,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{customer, definitions, experiments, explain, flows, plan, processes, segments, timeline};
+use super::{customer, definitions, experiments, explain, flows, plan, processes, requests, segments, timeline};
 use crate::kafka::wire::schemas::schemas as of_records;
 
 const PATHS: &str = include_str!("openapi.json");
@@ -49,6 +49,9 @@ fn schemas() -> Map<String, Value> {
     written.subschema_for::<segments::OneSegment>();
     written.subschema_for::<segments::Members>();
     written.subschema_for::<processes::Processes>();
+    written.subschema_for::<requests::Erasing>();
+    written.subschema_for::<requests::Lists>();
+    written.subschema_for::<requests::Listed>();
     written.subschema_for::<customer::Customer>();
     written.subschema_for::<timeline::Timeline>();
     written.subschema_for::<flows::SegmentHistory>();

@@ -60,7 +60,8 @@ pub fn rules_of(definitions: &str) -> Rules {
     let definitions = load_text("test.yaml", definitions, Names { catalogue: &catalogue, lists: &[] }, &[]).definitions.unwrap();
     let lists = definitions.lists.iter().map(|(key, ids)| (key.clone(), ids.iter().cloned().collect())).collect();
     let plan = Arc::new(compile(&definitions, Arc::new(catalogue), lists));
-    Rules { definitions, plan }
+    let list_topics = [("vip".into(), TopicName("crm.vip".into()))].into();
+    Rules { definitions, plan, list_topics }
 }
 
 /// A service that has no partition yet.
@@ -88,6 +89,7 @@ fn served(partitions: Partitions, rules: Rules, history: Option<History>) -> (Lo
             measuring,
             status: Status::new(),
             peers: Peers::default(),
+            requests: None,
         },
     )
 }

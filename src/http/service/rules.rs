@@ -2,8 +2,10 @@
 //!
 //! **Invariant:** definitions and plan are of one load. Lanes change over to a plan a moment after it stands here.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::id::{ListKey, TopicName};
 use crate::plan::Plan;
 use crate::rule::Definitions;
 
@@ -11,6 +13,8 @@ use crate::rule::Definitions;
 pub struct Rules {
     pub definitions: Definitions,
     pub plan: Arc<Plan>,
+    /// Lists that stand in topics; the others stand in files.
+    pub list_topics: BTreeMap<ListKey, TopicName>,
 }
 
 /// Those of now. Cheap to clone.

@@ -220,7 +220,9 @@ impl<'a> Loader<'a> {
         let zone = Zone::parse(name);
         if zone.is_none() {
             let diagnostic = entry::error("unknown-timezone", source, node, format!("there is no time zone `{name}`"));
-            self.diagnostics.push(diagnostic.help("time zones have IANA names, such as `Europe/Berlin`"));
+            let names = Zone::names();
+            let near = diagnostic.suggest(name, names.iter().map(String::as_str));
+            self.diagnostics.push(near.help("time zones have IANA names, such as `Europe/Berlin`"));
         }
         zone
     }

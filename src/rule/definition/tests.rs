@@ -197,7 +197,7 @@ fn keys_that_nobody_knows_are_errors_with_the_nearest_known_one() {
      --> a.yaml:3:51
       |
     3 |   - {key: a, whn: 'true', when: 'true', timezone: Europe/Berln}
-      |                                                   ^^^^^^^^^^^^
+      |                                                   ^^^^^^^^^^^^ did you mean `Europe/Berlin`?
       |
       = help: time zones have IANA names, such as `Europe/Berlin`
     ");

@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::fixture::{Scene, day};
+use crate::http::access::Access;
+use crate::http::listener::Bounds;
 use crate::http::lookup;
 use crate::http::service::{ROUTES, TRANSITIONS};
 use crate::http::tests::Received;
+use crate::id::Partition;
 
 const PAGES: [&str; 2] = [include_str!("../../../../docs/api.md"), include_str!("../../../../docs/lookup.md")];
 
 /// What the pages speak of.
 const SHOP: &str = "
+lists: {staff: [ann]}
 segments:
   - {key: loyal, when: 'count(orders last 30d) > 1'}
   - {key: big, when: 'sum(orders.total last 10d) >= 50'}
@@ -31,7 +35,11 @@ struct Call {
 }
 
 fn scene() -> Scene {
-    let mut scene = Scene::new(SHOP);
+    scene_for(Access::open())
+}
+
+pub fn scene_for(access: Access) -> Scene {
+    let mut scene = Scene::of(SHOP, Bounds::LOOKUPS, Partition(0), 1, access);
     scene.order("ann", day(1), 50);
     scene.order("ann", day(2), 20);
     scene.order("bob", day(13), 20);
@@ -39,9 +47,10 @@ fn scene() -> Scene {
     scene
 }
 
-/// What a page shows: `curl [-N] URL [-d BODY]`, URL and body perhaps in quotes.
+/// What a page shows: `curl [-N] URL [-d BODY]`, URL and body perhaps in quotes. What is asked with `-X` goes to Kafka:
+/// tests/processes_kafka.rs.
 fn shown(page: &str) -> Vec<Call> {
-    let commands = page.lines().filter_map(|line| line.strip_prefix("curl "));
+    let commands = page.lines().filter_map(|line| line.strip_prefix("curl ")).filter(|command| !command.starts_with("-X "));
     let call = |command: &str| {
         let (url, body) = command.split_once(" -d ").map_or((command, None), |(url, body)| (url, Some(body.trim_matches('\'').to_owned())));
         let url = url.trim_start_matches("-N ").trim_matches('\'');
@@ -89,8 +98,8 @@ fn every_route_is_shown_or_named_and_answers() {
     for route in ROUTES.into_iter().chain(lookup::ROUTES) {
         assert!(PAGES.iter().any(|page| page.contains(&format!("{route}`"))), "{route} stands on no page");
         if !shown.contains(route) {
-            let path =
-                route.replace("{id}", "ann").replace("{key}", if route.contains("experiments") { "coupon_programme" } else { "loyal" });
+            let key = [("experiments", "coupon_programme"), ("lists", "staff")].into_iter().find(|(kind, _)| route.contains(kind));
+            let path = route.replace("{id}", "ann").replace("{key}", key.map_or("loyal", |(_, key)| key));
             assert_eq!(scene.get(&path).code, 200, "{path}");
         }
     }
@@ -107,12 +116,15 @@ fn an_answer_has_the_members_that_its_form_names_and_no_others() {
     }
 }
 
+/// What a reference refers to, and anything else as it is.
+pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let Some(name) = schema["$ref"].as_str() else { return schema };
+    document.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} is nowhere"))
+}
+
 /// Holds a value against as much of a schema as ours use for objects and lists: names, what is required, and what is inside.
-fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
-    if let Some(name) = schema["$ref"].as_str() {
-        let target = document.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{place}: {name}"));
-        return check(document, target, value, place);
-    }
+pub fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
+    let schema = resolved(document, schema);
     let alternatives = schema["anyOf"].as_array().or(schema["oneOf"].as_array());
     if let Some(one) = alternatives.and_then(|all| all.iter().find(|one| one["type"] != "null")).filter(|_| !value.is_null()) {
         return check(document, one, value, place);
