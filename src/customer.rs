@@ -10,20 +10,25 @@
 mod apply;
 mod arrival;
 mod blocks;
+mod carried;
 pub mod codec;
 mod cursor;
 mod erased;
 mod exposure;
+mod footprint;
 mod halves;
+mod histories;
 mod history;
 mod kin;
 mod merge;
 mod total;
 
 pub use apply::{Added, Applied, Touched, apply};
+pub use carried::Succession;
 pub use cursor::{Cursor, Passage};
 pub use erased::Erased;
 pub use exposure::{Exposure, measure};
+pub use histories::Histories;
 pub use history::{History, Row};
 pub use kin::{Inherited, Kin};
 pub use merge::merge;
@@ -52,7 +57,7 @@ pub struct CustomerState {
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// By stream index; those of untracked streams stay empty.
-    pub histories: Vec<History>,
+    pub histories: Histories,
     /// By position in the projection's traits: when the value was given, and the value.
     pub traits: Vec<Option<(EventTime, Value)>>,
 }
@@ -159,7 +164,7 @@ impl Membership {
 impl CustomerState {
     /// A customer of whom nothing is known yet.
     pub fn new(plan: &Plan) -> CustomerState {
-        let facts = Facts { histories: vec![History::default(); plan.streams.len()], traits: vec![None; plan.projection.traits.len()] };
+        let facts = Facts { histories: Histories::default(), traits: vec![None; plan.projection.traits.len()] };
         CustomerState { standing: Standing::new(plan), facts, erased: None, kin: None }
     }
 
@@ -190,6 +195,13 @@ impl Standing {
             inherited: Vec::new(),
             cuts: Cuts::default(),
             common: None,
+        }
+    }
+
+    /// Every total as it is over what is no longer kept: where a cursor starts.
+    fn begin_totals(&mut self, plan: &Plan, facts: &Facts) {
+        for (total, aggregate) in self.totals.iter_mut().zip(&plan.aggregates) {
+            *total = aggregate.total_of_base(&facts.histories[aggregate.stream]);
         }
     }
 

@@ -27,7 +27,7 @@ mod why;
 pub use epochs::{Epochs, nobody, redrawn};
 pub use expiry::Expiry;
 pub use former::{SegmentName, SegmentNames};
-pub use partition::{Accepted, Loaded, Parcel, Partition, Posted, Resident, Slot, accept_among};
+pub use partition::{Accepted, Carried, Loaded, Parcel, Partition, Posted, Resident, Slot, accept_among};
 pub use why::{PinOrBan, Reason, Why, aggregates, why};
 
 use crate::customer::{Added, Applied, CustomerState, Facts, Standing, Touched, Truth, apply, merge};

@@ -67,7 +67,6 @@ use feed::Feed;
 use owners::{Advertised, Owners};
 use status::Status;
 pub use supervisor::{Shutdown, run};
-pub use task::TaskOptions;
 use topics::EntryTopics;
 
 /// The life of a task, as the label `state` of the metric `tasks` says it.
@@ -163,7 +162,6 @@ pub struct Definitions {
     pub plan: Arc<Plan>,
     /// Plans that take its place while the service runs, each checked whole.
     pub changes: Receiver<Arc<Plan>>,
-    pub options: TaskOptions,
 }
 
 /// Where the threads say what they do: figures, signs of life, and what they have committed.
@@ -247,7 +245,7 @@ impl Settings {
 
 impl Definitions {
     /// That never change.
-    pub fn fixed(plan: Arc<Plan>, options: TaskOptions) -> Definitions {
-        Definitions { plan, changes: crossbeam_channel::never(), options }
+    pub fn fixed(plan: Arc<Plan>) -> Definitions {
+        Definitions { plan, changes: crossbeam_channel::never() }
     }
 }

@@ -15,7 +15,7 @@ use segmentd::id::{Offset, Partition, SourcePosition, TopicName};
 use segmentd::plan::{Plan, compile};
 use segmentd::rule::{Names, load_text};
 use segmentd::runtime::changelog::Decided;
-use segmentd::runtime::task::{Task, TaskOptions};
+use segmentd::runtime::task::{CustomerMemory, Task};
 use segmentd::scenario::parse;
 use segmentd::store::{Shared, Store};
 use segmentd::time::EventTime;
@@ -105,7 +105,7 @@ impl<'a> Life<'a> {
     fn start(&mut self, plan: &Arc<Plan>) {
         self.task = None;
         let store = Store::open(&self.shared, self.folder, "erasure").unwrap();
-        self.task = Some(Task::new(plan.clone(), TaskOptions { resident_customers: 2 }, store, self.clock, &self.decided).unwrap());
+        self.task = Some(Task::new(plan.clone(), &CustomerMemory::new(4 << 10), store, self.clock, &self.decided).unwrap());
     }
 
     /// The same with nothing but the changelog.

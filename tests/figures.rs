@@ -16,12 +16,13 @@
 
 mod figures {
     pub mod asking;
+    pub mod metrics;
     pub mod pairs;
     pub mod visible;
 }
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use figures::asking::ask;
+use figures::metrics::{Metrics, shown};
 use figures::pairs::Pairs;
 use support::client::{Writer, create_topic};
 use support::kafka::Broker;
@@ -206,10 +208,11 @@ fn visible() {
 #[test]
 #[ignore = "minutes of measuring: `make bench`"]
 fn reload() {
-    let rig = Rig::new();
+    // Holds everybody, as docs/sizing.md advises for a hundred segments more.
+    let rig = Rig::with_memory("3GiB");
     let (past, live) = (rig.folder.path().join("past.ndjson"), rig.folder.path().join("live.ndjson"));
     let text = zstd::decode_all(std::fs::File::open(EVENTS).unwrap()).unwrap();
-    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').take(60_000).collect();
+    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
     let (first, second) = lines.split_at(40_000);
     std::fs::write(&past, first.concat()).unwrap();
     std::fs::write(&live, second.concat()).unwrap();
@@ -263,12 +266,17 @@ struct Rig {
 
 impl Rig {
     fn new() -> Rig {
+        Rig::with_memory("1GiB")
+    }
+
+    /// `memory`: what the service may use for state.
+    fn with_memory(memory: &str) -> Rig {
         let broker = Broker::start();
         create_topic(broker.bootstrap(), TOPIC, PARTITIONS);
         let rig = Rig { broker, folder: TempDir::new().unwrap() };
         let (bootstrap, state) = (rig.broker.bootstrap(), rig.folder.path().join("state"));
         let config = format!(
-            "kafka: {{bootstrap: '{bootstrap}'}}\nserve: {{listen: '127.0.0.1:{}'}}\nstate: {{dir: '{}'}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{}]\nwatch: 0s\n",
+            "kafka: {{bootstrap: '{bootstrap}'}}\nserve: {{listen: '127.0.0.1:{}'}}\nstate: {{dir: '{}', memory: {memory}}}\nclock: {{follow_wall: false}}\nhttp: {{listen: '127.0.0.1:{}'}}\nsegments: [{}]\nwatch: 0s\n",
             free_port(),
             state.display(),
             free_port(),
@@ -378,60 +386,6 @@ impl Drop for Service {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Prometheus' text form.
-struct Metrics(String);
-
-impl Metrics {
-    /// Of all series of a name.
-    fn sum(&self, name: &str) -> f64 {
-        self.series(name).map(|(_, value)| value).sum()
-    }
-
-    fn series<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
-        let of_name = move |line: &'a str| line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']));
-        self.0.lines().filter_map(of_name).filter_map(|rest| rest.rsplit_once(' ')).map(|(labels, value)| (labels, value.parse().unwrap()))
-    }
-
-    /// The buckets of a histogram, of what came after an earlier scrape.
-    fn since(&self, earlier: &Metrics, name: &str) -> BTreeMap<u64, f64> {
-        let (before, mut buckets) = (earlier.buckets(name), self.buckets(name));
-        buckets.iter_mut().for_each(|(bound, count)| *count -= before.get(bound).copied().unwrap_or_default());
-        buckets
-    }
-
-    /// How many were not above each bound, in microseconds.
-    fn buckets(&self, name: &str) -> BTreeMap<u64, f64> {
-        let mut buckets: BTreeMap<u64, f64> = BTreeMap::new();
-        let bucket = format!("{name}_bucket");
-        for (labels, count) in self.series(&bucket) {
-            let bound = labels.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-            let micros =
-                bound.parse::<f64>().map_or(u64::MAX, |seconds| if seconds.is_finite() { (seconds * 1e6) as u64 } else { u64::MAX });
-            *buckets.entry(micros).or_default() += count;
-        }
-        buckets
-    }
-}
-
-fn shown(buckets: &BTreeMap<u64, f64>) -> String {
-    format!("p50 {:.1} ms, p99 {:.1} ms", quantile(buckets, 0.50), quantile(buckets, 0.99))
-}
-
-/// Milliseconds, linear within a bucket, as Prometheus' `histogram_quantile` has it.
-fn quantile(buckets: &BTreeMap<u64, f64>, q: f64) -> f64 {
-    let rank = buckets.values().last().copied().unwrap_or_default() * q;
-    let (mut below, mut bound_below) = (0.0, 0);
-    for (bound, count) in buckets {
-        if *count >= rank {
-            let bound = if *bound == u64::MAX { bound_below } else { *bound };
-            let share = if *count > below { (rank - below) / (*count - below) } else { 0.0 };
-            return (bound_below as f64 + (bound - bound_below) as f64 * share) / 1000.0;
-        }
-        (below, bound_below) = (*count, *bound);
-    }
-    0.0
 }
 
 fn segmentd(arguments: &[&str]) -> Command {

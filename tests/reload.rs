@@ -6,18 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use segmentd::engine::Partition;
+use segmentd::engine::{Partition, nobody};
 use segmentd::event::{Catalogue, Event};
 use segmentd::id::{CustomerId, ListKey, Offset, SourcePosition, TopicName};
 use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use segmentd::plan::{Plan, compile};
 use segmentd::rule::{Names, load_text};
 use segmentd::runtime::changelog::Decided;
-use segmentd::runtime::task::{Task, TaskOptions};
+use segmentd::runtime::task::{CustomerMemory, Task};
 use segmentd::store::{Shared, Store};
 use segmentd::time::EventTime;
 use segmentd::transition::{Cause, Direction, Transition, Withheld};
@@ -83,11 +82,10 @@ fn end() -> EventTime {
 
 fn undisturbed(plan: &Arc<Plan>, events: &[Event]) -> Vec<Transition> {
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
-    let mut load = |_: &CustomerId| Ok::<_, Infallible>(None);
     for event in events {
-        partition.accept(event, None, None, &mut load).unwrap();
+        partition.accept(event, None, None, &mut nobody).unwrap();
     }
-    while partition.fire_next(end(), None, &mut load).unwrap() {}
+    while partition.fire_next(end(), None, &mut nobody).unwrap() {}
     partition.transitions().to_vec()
 }
 
@@ -118,8 +116,8 @@ fn members(transitions: &[Transition], segment: &str) -> BTreeSet<String> {
 struct Life<'a> {
     shared: Shared,
     folder: &'a Path,
-    /// How many customers stay in memory.
-    resident: usize,
+    /// For customers who stay in it, in bytes.
+    memory: u64,
     task: Option<Task>,
     published: Vec<Transition>,
     clock: EventTime,
@@ -130,15 +128,14 @@ struct Life<'a> {
 impl<'a> Life<'a> {
     fn new(folder: &'a Path) -> Life<'a> {
         let (shared, decided) = (Shared::new(64 << 20), Decided::default());
-        Life { shared, folder, resident: 20, task: None, published: Vec::new(), clock: EventTime::MIN, decided, commits: 0 }
+        Life { shared, folder, memory: 60 << 10, task: None, published: Vec::new(), clock: EventTime::MIN, decided, commits: 0 }
     }
 
     /// Starts, or dies and starts again: what was not committed is forgotten.
     fn start(&mut self, plan: &Arc<Plan>) {
         self.task = None;
         let store = Store::open(&self.shared, self.folder, "reload").unwrap();
-        let options = TaskOptions { resident_customers: self.resident };
-        self.task = Some(Task::new(plan.clone(), options, store, self.clock, &self.decided).unwrap());
+        self.task = Some(Task::new(plan.clone(), &CustomerMemory::new(self.memory), store, self.clock, &self.decided).unwrap());
     }
 
     fn task(&mut self) -> &mut Task {
@@ -394,7 +391,7 @@ fn a_year_of_purchases_with_a_change_in_the_middle_ends_in_the_memberships_of_th
     let (before, after) = (events(&records, &old), events(&records, &new));
     let middle = records.len() / 2;
     let folder = tempfile::tempdir().unwrap();
-    let mut life = Life { resident: 1_000, ..Life::new(folder.path()) };
+    let mut life = Life { memory: 10 << 20, ..Life::new(folder.path()) };
     life.start(&old);
     before[..middle].chunks(4 * EVENTS_PER_COMMIT).for_each(|events| {
         life.apply(events);
@@ -425,9 +422,8 @@ fn a_year_of_purchases_with_a_change_in_the_middle_ends_in_the_memberships_of_th
 /// Up to the change as if there were none, and from then on silent where that was asked for.
 fn check_the_course(first: &[Transition], then: &[Transition], old: &Arc<Plan>, events: &[Event]) {
     let mut partition = Partition::new(old.clone(), EventTime::MIN);
-    let mut load = |_: &CustomerId| Ok::<_, Infallible>(None);
     for event in events {
-        partition.accept(event, None, None, &mut load).unwrap();
+        partition.accept(event, None, None, &mut nobody).unwrap();
     }
     for segment in &old.segments {
         assert_eq!(told(first, segment.key.as_str()), told(partition.transitions(), segment.key.as_str()), "{}", segment.key);

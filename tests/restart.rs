@@ -6,18 +6,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and measures by the clock
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use segmentd::engine::Partition;
+use segmentd::engine::{Partition, nobody};
 use segmentd::event::{Catalogue, Event};
-use segmentd::id::{CustomerId, Offset, SourcePosition, TopicName};
+use segmentd::id::{Offset, SourcePosition, TopicName};
 use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use segmentd::plan::{Plan, compile};
 use segmentd::rule::{Names, load};
 use segmentd::runtime::changelog::Decided;
-use segmentd::runtime::task::{Change, Task, TaskOptions};
+use segmentd::runtime::task::{Change, CustomerMemory, Task};
 use segmentd::store::{Shared, Store};
 use segmentd::time::EventTime;
 use segmentd::transition::Transition;
@@ -53,11 +52,10 @@ fn end() -> EventTime {
 
 fn undisturbed(plan: &Arc<Plan>, events: &[Event]) -> Vec<String> {
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
-    let mut load = |_: &CustomerId| Ok::<_, Infallible>(None);
     for event in events {
-        partition.accept(event, None, None, &mut load).unwrap();
+        partition.accept(event, None, None, &mut nobody).unwrap();
     }
-    while partition.fire_next(end(), None, &mut load).unwrap() {}
+    while partition.fire_next(end(), None, &mut nobody).unwrap() {}
     sorted(partition.transitions().iter())
 }
 
@@ -96,7 +94,7 @@ struct Life<'a> {
 impl Life<'_> {
     fn open(&self) -> Task {
         let store = Store::open(&self.shared, self.folder, "restart").unwrap();
-        Task::new(self.plan.clone(), TaskOptions { resident_customers: 20 }, store, self.clock, &self.decided).unwrap()
+        Task::new(self.plan.clone(), &CustomerMemory::new(60 << 10), store, self.clock, &self.decided).unwrap()
     }
 
     /// A commit as a lane makes it: the records go out, then the store follows.

@@ -33,7 +33,6 @@ use crate::runtime::feed::Feed;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
-use crate::runtime::task::TaskOptions;
 use crate::runtime::{self, Definitions, Observed, RunError, Settings, Shutdown};
 
 /// The states of a task's life that metrics show.
@@ -107,8 +106,7 @@ impl Service {
         let server = io.block_on(Server::bind(listen, site)).context("the HTTP server cannot start")?;
         tracing::info!(address = %server.address(), "listening");
         let (changes, changed) = unbounded();
-        let options = TaskOptions::within(settings.state_memory);
-        let definitions = Definitions { plan, changes: changed, options };
+        let definitions = Definitions { plan, changes: changed };
         Ok(Service { settings, definitions, rules, changes, reload: None, credentials: None, following, measuring, observed, server, io })
     }
 

@@ -89,7 +89,8 @@ pub struct StateFile {
     pub repartition: String,
     /// What partitions tell each other of their customers' ranks, for `top p% by …`; small, compacted.
     pub ranks: String,
-    /// Memory for block cache and write buffers, all partitions together: `512MiB`.
+    /// Memory for state, all partitions together: half for customers as they are decided, half for block cache and write buffers:
+    /// `1GiB`.
     pub memory: String,
 }
 
@@ -248,7 +249,7 @@ impl Default for StateFile {
             changelog: "segmentd-changelog".into(),
             repartition: "segmentd-repartition".into(),
             ranks: "segmentd-ranks".into(),
-            memory: "512MiB".into(),
+            memory: "1GiB".into(),
         }
     }
 }

@@ -21,7 +21,7 @@ fn an_empty_file_has_the_defaults_of_the_contract() {
     assert_eq!(config.kafka.bootstrap, "localhost:9092");
     assert_eq!(&*config.input.topics[0].0, "shop.events");
     assert_eq!(&*config.state.changelog.0, "segmentd-changelog");
-    assert_eq!(config.state.memory_bytes, 512 << 20);
+    assert_eq!(config.state.memory_bytes, 1 << 30);
     assert_eq!(config.commit.interval.as_millis(), 100);
     assert_eq!(config.commit.max_events, 20_000);
     assert_eq!(config.clock.idle_delay.as_secs(), 2);

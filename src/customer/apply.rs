@@ -186,8 +186,7 @@ impl Application<'_> {
                 }
             }
         }
-        history.rows.insert(at, row);
-        history.blocks.inserted(at);
+        history.insert(at, row);
         self.touched.added = Some(Added { stream, from_newest: history.rows.len() - at });
     }
 

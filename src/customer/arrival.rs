@@ -13,7 +13,7 @@ use crate::time::EventTime;
 
 /// The number of a row of that time which comes now.
 pub(super) fn next(plan: &Plan, facts: &Facts, time: EventTime) -> u32 {
-    let ordered = plan.streams.iter().zip(&facts.histories).filter(|(stream, _)| stream.ordered);
+    let ordered = facts.histories.iter().filter(|(stream, _)| plan.streams[*stream].ordered);
     let newest_of_that_instant = ordered.filter_map(|(_, history)| {
         let before = history.place_for(time).checked_sub(1)?;
         history.rows.get(before).filter(|row| row.time == time)

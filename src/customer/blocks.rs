@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 /// The tail is cut when it has this many rows; what is left of it is rewritten with each of the customer's events.
-const TAIL_ROWS: usize = 16;
+pub const TAIL_ROWS: usize = 16;
 /// Rows of a new block.
 const BLOCK_ROWS: usize = 8;
 /// Late events may fill a block up to this; then it is cut in two.
@@ -43,6 +43,11 @@ impl Blocks {
 
     pub fn next_number(&self) -> u32 {
         self.next_number
+    }
+
+    /// Bytes in memory, about.
+    pub(super) fn footprint(&self) -> usize {
+        self.sealed.capacity() * size_of::<Block>() + self.dropped.capacity() * size_of::<u32>()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Block> {

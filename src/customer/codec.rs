@@ -23,7 +23,7 @@ use std::collections::HashSet;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, TAIL_ROWS};
 use super::history::{Base, History, OrderChange, Pending};
 use super::{CustomerState, Facts, Former, Membership, Standing, Told};
 use crate::event::Value;
@@ -45,6 +45,9 @@ const IDS_PER_BLOCK: usize = 64;
 /// As many retired ids are moved from the head to a block at once: the head is rewritten with each event, and hashes do
 /// not compress.
 const IDS_PER_MOVE: usize = 8;
+
+/// Rows for which room is made before they are read.
+const MOST_AT_ONCE: usize = 1 << 16;
 
 /// First byte of a key: what its value is.
 const HEAD: u8 = b'h';
@@ -130,7 +133,7 @@ pub fn write(
     armed: EventTime,
     put: &mut impl FnMut(Vec<u8>, Option<Vec<u8>>),
 ) {
-    for (stream, history) in state.facts.histories.iter_mut().enumerate() {
+    for (stream, history) in state.facts.histories.iter_mut() {
         history.blocks.seal(history.rows.len());
         write_parts(plan, customer, stream, history, put);
     }
@@ -139,7 +142,7 @@ pub fn write(
 
 /// What was written is stored: from here on only further changes are.
 pub fn written(state: &mut CustomerState) {
-    for history in &mut state.facts.histories {
+    for (_, history) in state.facts.histories.iter_mut() {
         history.blocks.written();
         history.retired_stored = ids_in_blocks(history);
     }
@@ -203,7 +206,7 @@ fn head(plan: &Plan, state: &CustomerState, armed: EventTime) -> Vec<u8> {
         w.time(*time);
         w.value(value);
     }
-    let histories = || state.facts.histories.iter().enumerate().filter(|(_, h)| !h.is_empty());
+    let histories = || state.facts.histories.iter().filter(|(_, h)| !h.is_empty());
     w.count(histories().count());
     histories().for_each(|(stream, history)| write_history(&mut w, plan, stream, history));
     sections::write(&mut w, plan, state);
@@ -280,22 +283,15 @@ fn write_pending(w: &mut Writer, pending: &Pending) {
     }
 }
 
-/// A state read back under a plan: whether that plan decided it, and the state without cursors, truths and flips.
-pub struct Stored {
-    pub state: CustomerState,
-    pub current: bool,
-}
-
-/// Reads a customer; `part` fetches a block by its key.
+/// Reads a customer back under a plan, without cursors, truths and flips; `part` fetches a block by its key.
 pub fn read<E: From<FormatError>>(
     plan: &Plan,
     customer: &CustomerId,
     head: &[u8],
     mut part: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, E>,
-) -> Result<Stored, E> {
+) -> Result<CustomerState, E> {
     let mut r = Reader::new(head)?;
-    let _armed = r.fixed()?;
-    let current = r.fixed()? == plan.fingerprint;
+    let (_armed, _decided_by) = (r.fixed()?, r.fixed()?);
     let mut state = CustomerState::new(plan);
     state.standing.at = r.time()?;
     read_memberships(&mut r, plan, &mut state.standing)?;
@@ -312,17 +308,21 @@ pub fn read<E: From<FormatError>>(
         }
     }
     sections::read(&mut r, plan, &mut state)?;
-    for (total, aggregate) in state.standing.totals.iter_mut().zip(&plan.aggregates) {
-        *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
-    }
-    Ok(Stored { state, current })
+    state.standing.begin_totals(plan, &state.facts);
+    Ok(state)
 }
 
 fn read_memberships(r: &mut Reader<'_>, plan: &Plan, standing: &mut Standing) -> Result<(), FormatError> {
+    let mut next = 0;
     for _ in 0..r.count()? {
         let (segment, membership) = read_membership(r)?;
-        match plan.segments.iter().position(|s| s.hash == segment) {
-            Some(index) => standing.memberships[index] = membership,
+        // Written in the plan's order: the search ends at once, or soon.
+        let index = (next..plan.segments.len()).chain(0..next).find(|at| plan.segments[*at].hash == segment);
+        match index {
+            Some(index) => {
+                standing.memberships[index] = membership;
+                next = index + 1;
+            }
             None => standing.former.push(Former { segment, membership }),
         }
     }
@@ -381,6 +381,9 @@ fn read_history<E: From<FormatError>>(
         history.retired.push(r.fixed()?);
     }
     history.blocks = read_blocks(r)?;
+    // What was read is damaged if there are that many; a customer in memory takes no more than it needs.
+    let rows = history.blocks.rows().min(MOST_AT_ONCE);
+    history.rows.reserve_exact(if rows == 0 { 0 } else { rows + TAIL_ROWS });
     for block in history.blocks.iter() {
         let value = part(BLOCK, block.number)?.ok_or(FormatError::Damaged)?;
         let mut b = Reader::new(&value)?;

@@ -17,8 +17,8 @@ use crate::window::Window;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
-    from: usize,
-    to: usize,
+    from: u32,
+    to: u32,
     /// Most calls of `advance` end here, without touching a row.
     quiet_until: EventTime,
 }
@@ -44,7 +44,7 @@ impl Cursor {
 
     /// The rows that the window holds.
     pub fn members(&self) -> std::ops::Range<usize> {
-        self.from..self.to
+        self.from as usize..self.to as usize
     }
 
     /// No row enters or leaves before this instant.
@@ -64,14 +64,14 @@ impl Cursor {
         let from = rows.partition_point(|row| window.leaves_at(row.time) <= t).min(to);
         let enters = rows.get(to).map_or(EventTime::MAX, |row| window.enters_at(row.time));
         let leaves = if from < to { window.leaves_at(rows[from].time) } else { EventTime::MAX };
-        Cursor { from, to, quiet_until: leaves.min(enters) }
+        Cursor { from: from as u32, to: to as u32, quiet_until: leaves.min(enters) }
     }
 
     /// Lets rows enter and leave up to and including instant `t`, and tells of each.
     pub fn advance(&mut self, window: &Window, history: &History, t: EventTime, mut tell: impl FnMut(Passage, &Row)) {
         let rows = history.rows();
         let mut enters = EventTime::MAX;
-        while let Some(row) = rows.get(self.to) {
+        while let Some(row) = rows.get(self.to as usize) {
             enters = window.enters_at(row.time);
             if enters > t {
                 break;
@@ -82,11 +82,11 @@ impl Cursor {
         }
         let mut leaves = EventTime::MAX;
         while self.from < self.to {
-            leaves = window.leaves_at(rows[self.from].time);
+            leaves = window.leaves_at(rows[self.from as usize].time);
             if leaves > t {
                 break;
             }
-            tell(Passage::Leaves, &rows[self.from]);
+            tell(Passage::Leaves, &rows[self.from as usize]);
             self.from += 1;
             leaves = EventTime::MAX;
         }
@@ -112,7 +112,7 @@ impl Cursor {
 
     /// The row at `at` is gone.
     pub(super) fn removed(&mut self, at: usize) {
-        self.from -= usize::from(at < self.from);
-        self.to -= usize::from(at < self.to);
+        self.from -= u32::from(at < self.from as usize);
+        self.to -= u32::from(at < self.to as usize);
     }
 }

@@ -20,19 +20,19 @@ impl CustomerState {
     /// What was taken apart, from all parts in their order; nothing is evaluated.
     pub fn of_parts(parts: Vec<CustomerState>) -> Option<CustomerState> {
         parts.into_iter().rev().reduce(|mut newer, older| {
-            newer.facts.histories.iter_mut().zip(older.facts.histories).for_each(|(newer, older)| newer.take_back(older));
+            older.facts.histories.into_iter().for_each(|(stream, older)| newer.facts.histories[stream].take_back(older));
             newer
         })
     }
 
     fn halves(&self, plan: &Plan) -> Option<(CustomerState, CustomerState)> {
-        if self.facts.histories.iter().all(|history| history.rows.len() < 2 && history.retired.len() < 2) {
+        if self.facts.histories.iter().all(|(_, history)| history.rows.len() < 2 && history.retired.len() < 2) {
             return None;
         }
         let (mut older, mut newer) = (CustomerState::new(plan), self.clone());
         older.standing.at = self.standing.at;
-        for (older, newer) in older.facts.histories.iter_mut().zip(&mut newer.facts.histories) {
-            older.take_half(newer);
+        for (stream, newer) in newer.facts.histories.iter_mut() {
+            older.facts.histories[stream].take_half(newer);
         }
         Some((older, newer))
     }
@@ -49,6 +49,8 @@ impl History {
     }
 
     fn take_back(&mut self, mut older: History) {
+        self.total_cell = older.total_cell;
+        self.has_debits |= older.has_debits;
         older.rows.append(&mut self.rows);
         older.retired.append(&mut self.retired);
         self.ids.extend(older.ids);

@@ -131,6 +131,16 @@ impl History {
         self.ids.is_empty() && self.pending.is_empty()
     }
 
+    /// Puts a row where it goes ([`History::place_for`]).
+    pub(super) fn insert(&mut self, at: usize, row: Row) {
+        if self.rows.len() == self.rows.capacity() {
+            // Doubled, a third of the memory that customers take would be room for events that do not come.
+            self.rows.reserve_exact((self.rows.len() / 4).max(2));
+        }
+        self.rows.insert(at, row);
+        self.blocks.inserted(at);
+    }
+
     /// Where a row of that time goes: behind those of the same instant, which came before it.
     pub(super) fn place_for(&self, time: EventTime) -> usize {
         match self.rows.back() {

@@ -34,9 +34,7 @@ pub fn merge(plan: &Plan, state: &mut CustomerState, other: &CustomerState, now:
     let fresh = Standing::new(plan);
     let standing = &mut state.standing;
     (standing.cursors, standing.predicates, standing.next_flip) = (fresh.cursors, fresh.predicates, fresh.next_flip);
-    for (total, aggregate) in standing.totals.iter_mut().zip(&plan.aggregates) {
-        *total = aggregate.total_of_base(&state.facts.histories[aggregate.stream]);
-    }
+    standing.begin_totals(plan, &state.facts);
     carried
 }
 
@@ -53,7 +51,7 @@ impl Merging<'_> {
     /// In order of arrival, as far as it is known: rows of one instant in different streams have it (`arrival`).
     fn rows(&mut self) {
         let other = self.other;
-        let streams = other.facts.histories.iter().enumerate();
+        let streams = other.facts.histories.iter();
         let all = streams.flat_map(|(stream, history)| history.rows.iter().enumerate().map(move |(at, row)| (row, stream, at)));
         let (mut coming, past): (Vec<(&Row, usize, usize)>, Vec<_>) = all.partition(|(row, ..)| row.time > self.after);
         for (row, stream, _) in past {
@@ -85,8 +83,7 @@ impl Merging<'_> {
         row.set_conditions(&plan.conditions, history.total_cell);
         history.has_debits |= row.is_debit(history.total_cell);
         let at = history.place_for(row.time);
-        history.rows.insert(at, row);
-        history.blocks.inserted(at);
+        history.insert(at, row);
     }
 
     /// Both have the event. What was done to the other one's is done to the customer's own.
@@ -105,7 +102,7 @@ impl Merging<'_> {
 
     /// Ids without rows. One whose row the customer still has is that of an order that was cancelled under the other id.
     fn retired(&mut self) {
-        for (stream, history) in self.other.facts.histories.iter().enumerate() {
+        for (stream, history) in self.other.facts.histories.iter() {
             for id in &history.retired {
                 let used = self.retire(stream, *id);
                 let at = if used && self.plan.role(stream) == StreamRole::Orders { self.young(stream, |own| own.id == *id) } else { None };
@@ -125,7 +122,7 @@ impl Merging<'_> {
     /// What waits for an order finds it, if the customer has it.
     fn pending(&mut self) {
         let (other, after) = (self.other, self.after);
-        for (stream, history) in other.facts.histories.iter().enumerate() {
+        for (stream, history) in other.facts.histories.iter() {
             for pending in history.pending.iter().filter(|pending| pending.time > after) {
                 self.refer(stream, pending);
             }
@@ -183,7 +180,7 @@ impl Merging<'_> {
         if self.after > EventTime::MIN {
             return;
         }
-        for (stream, theirs) in self.other.facts.histories.iter().enumerate() {
+        for (stream, theirs) in self.other.facts.histories.iter() {
             let own = &mut self.state.facts.histories[stream];
             theirs.bases.iter().for_each(|base| own.absorb(base));
             own.newest_dropped = own.newest_dropped.max(theirs.newest_dropped);

@@ -13,7 +13,7 @@
 
 use std::convert::Infallible;
 
-use super::{Loaded, Partition};
+use super::{Carried, Loaded, Partition};
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::rank::{Bucket, Cuts, Sketch};
@@ -96,6 +96,6 @@ pub fn redrawn(plan: &Plan, cuts: &Cuts, partitions: &[Vec<&Sketch>]) -> Option<
 }
 
 /// Where every customer is in memory from its first event on, there is nothing to load.
-pub fn nobody(_: &CustomerId) -> Result<Option<Loaded>, Infallible> {
+pub fn nobody(_: &CustomerId, _: Option<Carried>) -> Result<Option<Loaded>, Infallible> {
     Ok(None)
 }

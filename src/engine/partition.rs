@@ -11,6 +11,7 @@ mod erasure;
 mod merging;
 mod occasion;
 mod ranks;
+mod residents;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use super::former::{SegmentNames, retire};
 use super::{Input, Outcome, rebuild, step};
-use crate::customer::{Applied, CustomerState};
+use crate::customer::{Applied, Succession};
 use crate::event::Event;
 use crate::event::streams::StreamRole;
 use crate::id::{CustomerId, SourcePosition};
@@ -28,17 +29,11 @@ use crate::transition::{Announcement, Cause, Direction, Output, Transition};
 pub use merging::{Parcel, Posted, accept_among};
 use occasion::Occasion;
 use ranks::Ranks;
+pub use residents::{Carried, Loaded, Resident};
 
 /// A customer's place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot(u32);
-
-/// A customer read back. Its truths were found by the partition's cuts.
-pub struct Loaded {
-    pub state: CustomerState,
-    /// Why everything has to be looked at again: it was decided by other definitions, or with other lists.
-    pub redecide: Option<Cause>,
-}
 
 /// What became of an event, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,18 +64,12 @@ pub struct Partition {
     /// Places of customers who were forgotten.
     vacant: Vec<Slot>,
     ranks: Ranks,
-}
-
-/// A customer of this partition. Its state is in memory while it is of use.
-pub struct Resident {
-    pub customer: CustomerId,
-    pub state: Option<Box<CustomerState>>,
-    /// When its timer fires; [`EventTime::MAX`]: it has none.
-    pub armed: EventTime,
-    /// The same as it is stored, by who stores it.
-    pub stored: EventTime,
-    /// In `changed`, since the last [`Partition::settled`].
-    changed: bool,
+    /// From the plan by which residents stand that were not carried over yet.
+    succession: Option<Succession>,
+    /// Bytes of all states in memory.
+    footprint: usize,
+    /// Customers who were read back since everything was settled last.
+    reads: u64,
 }
 
 impl Partition {
@@ -101,6 +90,9 @@ impl Partition {
             came: 0,
             posted: Vec::new(),
             vacant: Vec::new(),
+            succession: None,
+            footprint: 0,
+            reads: 0,
         }
     }
 
@@ -110,16 +102,6 @@ impl Partition {
 
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
-    }
-
-    /// Puts another plan in force; gives back the one before. Everything is stored: no change is open.
-    ///
-    /// States are forgotten, and read back under the new plan when they are of use. Timers stay as they are: one that the
-    /// new plan would not need fires early, and changes nothing.
-    pub fn redefine(&mut self, plan: Arc<Plan>) -> Arc<Plan> {
-        self.residents.iter_mut().for_each(|resident| resident.state = None);
-        self.ranks = std::mem::take(&mut self.ranks).under(&self.plan, &plan);
-        std::mem::replace(&mut self.plan, plan)
     }
 
     /// Tells the names of segments that may be gone from the plan, so that leaving them can be published.
@@ -135,7 +117,7 @@ impl Partition {
         event: &Event,
         position: Option<&SourcePosition>,
         decided_at: Option<EventTime>,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+        load: &mut impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, E>,
     ) -> Result<Accepted, E> {
         let late = event.time < self.clock;
         while self.fire_next(event.time, decided_at, load)? {}
@@ -163,7 +145,7 @@ impl Partition {
         &mut self,
         before: EventTime,
         decided_at: Option<EventTime>,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+        load: &mut impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, E>,
     ) -> Result<bool, E> {
         let Some((due, slot)) = self.next_timer().filter(|(due, _)| *due < before) else { return Ok(false) };
         self.timers.pop();
@@ -210,37 +192,9 @@ impl Partition {
         &self.changed
     }
 
-    pub fn resident(&self, slot: Slot) -> &Resident {
-        &self.residents[slot.at()]
-    }
-
-    pub fn resident_mut(&mut self, slot: Slot) -> &mut Resident {
-        &mut self.residents[slot.at()]
-    }
-
-    /// All known customers.
-    pub fn residents(&self) -> impl Iterator<Item = &Resident> {
-        self.residents.iter()
-    }
-
-    pub fn find(&self, customer: &CustomerId) -> Option<Slot> {
-        self.index.get(customer).copied()
-    }
-
-    /// How many customers have a place here.
-    pub fn customers(&self) -> usize {
-        self.residents.len()
-    }
-
     /// By how many more customers there are than when everything was settled last.
     pub fn came(&self) -> i64 {
         self.came
-    }
-
-    /// Lets go of the state of the `nth` known customer; `false`: it is not in memory, or not stored yet.
-    pub fn release(&mut self, nth: usize) -> bool {
-        let resident = &mut self.residents[nth];
-        !resident.changed && resident.state.take().is_some()
     }
 
     /// The changes are kept elsewhere (or given up): the next batch begins.
@@ -250,6 +204,7 @@ impl Partition {
         }
         self.gone.clear();
         self.came = 0;
+        self.reads = 0;
         self.posted.clear();
         self.transitions.clear();
         self.announcements.clear();
@@ -272,7 +227,7 @@ impl Partition {
         &mut self,
         slot: Slot,
         decided_at: Option<EventTime>,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+        load: &mut impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
         let Some(redecide) = self.load(slot, load)? else {
             self.recut_resident(slot, false, decided_at);
@@ -306,23 +261,6 @@ impl Partition {
         self.step(slot, input, now, &occasion);
     }
 
-    /// Has a customer in memory as it stands. `None`: it was there; else why it has to be decided anew, if it has to be, and
-    /// when it was decided last.
-    fn load<E>(
-        &mut self,
-        slot: Slot,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
-    ) -> Result<Option<Option<(Cause, EventTime)>>, E> {
-        if self.residents[slot.at()].state.is_some() {
-            return Ok(None);
-        }
-        let loaded = load(&self.residents[slot.at()].customer)?;
-        let redecide = loaded.as_ref().and_then(|loaded| Some((loaded.redecide?, loaded.state.standing.at)));
-        let state = loaded.map_or_else(|| CustomerState::new(&self.plan), |loaded| loaded.state);
-        self.residents[slot.at()].state = Some(Box::new(state));
-        Ok(Some(redecide))
-    }
-
     /// Ends the customer's memberships in segments that are not defined any more.
     fn retire(&mut self, slot: Slot, now: EventTime, occasion: &Occasion<'_>) {
         let resident = &mut self.residents[slot.at()];
@@ -350,17 +288,6 @@ impl Partition {
                 entry_topic: None,
             });
         }
-    }
-
-    /// The slot of a customer, made if there is none.
-    pub fn slot(&mut self, customer: &CustomerId) -> Slot {
-        if let Some(slot) = self.index.get(customer) {
-            return *slot;
-        }
-        let resident = Resident { customer: customer.clone(), state: None, armed: EventTime::MAX, stored: EventTime::MAX, changed: false };
-        let slot = self.place(resident);
-        self.index.insert(customer.clone(), slot);
-        slot
     }
 
     fn step(&mut self, slot: Slot, input: Input<'_>, now: EventTime, occasion: &Occasion<'_>) -> Applied {

@@ -66,7 +66,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::customer::CustomerState;
-    use crate::engine::{Loaded, Partition};
+    use crate::engine::{Carried, Loaded, Partition};
     use crate::event::{Body, Catalogue, Event};
     use crate::id::{CustomerId, EventId};
     use crate::plan::{self, Plan};
@@ -85,7 +85,7 @@ mod tests {
     fn taken_over(options: &str, sessions: &[&str]) -> Vec<Transition> {
         let plan = plan(options);
         let mut partition = Partition::new(plan.clone(), EventTime::parse("2026-01-01T00:00:00Z").unwrap());
-        let mut load = |_: &CustomerId| {
+        let mut load = |_: &CustomerId, _: Option<Carried>| {
             let mut state = CustomerState::new(&plan);
             state.standing.at = EventTime::from_millis(0);
             Ok::<_, Infallible>(Some(Loaded { state, redecide: Some(Cause::Definition) }))

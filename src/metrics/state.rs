@@ -7,9 +7,13 @@ use super::Declare;
 /// Sums over the stores of this process.
 pub struct StateMetrics {
     pub customers: IntGauge,
+    /// Decoded; bounded by half of `state.memory`.
+    pub memory_bytes: IntGauge,
+    /// From the stores, one by one: they were not in memory.
+    pub reads: IntCounter,
     /// On disk and not yet flushed.
     pub bytes: IntGauge,
-    /// Blocks and memtables; bounded by `state.memory`.
+    /// Blocks and memtables; bounded by the other half.
     pub block_cache_bytes: IntGauge,
     pub block_cache_pinned_bytes: IntGauge,
     pub write_buffer_bytes: IntGauge,
@@ -24,6 +28,8 @@ impl StateMetrics {
     pub(super) fn new(declare: &Declare<'_>) -> Result<StateMetrics> {
         Ok(StateMetrics {
             customers: declare.gauge("segmentd_state_customers", "Customers in this process's partitions")?,
+            memory_bytes: declare.gauge("segmentd_state_memory_bytes", "Customers in memory")?,
+            reads: declare.counter("segmentd_state_reads_total", "Customers that were read from the stores for an event or a timer")?,
             bytes: declare.gauge("segmentd_state_bytes", "Size of the stores, on disk and in memtables")?,
             block_cache_bytes: declare.gauge("segmentd_rocksdb_block_cache_bytes", "Blocks and memtables in memory")?,
             block_cache_pinned_bytes: declare.gauge("segmentd_rocksdb_block_cache_pinned_bytes", "Blocks that cannot be evicted now")?,

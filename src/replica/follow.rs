@@ -70,7 +70,7 @@ impl Following {
             let why = match cluster.incarnation(topic) {
                 Ok(Some(Incarnation { partitions, id })) => {
                     let Settings { dir, memory_bytes, .. } = &*self.settings;
-                    return Ok(Some(Arc::new(Copies::open(dir, *memory_bytes, &topic.0, partitions, id)?)));
+                    return Ok(Some(Arc::new(Copies::open(dir, *memory_bytes / 2, &topic.0, partitions, id)?)));
                 }
                 Ok(None) => format!("the topic `{topic}` does not exist yet; `segmentd run` or `segmentd topics --create` makes it"),
                 Err(error) => error.to_string(),

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::task::CustomerMemory;
 use crate::metrics::StateMetrics;
 use crate::store::{SharedStats, StoreStats};
 
@@ -39,8 +40,9 @@ impl Drop for Footprint {
     }
 }
 
-/// Shows what all stores share.
-pub fn show_shared(metrics: &StateMetrics, stats: SharedStats) {
+/// Shows what all stores share, and the memory of all tasks.
+pub fn show_shared(metrics: &StateMetrics, stats: SharedStats, memory: &CustomerMemory) {
+    metrics.memory_bytes.set(memory.taken() as i64);
     metrics.block_cache_bytes.set(stats.cache_bytes as i64);
     metrics.block_cache_pinned_bytes.set(stats.cache_pinned_bytes as i64);
     metrics.write_buffer_bytes.set(stats.write_buffer_bytes as i64);

@@ -41,7 +41,7 @@ use super::progress::Progress;
 use super::ranks::Board;
 use super::restore::Blockers;
 use super::status::Heartbeat;
-use super::task::TaskOptions;
+use super::task::CustomerMemory;
 use super::{Observed, RunError, Settings};
 use crate::id::Partition;
 use crate::kafka::wire::Decoder;
@@ -64,8 +64,8 @@ const SHOW: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Surroundings {
     pub settings: Arc<Settings>,
-    pub options: TaskOptions,
     pub stores: Shared,
+    pub memory: CustomerMemory,
     pub published: Published,
     pub requests: Sender<Request>,
     pub observed: Observed,
@@ -296,7 +296,7 @@ impl Lane {
         }
         self.figures.show_timers(timers);
         if self.number == 0 {
-            footprint::show_shared(&self.around.observed.metrics.state, self.around.stores.stats());
+            footprint::show_shared(&self.around.observed.metrics.state, self.around.stores.stats(), &self.around.memory);
         }
     }
 

@@ -27,6 +27,7 @@ use super::progress::Progress;
 use super::ranks::Board;
 use super::restore::{self, Blockers};
 use super::status::{Check, Condition};
+use super::task::CustomerMemory;
 use super::{Definitions, Observed, RunError, Settings, topics, watchdog};
 use crate::kafka::TransactionalProducer;
 use crate::plan::Plan;
@@ -78,9 +79,10 @@ pub fn run(mut settings: Settings, definitions: Definitions, observed: Observed,
     let progress = Arc::new(Progress::new(observed.clone(), settings.inputs()));
     let around = Surroundings {
         progress,
-        stores: Shared::new(settings.state_memory),
+        // Half of it each: a customer in memory spares the store, and the store keeps five in the room of a decoded one.
+        stores: Shared::new(settings.state_memory / 2),
+        memory: CustomerMemory::new(settings.state_memory / 2),
         settings: Arc::new(settings),
-        options: definitions.options.clone(),
         published: Published::default(),
         requests,
         observed,

@@ -12,6 +12,7 @@ mod erasures;
 mod load;
 mod look;
 mod measured;
+mod memory;
 mod merging;
 mod ranks;
 mod register;
@@ -37,6 +38,8 @@ use erasures::Erasures;
 use load::loader;
 pub use look::{Looked, erased, incomplete, look, look_at, membership, memberships, names, pass};
 pub use measured::{Slice, measured};
+pub use memory::CustomerMemory;
+use memory::Part;
 use register::Register;
 pub use trial::{Moves, Trial};
 
@@ -44,29 +47,10 @@ pub use trial::{Moves, Trial};
 const TIMERS_PER_SLICE: usize = 2_000;
 /// Timers that one read of the store brings.
 const SCAN: usize = 10_000;
+/// So many customers of a batch go out of memory for one who has been there for longer.
+const BATCH_TO_ROUND: usize = 8;
 /// Customers that one read of a scan brings.
 const SCAN_HEADS: usize = 128;
-
-/// How a task uses memory.
-#[derive(Clone, Debug)]
-pub struct TaskOptions {
-    /// Customers whose decoded state may stay in memory between batches.
-    pub resident_customers: usize,
-}
-
-impl TaskOptions {
-    /// For a process that may use so many bytes for state (`state.memory`). A decoded customer takes about 8 KiB (with
-    /// 25 orders and a dozen aggregates), and a process drives several tasks.
-    pub fn within(memory_bytes: u64) -> TaskOptions {
-        TaskOptions { resident_customers: usize::try_from(memory_bytes / (64 << 10)).unwrap_or(usize::MAX).max(1_000) }
-    }
-}
-
-impl Default for TaskOptions {
-    fn default() -> TaskOptions {
-        TaskOptions::within(512 << 20)
-    }
-}
 
 /// Is given a changelog record: key, and value or tombstone.
 pub type EachChange<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
@@ -77,7 +61,7 @@ pub type Change = (Vec<u8>, Option<Vec<u8>>);
 pub struct Task {
     partition: Partition,
     store: Arc<Store>,
-    options: TaskOptions,
+    memory: Part,
     /// The open batch as changelog records, once it was asked for.
     encoded: Vec<Change>,
     /// By which definitions and lists customers are decided here.
@@ -86,7 +70,7 @@ pub struct Task {
     backfill: Option<Backfill>,
     register: Register,
     erasures: Erasures,
-    resident: usize,
+    /// The customer that was asked last whether it may go out of memory.
     sweep: usize,
     /// The number of the last cuts that were found here for all partitions.
     found: u64,
@@ -97,7 +81,7 @@ impl Task {
     /// and the default.
     pub fn new(
         plan: Arc<Plan>,
-        options: TaskOptions,
+        memory: &CustomerMemory,
         store: impl Into<Arc<Store>>,
         clock: EventTime,
         then: &Decided,
@@ -113,13 +97,12 @@ impl Task {
         each_timer(&store, |due, customer| partition.arm_stored(customer, due))?;
         ranks::restore(&mut partition, &store, then)?;
         let found = then.cuts.as_ref().map_or(0, |cuts| cuts.found);
-        Ok(Task { partition, store, options, encoded: Vec::new(), decided, backfill, register, erasures, resident: 0, sweep: 0, found })
+        Ok(Task { partition, store, memory: memory.part(), encoded: Vec::new(), decided, backfill, register, erasures, sweep: 0, found })
     }
 
     /// Puts other definitions in force. Nothing may be open: the batch before was decided by the old ones.
     pub fn redefine(&mut self, plan: Arc<Plan>) {
         let before = self.partition.redefine(plan.clone());
-        self.resident = 0;
         self.decided = backfill::decided_by(&plan);
         self.backfill = Backfill::between(&before, &plan, self.backfill.take());
         self.register.note(&plan, self.partition.clock());
@@ -131,7 +114,7 @@ impl Task {
         self.encoded.clear();
         let plan = self.partition.plan().clone();
         let cuts = self.partition.cuts().clone();
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
         let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
         drop(load);
         if matches!(accepted.applied, Applied::Accepted { .. }) {
@@ -145,9 +128,7 @@ impl Task {
 
     /// Keeps no ids in memory of whom nothing is known.
     fn forget(&mut self, slots: impl IntoIterator<Item = Slot>) {
-        for slot in slots {
-            self.resident = self.resident.saturating_sub(usize::from(self.partition.forget(slot)));
-        }
+        slots.into_iter().for_each(|slot| _ = self.partition.forget(slot));
     }
 
     /// A record of this customer's, with this event time, is one of what was erased.
@@ -167,7 +148,7 @@ impl Task {
         }
         let plan = self.partition.plan().clone();
         let cuts = self.partition.cuts().clone();
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -209,7 +190,7 @@ impl Task {
             let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
             let cuts = self.partition.cuts().clone();
-            let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+            let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
             self.partition.ensure(slot, Some(wall), &mut load)?;
             drop(load);
             self.partition.complete(slot, Some(wall));
@@ -266,6 +247,11 @@ impl Task {
         self.partition.came()
     }
 
+    /// How many customers the open batch has read from the store.
+    pub fn reads(&self) -> u64 {
+        self.partition.reads()
+    }
+
     pub fn timers_pending(&self) -> usize {
         self.partition.timers_pending()
     }
@@ -305,19 +291,21 @@ impl Task {
         write(&self.store, &self.encoded, armed, Some(manifest), changelog_next)?;
         self.encoded.clear();
         self.register.saved();
-        for slot in self.partition.changed().to_vec() {
-            let resident = self.partition.resident_mut(slot);
+        let changed = self.partition.changed().to_vec();
+        for slot in &changed {
+            let resident = self.partition.resident_mut(*slot);
             resident.stored = EventTime::MAX;
             if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
                 resident.stored = resident.armed;
                 codec::written(state);
             }
+            self.partition.measure(*slot);
         }
         self.erasures.saved();
         let gone = self.partition.gone().clone();
         self.partition.settled();
         self.forget(gone);
-        self.release();
+        self.release(&changed);
         Ok(())
     }
 
@@ -357,17 +345,32 @@ impl Task {
         self.encoded.extend(self.erasures.tombstones(&self.encoded));
     }
 
-    /// Lets go of states beyond the memory that the task may use; all of them are in the store.
-    fn release(&mut self) {
-        let slots = self.partition.customers();
-        let mut looked_at = 0;
-        while self.resident > self.options.resident_customers && looked_at < slots {
-            self.sweep = (self.sweep + 1) % slots;
-            looked_at += 1;
-            if self.partition.release(self.sweep) {
-                self.resident -= 1;
+    /// Lets go of states beyond the memory that all tasks may use; all of them are in the store. Who came into memory for this
+    /// batch alone goes first: where more customers take turns than there is room for, those who have it keep it. One in so
+    /// many is another one, who was of no use for a whole round.
+    fn release(&mut self, batch: &[Slot]) {
+        for (number, slot) in batch.iter().enumerate() {
+            if !self.memory.take(self.partition.footprint()) {
+                return;
+            }
+            self.partition.release(*slot);
+            if number % BATCH_TO_ROUND == 0 {
+                self.release_next();
             }
         }
+        // At first, those who were of use lately are only told that they may be next.
+        for _ in 0..2 * self.partition.customers() {
+            if !self.memory.take(self.partition.footprint()) {
+                return;
+            }
+            self.release_next();
+        }
+    }
+
+    /// The hand of the clock (Corbató's CLOCK) goes on by one.
+    fn release_next(&mut self) {
+        self.sweep = (self.sweep + 1) % self.partition.customers().max(1);
+        self.partition.release_or_spare(self.sweep);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the stores of one process share: one memory budget, whatever the number of partitions.
 //!
-//! Blocks read from disk and memtables are charged to the same cache, so `state.memory` is the bound of both together,
+//! Blocks read from disk and memtables are charged to the same cache, so half of `state.memory` is the bound of both together,
 //! and partitions that are busy take it from those that are not.
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, LogLevel, Options, WriteBufferManager};
@@ -17,7 +17,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// `memory_bytes` bounds blocks and memtables of all stores together (`state.memory`). At least 8 MiB are taken.
+    /// `memory_bytes` bounds blocks and memtables of all stores together. At least 8 MiB are taken.
     pub fn new(memory_bytes: u64) -> Shared {
         let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX).max(8 * MIB);
         let cache = Cache::new_lru_cache(memory);

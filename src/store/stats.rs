@@ -22,7 +22,7 @@ pub struct StoreStats {
 /// Figures of what all stores share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedStats {
-    /// Blocks and memtables together; bounded by `state.memory`.
+    /// Blocks and memtables together; bounded by half of `state.memory`.
     pub cache_bytes: u64,
     /// The part of it that cannot be evicted at this moment.
     pub cache_pinned_bytes: u64,

@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::asking::{Asked, ask};
-use crate::{COMMIT, Metrics, Service, median, quantile};
+use super::metrics::{Metrics, quantile};
+use crate::{COMMIT, Service, median};
 
 /// Long enough for some tens of transactions.
 const WINDOW: Duration = Duration::from_secs(4);

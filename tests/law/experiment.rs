@@ -12,9 +12,8 @@ use num_traits::Zero;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use segmentd::customer::codec::FormatError;
 use segmentd::customer::{Exposure, measure};
-use segmentd::engine::Partition;
+use segmentd::engine::{Partition, nobody};
 use segmentd::event::Catalogue;
 use segmentd::experiment::{Arm, Arms, Figures};
 use segmentd::money::Number;
@@ -192,13 +191,12 @@ fn in_memory(page: &Page, plan: &Arc<Plan>) -> Found {
 }
 
 fn run(page: &Page, plan: &Arc<Plan>) -> Partition {
-    let nobody = &mut |_: &_| Ok::<_, FormatError>(None);
     let mut partition = Partition::new(plan.clone(), EventTime::MIN);
     for event in &page.events {
-        partition.accept(&event.to_event(&plan.catalogue, &plan.projection), None, None, nobody).unwrap();
+        partition.accept(&event.to_event(&plan.catalogue, &plan.projection), None, None, &mut nobody).unwrap();
     }
     let end = page.until.unwrap().max(partition.clock());
-    while partition.fire_next(EventTime::from_millis(end.millis() + 1), None, nobody).unwrap() {}
+    while partition.fire_next(EventTime::from_millis(end.millis() + 1), None, &mut nobody).unwrap() {}
     partition.set_clock(end);
     partition
 }

@@ -2,13 +2,11 @@
 //! random instants of random histories.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use segmentd::engine::{Loaded, Partition, why};
+use segmentd::engine::{Partition, nobody, why};
 use segmentd::event::Catalogue;
-use segmentd::id::CustomerId;
 use segmentd::plan::Plan;
 use segmentd::scenario::{Page, parse};
 use segmentd::time::EventTime;
@@ -80,8 +78,4 @@ fn replayed(page: &Page, plan: &Arc<Plan>, t: EventTime) -> BTreeMap<i32, Partit
         partition.set_clock(t);
     }
     partitions
-}
-
-fn nobody(_: &CustomerId) -> Result<Option<Loaded>, Infallible> {
-    Ok(None)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use segmentd::customer::codec::{self, FormatError, Secret};
 use segmentd::customer::{Applied, CustomerState, Erased, Kin};
-use segmentd::engine::{Loaded, Parcel, Partition, Posted, Slot, rebuild};
+use segmentd::engine::{Carried, Loaded, Parcel, Partition, Posted, Slot, rebuild};
 use segmentd::id::CustomerId;
 use segmentd::plan::{Common, Plan};
 use segmentd::scenario::{Outcome, PageEvent};
@@ -95,7 +95,7 @@ impl Life {
 
     /// Everybody, as they are stored.
     pub fn states(&self) -> Vec<CustomerState> {
-        let read = |customer| load(self.partition.plan(), None, &self.relisted, &self.stored, &customer).unwrap();
+        let read = |customer| load(self.partition.plan(), None, &self.relisted, &self.stored, &customer, None).unwrap();
         self.customers().into_iter().filter_map(read).map(|loaded| loaded.state).collect()
     }
 
@@ -103,10 +103,13 @@ impl Life {
         self.stored.keys().filter_map(|key| codec::customer_of(key)).collect()
     }
 
-    fn with<T>(&mut self, act: impl FnOnce(&mut Partition, &mut dyn FnMut(&CustomerId) -> Result<Option<Loaded>, FormatError>) -> T) -> T {
+    fn with<T>(
+        &mut self,
+        act: impl FnOnce(&mut Partition, &mut dyn FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, FormatError>) -> T,
+    ) -> T {
         let Life { partition, stored, common, relisted, .. } = self;
         let plan = partition.plan().clone();
-        act(partition, &mut |customer| load(&plan, common.as_ref(), relisted, stored, customer))
+        act(partition, &mut |customer, carried| load(&plan, common.as_ref(), relisted, stored, customer, carried))
     }
 
     /// Stores what has changed, and lets arrive what was posted.
@@ -185,14 +188,19 @@ fn load(
     relisted: &BTreeSet<CustomerId>,
     stored: &Stored,
     customer: &CustomerId,
+    carried: Option<Carried>,
 ) -> Result<Option<Loaded>, FormatError> {
     let Some(head) = stored.get(&codec::head_key(customer)) else { return left(plan, stored, customer) };
-    let read = codec::read(plan, customer, head, |key| Ok::<_, FormatError>(stored.get(key).cloned()))?;
-    let mut state = read.state;
-    let fingerprint = codec::fingerprint_of(head);
-    state.standing.common = common.filter(|common| fingerprint.is_some_and(|found| common.continues(found))).cloned();
+    let (mut state, decided_by) = match carried {
+        Some(carried) => (carried.state, carried.decided_by),
+        None => {
+            let read = codec::read(plan, customer, head, |key| Ok::<_, FormatError>(stored.get(key).cloned()))?;
+            (read, codec::fingerprint_of(head).unwrap())
+        }
+    };
+    state.standing.common = common.filter(|common| common.continues(decided_by)).cloned();
     rebuild(plan, customer, &state.facts, &mut state.standing);
-    let redecide = match read.current {
+    let redecide = match decided_by == plan.fingerprint {
         _ if state.standing.common.is_some() => None,
         false => Some(Cause::Definition),
         true => relisted.contains(customer).then_some(Cause::List),

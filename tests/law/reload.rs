@@ -50,12 +50,14 @@ struct When {
     later: f64,
     /// For the scan customers wait as far as they can.
     wait: bool,
+    /// Nobody is in memory when the rules change.
+    cold: bool,
     /// Nothing more is looked at than what holds at the last event: later most windows are empty.
     ends: bool,
 }
 
 fn when() -> impl Strategy<Value = When> {
-    (0.0..1.0f64, 0.0..1.0f64, any::<bool>(), any::<bool>()).prop_map(|(at, later, wait, ends)| When { at, later, wait, ends })
+    (0.0..1.0f64, 0.0..1.0f64, any::<[bool; 3]>()).prop_map(|(at, later, [wait, cold, ends])| When { at, later, wait, cold, ends })
 }
 
 impl When {
@@ -121,14 +123,21 @@ fn difference_when_taken_back(page: &Page, catalogue: &Arc<Catalogue>, when: Whe
     let mut life = Life::new(&own);
     for (number, event) in page.events.iter().enumerate() {
         if number == change {
-            life.redefine(&others, when.wait);
+            change_to(&others, &mut life, when);
         }
         if number == back {
-            life.redefine(&own, when.wait);
+            change_to(&own, &mut life, when);
         }
         life.take(event);
     }
     differ(page, &come_to_an_end(life, page), &page.run(&own))
+}
+
+fn change_to(plan: &Arc<Plan>, life: &mut Life, when: When) {
+    if when.cold {
+        life.restart();
+    }
+    life.redefine(plan, when.wait);
 }
 
 /// Where memberships, or what was told of segments that both sets of rules have, are others than they should be.
@@ -170,7 +179,7 @@ fn reloaded(page: &Page, old: &Arc<Plan>, new: &Arc<Plan>, when: When) -> Vec<Ou
     let mut life = Life::new(old);
     for (number, event) in page.events.iter().enumerate() {
         if number == reload {
-            life.redefine(new, when.wait);
+            change_to(new, &mut life, when);
         }
         if number == scan {
             life.decide_all();

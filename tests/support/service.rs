@@ -17,7 +17,7 @@ use segmentd::runtime::committed::Committed;
 use segmentd::runtime::feed::Feed;
 use segmentd::runtime::owners::Owners;
 use segmentd::runtime::status::Status;
-use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, TaskOptions, Topic, Topics};
+use segmentd::runtime::{self, ClockSettings, Commit, Definitions, Observed, Settings, Shutdown, Start, Topic, Topics};
 use segmentd::time::Span;
 
 pub const INPUT: &str = "shop.events";
@@ -176,7 +176,7 @@ pub fn definitions_of(path: &Path) -> Definitions {
     let catalogue = Catalogue::segment_spec();
     let loaded = load(&[path.into()], Names { catalogue: &catalogue, lists: &[] });
     let definitions = loaded.definitions.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-    Definitions::fixed(Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new())), TaskOptions::default())
+    Definitions::fixed(Arc::new(compile(&definitions, Arc::new(catalogue), Vec::new())))
 }
 
 pub fn observed() -> Observed {

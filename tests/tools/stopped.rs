@@ -9,7 +9,7 @@ use segmentd::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 use segmentd::plan::{Plan, compile};
 use segmentd::rule::{Names, load_text};
 use segmentd::runtime::changelog::{Decided, Manifest};
-use segmentd::runtime::task::{Task, TaskOptions};
+use segmentd::runtime::task::{CustomerMemory, Task};
 use segmentd::store::{Shared, StateDir, Store};
 use segmentd::time::EventTime;
 
@@ -29,7 +29,7 @@ pub fn leave_state(folder: &Path, segments: &str, partitions: &[String]) {
 }
 
 fn take(plan: &Arc<Plan>, store: Store, partition: Partition, events: &str) {
-    let mut task = Task::new(plan.clone(), TaskOptions::default(), store, EventTime::MIN, &Decided::default()).unwrap();
+    let mut task = Task::new(plan.clone(), &CustomerMemory::new(1 << 20), store, EventTime::MIN, &Decided::default()).unwrap();
     let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
     let position = SourcePosition { topic: TopicName("t".into()), partition, offset: Offset(0) };
     for line in events.lines() {

@@ -70,7 +70,7 @@ pub(super) fn read_inherited(r: &mut Reader<'_>, plan: &Plan, standing: &mut Sta
 /// All that is known of a customer.
 pub fn pack(plan: &Plan, customer: &CustomerId, state: &CustomerState) -> Vec<u8> {
     let mut whole = state.clone();
-    for history in &mut whole.facts.histories {
+    for (_, history) in whole.facts.histories.iter_mut() {
         (history.blocks, history.retired_stored) = (Blocks::default(), 0);
     }
     let mut w = Writer::new(VERSION);
@@ -88,8 +88,7 @@ pub fn unpack(plan: &Plan, customer: &CustomerId, piece: &[u8]) -> Result<Custom
         values.insert(r.bytes()?, r.bytes()?);
     }
     let head = values.get(head_key(customer).as_slice()).ok_or(FormatError::Damaged)?;
-    let stored = read(plan, customer, head, |key| Ok::<_, FormatError>(values.get(key).map(|value| value.to_vec())))?;
-    Ok(stored.state)
+    read(plan, customer, head, |key| Ok(values.get(key).map(|value| value.to_vec())))
 }
 
 #[cfg(test)]

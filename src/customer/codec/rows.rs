@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::super::history::{Conditions, Refund, Row};
 use super::bytes::{Reader, Writer};
 use super::{FormatError, hash};
@@ -111,9 +113,11 @@ fn read_row(r: &mut Reader<'_>, columns: &Columns, time: EventTime, sources: &[O
     let arrival = if flags & ARRIVED_AFTER != 0 { u32::try_from(r.varint()?).map_err(|_| FormatError::Damaged)? } else { 0 };
     let amount = if flags & REFUNDED != 0 { Some(r.number()?) } else { None };
     let refund = |amount: Number| Box::new(Refund { amount, whole: flags & REFUNDED_WHOLE != 0 });
-    let stored: Result<Vec<Value>, FormatError> = columns.0.iter().map(|_| r.value()).collect();
-    let stored = stored?;
-    let cells = sources.iter().map(|source| source.map_or(Value::Null, |at| stored[at].clone())).collect();
+    let mut stored: SmallVec<[Value; 4]> = SmallVec::new();
+    for _ in &columns.0 {
+        stored.push(r.value()?);
+    }
+    let cells = sources.iter().map(|source| source.map_or(Value::Null, |at| std::mem::replace(&mut stored[at], Value::Null))).collect();
     let redeemed = flags & REDEEMED != 0;
     Ok(Row { time, id, order, arrival, cells, redeemed, refund: amount.map(refund), conditions: Conditions::None })
 }

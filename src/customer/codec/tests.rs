@@ -17,7 +17,7 @@ fn plan() -> Plan {
 }
 
 fn read_head(plan: &Plan, head: &[u8]) -> Result<CustomerState, FormatError> {
-    read(plan, &"c".into(), head, |_| Ok::<_, FormatError>(None)).map(|stored| stored.state)
+    read(plan, &"c".into(), head, |_| Ok::<_, FormatError>(None))
 }
 
 fn written_head(plan: &Plan, state: &mut CustomerState) -> Vec<u8> {
@@ -151,7 +151,7 @@ fn ids_are_read_back_however_many_stand_in_blocks() {
         write(&plan, &"c".into(), &mut state, EventTime::MAX, &mut |key, value| drop(stored.insert(key, value)));
         let head = stored[&head_key(&"c".into())].clone().unwrap();
         let part = |key: &[u8]| Ok::<_, FormatError>(stored.get(key).cloned().flatten());
-        let read = read(&plan, &"c".into(), &head, part).unwrap().state;
+        let read = read(&plan, &"c".into(), &head, part).unwrap();
         assert_eq!(read.facts.histories[0].retired, state.facts.histories[0].retired, "{ids}");
         assert!(head.len() < 128, "{} bytes with {ids} ids", head.len());
     }
@@ -167,5 +167,5 @@ fn full_blocks_of_ids_of_format_2_are_read() {
     let count = head.windows(2).position(|two| two == [64, 6]).unwrap();
     (head[0], head[count]) = (2, 1);
     let part = |key: &[u8]| Ok::<_, FormatError>(parts.get(key).cloned().flatten());
-    assert_eq!(read(&plan, &"c".into(), &head, part).unwrap().state.facts.histories[0].retired.len(), 70);
+    assert_eq!(read(&plan, &"c".into(), &head, part).unwrap().facts.histories[0].retired.len(), 70);
 }

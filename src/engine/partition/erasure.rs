@@ -59,7 +59,7 @@ impl Partition {
         if resident.changed || resident.state.as_deref().is_none_or(CustomerState::is_known) {
             return false;
         }
-        resident.state = None;
+        self.footprint -= resident.vacate();
         let customer = std::mem::replace(&mut resident.customer, CustomerId::new(""));
         self.index.remove(&customer);
         self.vacant.push(slot);

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::{Accepted, Loaded, Occasion, Partition, Slot};
+use super::{Accepted, Carried, Loaded, Occasion, Partition, Slot};
 use crate::customer::{Applied, CustomerState, Erased, Kin};
 use crate::engine::{Input, nobody};
 use crate::event::Event;
@@ -88,7 +88,7 @@ impl Partition {
         to: &CustomerId,
         parcel: Parcel,
         decided_at: Option<EventTime>,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+        load: &mut impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
         while self.fire_next(parcel.at, decided_at, load)? {}
         self.clock = self.clock.max(parcel.at);
@@ -160,7 +160,7 @@ impl Partition {
         &mut self,
         customer: &CustomerId,
         at: EventTime,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+        load: &mut impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, E>,
     ) -> Result<bool, E> {
         let slot = self.slot(customer);
         self.load(slot, load)?;

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Loaded, Occasion, Partition, Resident, Slot, just_before};
+use super::{Carried, Loaded, Occasion, Partition, Resident, Slot, just_before};
 use crate::engine::Input;
 use crate::eval::At;
 use crate::id::CustomerId;
@@ -172,7 +172,7 @@ impl Partition {
     pub fn recut_next<E>(
         &mut self,
         decided_at: Option<EventTime>,
-        load: &mut impl FnMut(&CustomerId) -> Result<Option<Loaded>, E>,
+        load: &mut impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, E>,
     ) -> Result<bool, E> {
         let Some(slot) = self.ranks.waiting.last().copied() else { return Ok(false) };
         self.ensure(slot, decided_at, load)?;

@@ -27,7 +27,7 @@ use crate::runtime::feed::Feed;
 use crate::runtime::measuring::Measuring;
 use crate::runtime::owners::Owners;
 use crate::runtime::status::Status;
-use crate::runtime::task::{Task, TaskOptions};
+use crate::runtime::task::{CustomerMemory, Task};
 use crate::store::{Shared, Store};
 use crate::time::{EventTime, Span};
 use crate::transition::Direction;
@@ -109,7 +109,7 @@ impl Scene {
         let (folder, rules, committed) = (TempDir::new().unwrap(), rules_of(definitions), Committed::default());
         let plan = rules.plan.clone();
         let store = Arc::new(Store::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
-        let task = Task::new(plan.clone(), TaskOptions::default(), store.clone(), EventTime::MIN, &Decided::default()).unwrap();
+        let task = Task::new(plan.clone(), &CustomerMemory::new(1 << 20), store.clone(), EventTime::MIN, &Decided::default()).unwrap();
         committed.set_partitions(of);
         committed.assigned();
         let showing = Some(committed.show(partition, &store, plan.clone(), EventTime::MIN));

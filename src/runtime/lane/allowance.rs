@@ -10,7 +10,7 @@ use std::time::Duration;
 /// At a hundred microseconds a customer the scan of a million ends within hours on a machine that is full.
 const LEAST: Duration = Duration::from_millis(1);
 /// How much later than its interval a batch may be committed before it is late.
-const LATE: Duration = Duration::from_millis(75);
+const LATE: Duration = Duration::from_millis(40);
 
 /// Of one lane.
 #[derive(Clone, Copy, Debug)]

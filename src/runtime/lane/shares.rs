@@ -214,8 +214,7 @@ impl Lane {
 
     fn begin_running(&mut self, partition: Partition, restored: Restored) -> Result<(), RunError> {
         let Restored { store, offsets, taken_to, number, clock, decided, changelog_next } = restored;
-        let options = self.around.options.clone();
-        let task = Task::new(self.plan.clone(), options, store, clock, &decided).map_err(RunError::Store)?;
+        let task = Task::new(self.plan.clone(), &self.around.memory, store, clock, &decided).map_err(RunError::Store)?;
         self.feeds += 1;
         let feed = Feed((self.number as u64) << 48 | self.feeds);
         let Some(share) = self.shares.get_mut(&partition) else { return Ok(()) };

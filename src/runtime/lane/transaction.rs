@@ -217,6 +217,7 @@ impl Lane {
             let Some(Stage::Running(running)) = self.shares.get_mut(&sent.partition).map(|share| &mut share.stage) else { continue };
             self.figures.committed(running.task.transitions(), &running.letters, &running.caused, clock::wall(), &running.showing);
             running.showing.came(running.task.came(), &self.around.observed.metrics.state.customers);
+            self.around.observed.metrics.state.reads.inc_by(running.task.reads());
             let told = self.around.observed.feed.prepare(running.task.outputs(), &self.around.settings.kafka.deployment);
             let erased = running.task.erased();
             if !erased.is_empty() {

@@ -91,9 +91,9 @@ impl Backfill {
         Some(Backfill { common, ..Backfill::over(None, lists) })
     }
 
-    /// By what a customer goes on whose head has this fingerprint.
-    pub fn common(&self, fingerprint: Option<u64>) -> Option<&Arc<Common>> {
-        self.common.as_ref().filter(|common| fingerprint.is_some_and(|found| common.continues(found)))
+    /// By what a customer goes on whom the plan of this fingerprint has decided.
+    pub fn common(&self, fingerprint: u64) -> Option<&Arc<Common>> {
+        self.common.as_ref().filter(|common| common.continues(fingerprint))
     }
 
     fn over(after: Option<Vec<u8>>, lists: Lists) -> Backfill {

@@ -4,39 +4,43 @@
 
 use super::backfill::{Backfill, redecide};
 use super::erasures::Erasures;
-use crate::customer::codec::{self, FormatError, Stored};
-use crate::engine::{Loaded, rebuild};
+use crate::customer::CustomerState;
+use crate::customer::codec::{self, FormatError};
+use crate::engine::{Carried, Loaded, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::rank::Cuts;
 use crate::store::{StoreError, Values};
 
-/// Reads customers one by one, decided by `cuts`, and counts them in `resident`.
+/// Reads customers one by one, or takes those who are carried over; decided by `cuts`.
 pub fn loader<'a>(
     plan: &'a Plan,
     cuts: &'a Cuts,
     store: &'a impl Values,
     backfill: Option<&'a Backfill>,
     erasures: &'a Erasures,
-    resident: &'a mut usize,
-) -> impl FnMut(&CustomerId) -> Result<Option<Loaded>, StoreError> + 'a {
-    move |customer| {
-        *resident += 1;
-        let Some(head) = store.get(&codec::head_key(customer))? else {
-            return Ok(erasures.left(plan, store, customer)?.map(|state| Loaded { state, redecide: None }));
+) -> impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, StoreError> + 'a {
+    move |customer, carried| {
+        let (mut state, decided_by) = match carried {
+            Some(carried) => (carried.state, Some(carried.decided_by)),
+            None => {
+                let Some(head) = store.get(&codec::head_key(customer))? else {
+                    return Ok(erasures.left(plan, store, customer)?.map(|state| Loaded { state, redecide: None }));
+                };
+                (read(plan, store, customer, &head)?, codec::fingerprint_of(&head))
+            }
         };
-        let stored = read(plan, store, customer, &head)?;
-        let mut state = stored.state;
         state.standing.cuts = cuts.clone();
-        state.standing.common = backfill.and_then(|backfill| backfill.common(codec::fingerprint_of(&head))).cloned();
+        state.standing.common = decided_by.and_then(|by| backfill?.common(by)).cloned();
         rebuild(plan, customer, &state.facts, &mut state.standing);
         let waits = state.standing.common.is_some();
-        Ok(Some(Loaded { state, redecide: redecide(backfill, customer, stored.current).filter(|_| !waits) }))
+        let current = decided_by == Some(plan.fingerprint);
+        Ok(Some(Loaded { state, redecide: redecide(backfill, customer, current).filter(|_| !waits) }))
     }
 }
 
 /// The customer whose head this is, with the blocks that belong to it.
-pub fn read(plan: &Plan, store: &impl Values, customer: &CustomerId, head: &[u8]) -> Result<Stored, StoreError> {
+pub fn read(plan: &Plan, store: &impl Values, customer: &CustomerId, head: &[u8]) -> Result<CustomerState, StoreError> {
     let part = |key: &[u8]| store.get(key).map(|value| value.map(|v| v.to_vec())).map_err(ReadError::Store);
     codec::read(plan, customer, head, part).map_err(|error| error.at(store))
 }

@@ -13,7 +13,7 @@ use super::load::loader;
 use super::register::Register;
 use super::{membership_record, ranks};
 use crate::customer::{CustomerState, Erased, Membership, codec};
-use crate::engine::{Loaded, Partition, SegmentNames, rebuild};
+use crate::engine::{Carried, Loaded, Partition, SegmentNames, nobody, rebuild};
 use crate::id::{CustomerId, SegmentKey};
 use crate::plan::Plan;
 use crate::rank::Cuts;
@@ -44,11 +44,11 @@ pub fn look(plan: &Arc<Plan>, store: &impl Values, customer: &CustomerId) -> Res
     }
     ranks::restore_one(&mut partition, store, customer, &manifest.decided)?;
     let cuts = partition.cuts().clone();
-    let (backfill, mut resident) = (Backfill::since(&manifest.decided, &decided_by(plan)), 0);
+    let backfill = Backfill::since(&manifest.decided, &decided_by(plan));
     let current = codec::fingerprint_of(&head) == Some(plan.fingerprint);
     let decided = redecide(backfill.as_ref(), customer, current).is_none();
     let (slot, erasures) = (partition.slot(customer), Erasures::read(store)?);
-    partition.ensure(slot, None, &mut loader(plan, &cuts, store, backfill.as_ref(), &erasures, &mut resident))?;
+    partition.ensure(slot, None, &mut loader(plan, &cuts, store, backfill.as_ref(), &erasures))?;
     partition.settled();
     Ok(Some(Looked { partition, seen: true, decided }))
 }
@@ -71,7 +71,7 @@ fn unseen(plan: &Arc<Plan>, customer: &CustomerId, clock: EventTime) -> Partitio
     state.standing.at = clock;
     rebuild(plan, customer, &state.facts, &mut state.standing);
     let mut state = Some(state);
-    let mut load = |_: &CustomerId| Ok::<_, Infallible>(state.take().map(|state| Loaded { state, redecide: None }));
+    let mut load = |_: &CustomerId, _: Option<Carried>| Ok::<_, Infallible>(state.take().map(|state| Loaded { state, redecide: None }));
     let Ok(()) = partition.ensure(slot, None, &mut load);
     partition
 }
@@ -79,7 +79,6 @@ fn unseen(plan: &Arc<Plan>, customer: &CustomerId, clock: EventTime) -> Partitio
 /// Lets the clock of a partition go on to `to` while nothing happens; `and_due`: with what is due at that very instant.
 pub fn pass(partition: &mut Partition, to: EventTime, and_due: bool) {
     let before = EventTime::from_millis(to.millis().saturating_add(i64::from(and_due)));
-    let mut nobody = |_: &CustomerId| Ok::<_, Infallible>(None);
     while let Ok(true) = partition.fire_next(before, None, &mut nobody) {}
     partition.settled();
     partition.set_clock(to);
@@ -103,8 +102,8 @@ pub fn membership(plan: &Plan, store: &impl Values, customer: &CustomerId) -> Re
     if codec::memberships_of(&head).is_ok_and(|mut known| known.all(|(_, membership)| !membership.is_member())) {
         return Ok(None);
     }
-    let (cuts, mut resident) = (stored_cuts(plan, store)?, 0);
-    let Some(loaded) = loader(plan, &cuts, store, None, &Erasures::default(), &mut resident)(customer)? else { return Ok(None) };
+    let cuts = stored_cuts(plan, store)?;
+    let Some(loaded) = loader(plan, &cuts, store, None, &Erasures::default())(customer, None)? else { return Ok(None) };
     // Names are read only where one is needed: it is a record of all segments that ever were.
     let is_former = loaded.state.standing.former.iter().any(|former| former.membership.is_member());
     let names = if is_former { Register::read(store)?.names().clone() } else { SegmentNames::default() };

@@ -30,7 +30,7 @@ impl Slice {
         let heads = view.scan_state(codec::HEADS, self.after.as_deref(), SLICE)?;
         for (key, head) in &heads {
             let Some(customer) = codec::customer_of(key) else { continue };
-            let state = read(plan, view, &customer, head)?.state;
+            let state = read(plan, view, &customer, head)?;
             measure(plan, &state.facts, &state.standing, clock, sums);
         }
         let Some((last, _)) = heads.into_iter().next_back() else { return Ok(false) };

@@ -47,7 +47,7 @@ impl Task {
             self.erasures.clear_redirect(&self.store, to)?;
         }
         let (plan, cuts) = (self.partition.plan().clone(), self.partition.cuts().clone());
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
         self.partition.receive(to, parcel, Some(wall), &mut load)?;
         drop(load);
         self.forget(self.partition.find(to));
@@ -58,7 +58,7 @@ impl Task {
     pub fn erase_redirect(&mut self, customer: &CustomerId, at: EventTime) -> Result<(), StoreError> {
         self.encoded.clear();
         let (plan, cuts) = (self.partition.plan().clone(), self.partition.cuts().clone());
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
         let redirected = self.partition.erase_redirect(customer, at, &mut load)?;
         drop(load);
         if redirected {

@@ -59,7 +59,7 @@ impl Task {
     /// Decides up to `most` of those who wait, while there is `time`; how many.
     pub fn recut_slice(&mut self, most: u64, wall: EventTime, time: &dyn Fn() -> bool) -> Result<u64, StoreError> {
         let (plan, cuts) = (self.partition.plan().clone(), self.partition.cuts().clone());
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures, &mut self.resident);
+        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
         self.encoded.clear();
         let mut decided = 0;
         while decided < most && time() && self.partition.recut_next(Some(wall), &mut load)? {

@@ -55,8 +55,8 @@ impl Trial {
         if !plan.rankings.is_empty() {
             partition.restore_cuts(ranks::in_force(plan, &manifest.decided), None);
         }
-        let (cuts, mut resident) = (partition.cuts().clone(), 0);
-        let mut load = loader(plan, &cuts, view, backfill.as_ref(), &erasures, &mut resident);
+        let cuts = partition.cuts().clone();
+        let mut load = loader(plan, &cuts, view, backfill.as_ref(), &erasures);
         for customer in heads.iter().filter_map(|(key, _)| codec::customer_of(key)) {
             let slot = partition.slot(&customer);
             partition.ensure(slot, None, &mut load)?;

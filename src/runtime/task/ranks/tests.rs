@@ -13,7 +13,7 @@ use crate::money::Number as Amount;
 use crate::plan::compile;
 use crate::rule::{Names, load_text};
 use crate::runtime::changelog::Manifest;
-use crate::runtime::task::{TaskOptions, look};
+use crate::runtime::task::{CustomerMemory, look};
 use crate::store::Shared;
 use crate::transition::Direction;
 
@@ -39,7 +39,7 @@ impl Left {
     }
 
     fn take_up(&self) -> Task {
-        Task::new(plan(), TaskOptions::default(), open(self.folder.path()), self.clock, &self.decided).unwrap()
+        Task::new(plan(), &CustomerMemory::new(1 << 20), open(self.folder.path()), self.clock, &self.decided).unwrap()
     }
 
     /// Commits the open batch; what it told: who entered or left.
