@@ -6,6 +6,7 @@ mod definitions;
 mod documented;
 mod edges;
 mod experiments;
+mod generated;
 mod live;
 mod past;
 mod plan;
