@@ -215,9 +215,10 @@ fn reload() {
     let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
     let (first, second) = lines.split_at(40_000);
     std::fs::write(&past, first.concat()).unwrap();
-    std::fs::write(&live, second.concat()).unwrap();
     let households: BTreeSet<&[u8]> = first.iter().map(|line| customer(line)).collect();
-    let copies = (100_000 / households.len() + 1).to_string();
+    let copies = 100_000 / households.len() + 1;
+    std::fs::write(&live, as_they_come(second, Duration::from_micros(100) * copies as u32)).unwrap();
+    let copies = copies.to_string();
     let sent = rig.load(&past, &["--copies", &copies]);
     let service = rig.service();
     service.await_consumed(sent);
@@ -252,9 +253,25 @@ fn reload() {
     println!("  meanwhile {:>9} events, {} transitions", count("segmentd_events_consumed_total"), count("segmentd_transitions_total"));
 }
 
-/// The part of a record that names its customer.
+/// Events that happen `apart` from each other: time passes as fast as it does, and not half a year in minutes.
+fn as_they_come(lines: &[&[u8]], apart: Duration) -> Vec<u8> {
+    let begin: jiff::Timestamp = std::str::from_utf8(member(lines[0], "timestamp")).unwrap().parse().unwrap();
+    let moved = lines.iter().enumerate().map(|(number, line)| {
+        let (before, now) = (member(line, "timestamp"), begin + apart * number as u32);
+        let text = std::str::from_utf8(line).unwrap();
+        text.replacen(std::str::from_utf8(before).unwrap(), &format!("{now:.3}"), 1).into_bytes()
+    });
+    moved.collect::<Vec<_>>().concat()
+}
+
 fn customer(line: &[u8]) -> &[u8] {
-    let start = line.windows(10).position(|part| part == br#""userId":""#).unwrap() + 10;
+    member(line, "userId")
+}
+
+/// A text in a record, by its name.
+fn member<'a>(line: &'a [u8], name: &str) -> &'a [u8] {
+    let begin = format!("\"{name}\":\"");
+    let start = line.windows(begin.len()).position(|part| part == begin.as_bytes()).unwrap() + begin.len();
     line[start..].split(|b| *b == b'"').next().unwrap()
 }
 

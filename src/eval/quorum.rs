@@ -45,7 +45,8 @@ impl At<'_> {
         deciding.map_or(EventTime::MAX, |row| aggregate.window.leaves_at(row.time))
     }
 
-    /// The same of a sum. `None`: some row lowers it, or the newest are not enough.
+    /// The same of a sum. `None`: some row lowers it, or the newest are not enough. [`At::linear_flip`] would find it too, for
+    /// inequalities of all kinds; with a hundred sums that makes a replay 6 % longer.
     fn covered(&self, quorum: &Quorum, aggregate: &AggregatePlan, standing: &Standing) -> Option<EventTime> {
         let history = &self.facts.histories[aggregate.stream];
         if !history.is_free_of_debits() {
