@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 /// The tail is cut when it has this many rows; what is left of it is rewritten with each of the customer's events.
-pub const TAIL_ROWS: usize = 16;
+pub(super) const TAIL_ROWS: usize = 16;
 /// Rows of a new block.
 const BLOCK_ROWS: usize = 8;
 /// Late events may fill a block up to this; then it is cut in two.

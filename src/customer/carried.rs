@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use super::{CustomerState, Former, History, Inherited, Membership, Standing, Told};
+use smol_str::SmolStr;
+
+use super::{CustomerState, Former, Inherited, Membership, Standing, Told};
 use crate::plan::{Plan, StreamPlan};
 
 /// From one plan to the next, where rows keep the same fields.
@@ -17,8 +19,8 @@ pub struct Succession {
     before: Arc<Plan>,
     /// By segment of the plan before: which one of the next it is.
     segments: Vec<Option<usize>>,
-    /// Streams whose rows meet other conditions.
-    conditions: Vec<usize>,
+    /// By stream: its rows meet other conditions, or the same with other totals.
+    reconditioned: Vec<bool>,
 }
 
 impl Succession {
@@ -30,8 +32,9 @@ impl Succession {
         }
         let place = |hash: u64| plan.segments.iter().position(|segment| segment.hash == hash);
         let segments = before.segments.iter().map(|segment| place(segment.hash)).collect();
-        let conditions = (0..plan.streams.len()).filter(|at| before.streams[*at].conditions != plan.streams[*at].conditions).collect();
-        Some(Succession { before, segments, conditions })
+        let differ = |(a, b): (&StreamPlan, &StreamPlan)| a.conditions != b.conditions || a.total_cell != b.total_cell;
+        let reconditioned = before.streams.iter().zip(&*plan.streams).map(differ).collect();
+        Some(Succession { before, segments, reconditioned })
     }
 
     /// Of the plan before.
@@ -44,8 +47,10 @@ impl Succession {
         let CustomerState { mut facts, standing: before, erased, kin } = state;
         for (stream, history) in facts.histories.iter_mut() {
             history.total_cell = plan.streams[stream].total_cell;
+            if self.reconditioned[stream] {
+                history.rows.iter_mut().for_each(|row| row.set_conditions(&plan.streams[stream].conditions, history.total_cell));
+            }
         }
-        self.conditions.iter().for_each(|stream| meet(&mut facts.histories[*stream], &plan.streams[*stream]));
         let mut standing = Standing { at: before.at, former: self.former(plan, &before), ..Standing::new(plan) };
         self.carry_memberships(plan, &before, &mut standing);
         self.carry_policies(&before, &mut standing);
@@ -88,10 +93,6 @@ impl Succession {
 }
 
 fn keep_the_same(a: &StreamPlan, b: &StreamPlan) -> bool {
-    let names = |stream: &StreamPlan| stream.cells.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    a.name == b.name && names(a) == names(b)
-}
-
-fn meet(history: &mut History, stream: &StreamPlan) {
-    history.rows.iter_mut().for_each(|row| row.set_conditions(&stream.conditions, stream.total_cell));
+    let names = |(name, _): &(SmolStr, usize)| name.clone();
+    a.name == b.name && a.cells.iter().map(names).eq(b.cells.iter().map(names))
 }
