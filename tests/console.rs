@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use command::{code, segmentd, stderr, stdout};
 use support::kafka::free_port;
@@ -50,7 +50,7 @@ fn a_person_finds_every_answer_in_the_console() {
     let service = scene.run(&config, "console");
     what_happened(&scene);
     let members = || ask(&http, "/api/v1/segments/loyal", &token).is_some_and(|told| told["members"] == LOYAL);
-    await_that(&scene, "everybody is in", members);
+    scene.await_that("everybody is in", members);
     let over = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| keep_coming(&scene, &over));
@@ -143,14 +143,6 @@ fn ask(http: &str, path: &str, token: &str) -> Option<serde_json::Value> {
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
 }
 
-fn await_that(scene: &Scene, what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "not {what} within a minute\n{}", scene.logs());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// Two processes, each with half of the customers.
 #[test]
 fn the_console_of_one_process_tells_of_all() {
@@ -163,10 +155,10 @@ fn the_console_of_one_process_tells_of_all() {
     };
     let services = ["one", "other"].into_iter().zip(&at).map(run).collect::<Vec<_>>();
     let has_half = |http| ask(http, "/api/v1/segments", "").is_some_and(|told| told["partitions"]["here"].as_array().unwrap().len() == 1);
-    await_that(&scene, "one partition each", || at.iter().all(|http| has_half(http)));
+    scene.await_that("one partition each", || at.iter().all(|http| has_half(http)));
     scene.send_orders(1);
     let members = || ask(&at[0], "/api/v1/segments/buyer?processes=all", "").is_some_and(|told| told["members"] == CUSTOMERS);
-    await_that(&scene, "everybody in", members);
+    scene.await_that("everybody in", members);
     let passed = browse(&["processes"], &at[0], "", "");
     assert!(passed, "see above; the services said:\n{}", scene.logs());
     drop(services);

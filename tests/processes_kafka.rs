@@ -12,7 +12,6 @@ mod support;
 use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::client::create_topic;
@@ -51,14 +50,6 @@ fn erase(port: u16, customers: [&str; 4], token: &str) {
     }
 }
 
-fn await_that(scene: &Scene, what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "not {what} within a minute\n{}", scene.logs());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 #[test]
 fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     let mut scene = Scene::new(2);
@@ -77,20 +68,20 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     let [a, b] = [free_port(), free_port()];
     let [of_a, of_b] = [configure(&scene, "one", a), configure(&scene, "other", b)];
     let (_one, mut other) = (scene.run(&of_a, "a"), scene.run(&of_b, "b"));
-    await_that(&scene, "one partition each", || {
+    scene.await_that("one partition each", || {
         let here = |port| ask(port, "/api/v1/segments", &token).map(|told| told["partitions"]["here"].as_array().unwrap().len());
         here(a) == Some(1) && here(b) == Some(1)
     });
     scene.send_orders(1);
     for port in [a, b] {
-        await_that(&scene, "everybody told of", || {
+        scene.await_that("everybody told of", || {
             ask(port, "/api/v1/segments/buyer?processes=all", &token).is_some_and(|told| {
                 told["members"] == CUSTOMERS && told["partitions"] == json!({"here": [0, 1], "of": 2, "partial": false})
             })
         });
         let alone = ask(port, "/api/v1/segments/buyer", &token).unwrap();
         assert!(alone["members"].as_u64().unwrap() < CUSTOMERS as u64 && alone["partitions"]["partial"] == true, "{alone}");
-        await_that(&scene, "the past of both told", || {
+        scene.await_that("the past of both told", || {
             ask(port, "/api/v1/segments/buyer/history?processes=all", &token).is_some_and(|told| {
                 let last = told["points"].as_array().unwrap().last().cloned();
                 last.is_some_and(|last| last["members"] == CUSTOMERS && last["entered"]["event"] == CUSTOMERS)
@@ -106,14 +97,14 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     for customer in ["c-1", "c-2", "c-3", "c-4"] {
         assert_eq!(certificate::send(b, "PUT", &format!("/api/v1/lists/vip/customers/{customer}"), &token).0, 202);
     }
-    await_that(&scene, "four on the list", || members("vip") == Some(4));
+    scene.await_that("four on the list", || members("vip") == Some(4));
     assert_eq!(ask(a, "/api/v1/lists/vip/customers/c-1", &token).unwrap()["listed"], true);
     assert_eq!(certificate::send(a, "DELETE", "/api/v1/lists/vip/customers/c-1", &token).0, 202);
-    await_that(&scene, "three on the list", || members("vip") == Some(3));
+    scene.await_that("three on the list", || members("vip") == Some(3));
     let (code, body, _) = certificate::send(a, "PUT", "/api/v1/lists/staff/customers/c-1", &token);
     assert!(code == 409 && body.contains("stands in a file"), "{body}");
     erase(a, ["c-1", "c-2", "c-3", "c-4"], &token);
-    await_that(&scene, "four erased", || members("buyer") == Some(CUSTOMERS as u64 - 4));
+    scene.await_that("four erased", || members("buyer") == Some(CUSTOMERS as u64 - 4));
     let erased = scene.logs().lines().filter(|line| line.contains(r#""message":"erased""#)).count();
     assert!(erased >= 2, "each process has written down its own:\n{}", scene.logs());
 
@@ -125,7 +116,7 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     assert!(unreached["why"].as_str().unwrap().starts_with("it cannot be reached"), "{unreached}");
     // While the partitions of the one that is gone are nobody's.
     erase(a, ["c-5", "c-6", "c-7", "c-8"], &token);
-    await_that(&scene, "everything taken over, and four more erased", || {
+    scene.await_that("everything taken over, and four more erased", || {
         ask(a, "/api/v1/segments/buyer?processes=all", &token)
             .is_some_and(|told| told["members"] == CUSTOMERS - 8 && told["partitions"]["partial"] == false)
     });

@@ -39,6 +39,15 @@ impl Scene {
         Scene { broker, states, writer, tail: None, orders: 0 }
     }
 
+    /// Waits until something is so; a minute at most.
+    pub fn await_that(&self, what: &str, done: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "not {what} within a minute\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Other segments than those that count orders.
     pub fn define(&self, segments: &str) {
         fs::write(self.states.path().join("segments.yaml"), segments).expect("segments");
