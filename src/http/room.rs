@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use crate::rule::diagnostic::nearest;
 
 /// A thousand ids of half a kilobyte, and as much again for escapes.
 pub const BODY_BYTES: usize = 1 << 20;
@@ -100,6 +101,16 @@ pub fn json(answer: &impl Serialize) -> Response {
 
 pub fn refused(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// Where a key stands among those that there are of its kind.
+///
+/// Errors: 404, with the one that was most likely meant.
+pub fn position<'a>(kind: &str, key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Result<usize, Problem> {
+    known.clone().position(|one| one == key).ok_or_else(|| {
+        let near = nearest(key, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        Problem::new(StatusCode::NOT_FOUND, format!("there is no such {kind}{near}"))
+    })
 }
 
 pub fn unreadable() -> Problem {

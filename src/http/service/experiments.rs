@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,8 @@ use super::together::{Covered, PROCESSES, others, same};
 use crate::experiment::{Document, Report};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, later, refused, unreadable};
+use crate::http::room::{json, later, position, refused, unreadable};
 use crate::plan::Plan;
-use crate::rule::diagnostic::nearest;
 use crate::runtime::committed::Unread;
 use crate::runtime::measuring::Counted;
 
@@ -44,12 +43,11 @@ pub async fn all(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> 
     let counted = counted(&shared).await?;
     let experiments = (0..counted.plan.experiments.len()).map(|position| document(&counted, position)).collect();
     let mut answer = Experiments { experiments, partitions: covered(&shared, &counted) };
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |_, theirs: Experiments| {
-            answer.experiments = added_up(&answer.experiments, &theirs.experiments)?;
-            Ok(())
-        });
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |_, theirs: Experiments| {
+        answer.experiments = added_up(&answer.experiments, &theirs.experiments)?;
+        Ok(())
+    });
     Ok(json(&answer))
 }
 
@@ -66,12 +64,11 @@ pub async fn one(
     let counted = counted(&shared).await?;
     let position = named(&counted.plan, &key)?;
     let mut answer = Measured { report: document(&counted, position), partitions: covered(&shared, &counted) };
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |_, theirs: Measured| {
-            answer.report = sum(&answer.report, &theirs.report)?;
-            Ok(())
-        });
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |_, theirs: Measured| {
+        answer.report = sum(&answer.report, &theirs.report)?;
+        Ok(())
+    });
     Ok(json(&answer))
 }
 
@@ -92,11 +89,7 @@ fn sum(one: &Document, other: &Document) -> Result<Document, String> {
 
 /// Where the experiment stands in the plan.
 fn named(plan: &Plan, key: &str) -> Result<usize, Problem> {
-    let keys = || plan.experiments.iter().map(|experiment| plan.segments[experiment.segment].key.as_str());
-    keys().position(|known| known == key).ok_or_else(|| {
-        let near = nearest(key, keys()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Problem::new(StatusCode::NOT_FOUND, format!("there is no such experiment{near}"))
-    })
+    position("experiment", key, plan.experiments.iter().map(|experiment| plan.segments[experiment.segment].key.as_str()))
 }
 
 /// Counts off the threads that serve. It goes on when nobody waits for it any more, for whoever asks again.

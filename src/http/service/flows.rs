@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,9 +22,8 @@ use super::{Rules, Shared};
 use crate::history::{History, Hour, HourNumber, Moves, add_moves};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, later, refused};
+use crate::http::room::{json, later, position, refused};
 use crate::id::{LadderKey, Partition, SegmentKey};
-use crate::rule::diagnostic::nearest;
 use crate::runtime::committed::Committed;
 use crate::time::{EventTime, Span};
 
@@ -93,13 +92,12 @@ pub async fn segment(
     let key = defined(&shared.service.rules.current(), key)?.key.clone();
     let asked = shared.clone();
     let mut answer = shared.looks.look(move || over_time(&Scope::of(&asked)?, key, from, to, step)).await?;
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |_, theirs: SegmentHistory| {
-            answer.points = joined::points(std::mem::take(&mut answer.points), theirs.points, step);
-            answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
-            Ok(())
-        });
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |_, theirs: SegmentHistory| {
+        answer.points = joined::points(std::mem::take(&mut answer.points), theirs.points, step);
+        answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
+        Ok(())
+    });
     Ok(json(&answer))
 }
 
@@ -114,16 +112,15 @@ pub async fn ladder(
     let key = named_ladder(&shared.service.rules.current(), key)?;
     let asked = shared.clone();
     let mut answer = shared.looks.look(move || moved(&Scope::of(&asked)?, key, from, to)).await?;
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |_, theirs: Flows| {
-            answer.moves = joined::moves(std::mem::take(&mut answer.moves), theirs.moves);
-            // What is told of all is told of the time that all know.
-            answer.from = joined::later(answer.from.take(), theirs.from);
-            answer.to = joined::later(answer.to.take(), theirs.to);
-            answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
-            Ok(())
-        });
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |_, theirs: Flows| {
+        answer.moves = joined::moves(std::mem::take(&mut answer.moves), theirs.moves);
+        // What is told of all is told of the time that all know.
+        answer.from = joined::later(answer.from.take(), theirs.from);
+        answer.to = joined::later(answer.to.take(), theirs.to);
+        answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
+        Ok(())
+    });
     Ok(json(&answer))
 }
 
@@ -209,9 +206,7 @@ impl Scope {
 /// The ladder of a path.
 fn named_ladder(rules: &Rules, key: Result<Path<String>, PathRejection>) -> Result<LadderKey, Problem> {
     let Path(key) = key.map_err(|_| refused("the ladder's key is not percent-encoded UTF-8"))?;
-    let keys = || rules.definitions.ladders.iter().map(|ladder| &ladder.key);
-    keys().find(|known| known.as_str() == key).cloned().ok_or_else(|| {
-        let near = nearest(&key, keys().map(LadderKey::as_str)).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Problem::new(StatusCode::NOT_FOUND, format!("there is no such ladder{near}"))
-    })
+    let ladders = &rules.definitions.ladders;
+    let at = position("ladder", &key, ladders.iter().map(|ladder| ladder.key.as_str()))?;
+    Ok(ladders[at].key.clone())
 }

@@ -70,13 +70,12 @@ struct Check {
 pub async fn processes(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     let parameters = Parameters::read(uri.query().unwrap_or_default(), &[PROCESSES])?;
     let mut answer = Processes { processes: vec![this(&shared)?], partitions: shared.service.partitions.covered() };
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |address, theirs: Processes| {
-            let named = |process: Process| Process { address: Some(address.to_owned()), ..process };
-            answer.processes.extend(theirs.processes.into_iter().take(1).map(named));
-            Ok(())
-        });
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |address, theirs: Processes| {
+        let named = |process: Process| Process { address: Some(address.to_owned()), ..process };
+        answer.processes.extend(theirs.processes.into_iter().take(1).map(named));
+        Ok(())
+    });
     Ok(json(&answer))
 }
 

@@ -19,9 +19,8 @@ use super::Shared;
 use super::customer::checked;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, later, refused, unreadable};
+use crate::http::room::{json, later, position, refused, unreadable};
 use crate::id::{CustomerId, ListKey, TopicName};
-use crate::rule::diagnostic::nearest;
 use crate::runtime::Settings;
 use crate::runtime::erasure::{Left, receipt, request};
 use crate::runtime::listed::put;
@@ -114,12 +113,8 @@ fn named(shared: &Shared, place: Place, uri: &Uri) -> Result<(ListKey, CustomerI
     let Path((key, id)) = place.map_err(|_| refused("the list's key or the customer's id is not percent-encoded UTF-8"))?;
     shared.room.check_id(&id)?;
     let rules = shared.service.rules.current();
-    let keys = || rules.plan.lists.iter().map(|(key, _)| key);
-    let list = keys().find(|known| known.as_str() == key).cloned().ok_or_else(|| {
-        let near = nearest(&key, keys().map(ListKey::as_str)).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Problem::new(StatusCode::NOT_FOUND, format!("there is no such list{near}"))
-    })?;
-    Ok((list, CustomerId::new(id)))
+    let at = position("list", &key, rules.plan.lists.iter().map(|(key, _)| key.as_str()))?;
+    Ok((rules.plan.lists[at].0.clone(), CustomerId::new(id)))
 }
 
 /// Sends off the threads that serve; what fails is for a person to look at.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,8 @@ use crate::customer::{Membership, codec};
 use crate::http::access::naming;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, refused};
+use crate::http::room::{json, position, refused};
 use crate::id::{CustomerId, Partition, SegmentKey};
-use crate::rule::diagnostic::nearest;
 use crate::rule::{LadderDefinition, SegmentDefinition};
 use crate::runtime::clock::Deadline;
 use crate::runtime::committed::{Reading, Unread};
@@ -163,9 +162,8 @@ pub async fn all(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> 
         partitions: shared.service.partitions.covered(),
         next: (from.saturating_add(SEGMENTS) < rules.definitions.segments.len()).then(|| (from + SEGMENTS).to_string()),
     };
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |_, theirs: AllTheirs| add(&mut answer.segments, theirs.segments));
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |_, theirs: AllTheirs| add(&mut answer.segments, theirs.segments));
     Ok(json(&answer))
 }
 
@@ -180,9 +178,8 @@ pub async fn one(
     let definition = defined(&rules, key)?;
     let partitions = shared.service.partitions.covered();
     let mut answer = OneSegment { segment: segment(&shared.service, &rules, definition), partitions };
-    if let Some(others) = others(&shared, &parameters, &uri, &headers).await? {
-        others.add(&mut answer.partitions, |_, theirs: Theirs| add(std::slice::from_mut(&mut answer.segment), vec![theirs]));
-    }
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    others.add(&mut answer.partitions, |_, theirs: Theirs| add(std::slice::from_mut(&mut answer.segment), vec![theirs]));
     Ok(json(&answer))
 }
 
@@ -216,11 +213,7 @@ pub fn defined(rules: &Rules, key: Result<Path<String>, PathRejection>) -> Resul
 
 /// Where a segment stands among the definitions, and in the plan.
 pub fn named(rules: &Rules, key: &str) -> Result<usize, Problem> {
-    let keys = || rules.definitions.segments.iter().map(|segment| segment.key.as_str());
-    keys().position(|known| known == key).ok_or_else(|| {
-        let near = nearest(key, keys()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Problem::new(StatusCode::NOT_FOUND, format!("there is no such segment{near}"))
-    })
+    position("segment", key, rules.definitions.segments.iter().map(|segment| segment.key.as_str()))
 }
 
 fn segment(service: &Service, rules: &Rules, definition: &SegmentDefinition) -> Segment {

@@ -38,23 +38,24 @@ pub struct Covered {
     unreached: Vec<Unreached>,
 }
 
-/// What other processes say.
+/// What other processes say; nothing where none was asked.
+#[derive(Default)]
 pub struct Others {
     answers: Vec<Answer>,
     unreached: Vec<Unreached>,
 }
 
-/// What they say to the question of this request; `None`: this process alone is asked.
-pub async fn others(shared: &Shared, parameters: &Parameters, uri: &Uri, headers: &HeaderMap) -> Result<Option<Others>, Problem> {
+/// What they say to the question of this request, if it is one to all.
+pub async fn others(shared: &Shared, parameters: &Parameters, uri: &Uri, headers: &HeaderMap) -> Result<Others, Problem> {
     match parameters.one(PROCESSES)?.as_deref() {
-        None | Some("here") => return Ok(None),
+        None | Some("here") => return Ok(Others::default()),
         Some("all") => {}
         Some(_) => return Err(refused("`processes` is `all` or `here`")),
     }
     let peers = &shared.service.peers;
     let processes = elsewhere(&shared.service.partitions, peers);
     let (answers, unreached) = peers.ask(processes, &of_one(uri), headers.get(header::AUTHORIZATION)).await;
-    Ok(Some(Others { answers, unreached }))
+    Ok(Others { answers, unreached })
 }
 
 /// Partitions that others are believed to have, by their addresses.
