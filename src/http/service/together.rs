@@ -13,19 +13,20 @@ use axum::http::{HeaderMap, Uri, header};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Partitions, Shared};
+use super::{Partitions, Service, Shared};
 use crate::http::parameters::Parameters;
 use crate::http::peers::{Answer, Peers, Unreached};
 use crate::http::problem::Problem;
-use crate::http::room::refused;
+use crate::http::room::{later, refused};
 use crate::id::Partition;
 
 /// The parameter by which others are asked too.
 pub const PROCESSES: &str = "processes";
 
 /// Which partitions an answer is about.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Covered {
     /// These: owned, and readable.
     pub here: Vec<i32>,
@@ -36,6 +37,15 @@ pub struct Covered {
     /// Processes that were to be asked and are not in the answer. Absent: there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unreached: Vec<Unreached>,
+}
+
+/// An answer to which another process's answer to the same question can be added.
+pub trait Sum: DeserializeOwned {
+    /// The partitions that it is about.
+    fn covered(&mut self) -> &mut Covered;
+
+    /// Errors: why the two cannot be added up; nothing was added then.
+    fn add(&mut self, theirs: Self) -> Result<(), String>;
 }
 
 /// What other processes say; nothing where none was asked.
@@ -84,6 +94,21 @@ impl Covered {
         Covered { partial: here.len() < of as usize, here, of, unreached: Vec::new() }
     }
 
+    /// Of a process that has no answer of its own.
+    fn nothing(service: &Service) -> Covered {
+        let committed = &service.partitions.committed;
+        let partitions: Vec<i32> = committed.running().iter().map(|partition| partition.0).collect();
+        let address = service.peers.own.as_deref().unwrap_or_default().to_owned();
+        let unready = Unreached { address, partitions, why: "it cannot tell of them yet".into() };
+        let unreached = Some(unready).filter(|unready| !unready.partitions.is_empty()).into_iter().collect();
+        Covered { unreached, ..Covered::new([], committed.partitions()) }
+    }
+
+    fn nobody(&self) -> Problem {
+        let problem = later("no partition is ready here, or what is asked for is still being read; ask again");
+        if self.unreached.is_empty() { problem } else { problem.with("unreached", json!(self.unreached)) }
+    }
+
     /// Takes in the partitions of another answer.
     ///
     /// Errors: why the two cannot be added up.
@@ -99,6 +124,27 @@ impl Covered {
 }
 
 impl Others {
+    /// All answers as one: this process's own and theirs; theirs alone where it has none (`None`).
+    ///
+    /// Errors: nobody has one.
+    pub fn sum<T: Sum>(self, own: Option<T>, service: &Service) -> Result<T, Problem> {
+        let mut sum = own;
+        let mut covered = match &mut sum {
+            Some(own) => std::mem::take(own.covered()),
+            None => Covered::nothing(service),
+        };
+        self.add(&mut covered, |_, theirs: T| match &mut sum {
+            Some(sum) => sum.add(theirs),
+            None => {
+                sum = Some(theirs);
+                Ok(())
+            }
+        });
+        let Some(mut sum) = sum else { return Err(covered.nobody()) };
+        *sum.covered() = covered;
+        Ok(sum)
+    }
+
     /// Adds up. `add` takes the address of a process and its answer, or says why it cannot be added.
     pub fn add<T: DeserializeOwned>(self, covered: &mut Covered, mut add: impl FnMut(&str, T) -> Result<(), String>) {
         covered.unreached.extend(self.unreached);
@@ -139,8 +185,6 @@ pub fn same<T: Ord>(ours: impl Iterator<Item = T>, theirs: impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn check(answers: &[(&str, &[i32], serde_json::Value)], here: &[i32], unreached: &[(&[i32], &str)]) {

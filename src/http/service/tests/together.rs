@@ -90,6 +90,24 @@ fn without(mut told: Value, member: &str) -> Value {
 }
 
 #[test]
+fn a_process_that_has_no_partition_tells_what_the_others_tell() {
+    let (mut one, other) = both();
+    one.hide();
+    let paths = ["/api/v1/segments/buyer/history", "/api/v1/ladders/life/flows", "/api/v1/experiments", "/api/v1/experiments/buyer"];
+    for path in paths {
+        let (alone, all) = (one.get(path), one.told(&format!("{path}?processes=all")));
+        assert_eq!((alone.code, alone.header("retry-after")), (503, Some("1")), "{path}");
+        assert_eq!(without(all.clone(), "as_of"), without(other.told(path), "as_of"), "{path}");
+        assert_eq!(all["partitions"], json!({"here": [1], "of": 2, "partial": true}));
+    }
+    drop(other);
+    for path in paths {
+        let nobody = one.get(&format!("{path}?processes=all"));
+        assert_eq!((nobody.code, nobody.json()["unreached"][0]["partitions"].clone()), (503, json!([1])), "{path}: {}", nobody.body);
+    }
+}
+
+#[test]
 fn every_process_is_named_with_its_partitions_and_its_figures() {
     let (one, other) = both();
     let told = one.told(&format!("{PROCESSES}?processes=all"));
