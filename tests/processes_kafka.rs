@@ -9,6 +9,7 @@ mod certificate;
 mod command;
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -17,12 +18,6 @@ use serde_json::{Value, json};
 use support::client::create_topic;
 use support::kafka::free_port;
 use support::scene::{CUSTOMERS, Scene};
-
-#[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    support::service::serve();
-}
 
 /// Configures a process that speaks TLS on a port of localhost, and tells the others so.
 fn configure(scene: &Scene, name: &str, port: u16) -> PathBuf {
@@ -40,6 +35,19 @@ fn ask(port: u16, path: &str, token: &str) -> Option<Value> {
     TcpStream::connect(("127.0.0.1", port)).ok()?;
     let (code, body, _) = certificate::get(port, path, token);
     (code == 200).then(|| serde_json::from_str(&body).unwrap())
+}
+
+/// Who is in a segment, by all processes, a few at a time.
+fn listed(port: u16, segment: &str, token: &str) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = ask(port, &format!("/api/v1/segments/{segment}/customers?processes=all&limit=7{cursor}"), token).unwrap();
+        found.extend(page["customers"].as_array().unwrap().iter().map(|member| member["customer"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
 }
 
 /// Asks for customers of both partitions to be erased.
@@ -90,6 +98,16 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
             })
         });
     }
+    let members = listed(a, "buyer", &token);
+    assert_eq!((members.len(), members.iter().collect::<BTreeSet<_>>().len()), (CUSTOMERS, CUSTOMERS));
+    assert_eq!(listed(b, "buyer", &token), members, "in the same order, whoever is asked");
+    let tried =
+        json!({"files": [{"name": "new.yaml", "text": "segments: [{key: buyer, when: 'count(orders lifetime) > 1'}]"}]}).to_string();
+    scene.await_that("other definitions tried by both", || {
+        let (code, body, _) = certificate::post(a, "/api/v1/definitions/plan?processes=all", &token, &tried);
+        let told: Value = serde_json::from_str(&body).unwrap();
+        code == 200 && told["segments"][0]["leave"]["definition"] == CUSTOMERS && told["looked_at"] == CUSTOMERS
+    });
     let told = ask(a, "/api/v1/processes?processes=all", &token).unwrap();
     let addresses: Vec<&Value> = told["processes"].as_array().unwrap().iter().map(|process| &process["address"]).collect();
     assert_eq!(addresses, [&json!(format!("https://localhost:{a}")), &json!(format!("https://localhost:{b}"))]);

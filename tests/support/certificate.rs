@@ -39,12 +39,23 @@ pub fn get(port: u16, path: &str, token: &str) -> (u16, String, u32) {
 
 /// The same of another method.
 pub fn send(port: u16, method: &str, path: &str, token: &str) -> (u16, String, u32) {
+    exchange(port, &format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"))
+}
+
+/// The same of a POST of this body.
+#[allow(dead_code)]
+pub fn post(port: u16, path: &str, token: &str, body: &str) -> (u16, String, u32) {
+    let head = format!("host: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-length: {}", body.len());
+    exchange(port, &format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"))
+}
+
+fn exchange(port: u16, request: &str) -> (u16, String, u32) {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
     connector.set_verify(SslVerifyMode::NONE);
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let mut stream = connector.build().connect("localhost", stream).unwrap();
     let shown = stream.ssl().peer_certificate().unwrap().serial_number().to_bn().unwrap().to_dec_str().unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n").unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut response = Vec::new();
     let _ = stream.read_to_end(&mut response);
     let response = String::from_utf8(response).unwrap();

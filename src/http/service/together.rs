@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{Partitions, Service, Shared};
 use crate::http::parameters::Parameters;
-use crate::http::peers::{Answer, Peers, Unreached};
+use crate::http::peers::{Answer, Peers, Question, Unreached};
 use crate::http::problem::Problem;
 use crate::http::room::{later, refused};
 use crate::id::Partition;
@@ -57,19 +57,29 @@ pub struct Others {
 
 /// What they say to the question of this request, if it is one to all.
 pub async fn others(shared: &Shared, parameters: &Parameters, uri: &Uri, headers: &HeaderMap) -> Result<Others, Problem> {
-    match parameters.one(PROCESSES)?.as_deref() {
-        None | Some("here") => return Ok(Others::default()),
-        Some("all") => {}
-        Some(_) => return Err(refused("`processes` is `all` or `here`")),
+    others_to(shared, parameters, Question { path: &of_one(uri), token: headers.get(header::AUTHORIZATION), body: None }).await
+}
+
+/// The same of a question in other words.
+pub async fn others_to(shared: &Shared, parameters: &Parameters, question: Question<'_>) -> Result<Others, Problem> {
+    if !asks_all(parameters)? {
+        return Ok(Others::default());
     }
     let peers = &shared.service.peers;
-    let processes = elsewhere(&shared.service.partitions, peers);
-    let (answers, unreached) = peers.ask(processes, &of_one(uri), headers.get(header::AUTHORIZATION)).await;
+    let (answers, unreached) = peers.ask(elsewhere(&shared.service.partitions, peers), question).await;
     Ok(Others { answers, unreached })
 }
 
+pub fn asks_all(parameters: &Parameters) -> Result<bool, Problem> {
+    match parameters.one(PROCESSES)?.as_deref() {
+        None | Some("here") => Ok(false),
+        Some("all") => Ok(true),
+        Some(_) => Err(refused("`processes` is `all` or `here`")),
+    }
+}
+
 /// Partitions that others are believed to have, by their addresses.
-fn elsewhere(partitions: &Partitions, peers: &Peers) -> BTreeMap<Arc<str>, Vec<i32>> {
+pub fn elsewhere(partitions: &Partitions, peers: &Peers) -> BTreeMap<Arc<str>, Vec<i32>> {
     let here = partitions.committed.running();
     let mut owned: BTreeMap<Arc<str>, Vec<i32>> = BTreeMap::new();
     for partition in (0..partitions.committed.partitions()).filter_map(|number| i32::try_from(number).ok()) {
@@ -94,12 +104,19 @@ impl Covered {
         Covered { partial: here.len() < of as usize, here, of, unreached: Vec::new() }
     }
 
+    /// Of these partitions one alone, if it is said which.
+    pub fn only(mut self, partition: Option<Partition>) -> Covered {
+        self.here.retain(|here| partition.is_none_or(|only| only.0 == *here));
+        self.settle();
+        self
+    }
+
     /// Of a process that has no answer of its own.
     fn nothing(service: &Service) -> Covered {
         let committed = &service.partitions.committed;
         let partitions: Vec<i32> = committed.running().iter().map(|partition| partition.0).collect();
         let address = service.peers.own.as_deref().unwrap_or_default().to_owned();
-        let unready = Unreached { address, partitions, why: "it cannot tell of them yet".into() };
+        let unready = Unreached { address, partitions, why: "it cannot tell of them yet".into(), is_at_work: false };
         let unreached = Some(unready).filter(|unready| !unready.partitions.is_empty()).into_iter().collect();
         Covered { unreached, ..Covered::new([], committed.partitions()) }
     }
@@ -107,6 +124,35 @@ impl Covered {
     fn nobody(&self) -> Problem {
         let problem = later("no partition is ready here, or what is asked for is still being read; ask again");
         if self.unreached.is_empty() { problem } else { problem.with("unreached", json!(self.unreached)) }
+    }
+
+    /// Of all partitions that are ready here or that somebody else is believed to have.
+    pub fn believed(service: &Service) -> Covered {
+        let others = elsewhere(&service.partitions, &service.peers);
+        let mut covered = service.partitions.covered();
+        covered.here.extend(others.into_values().flatten());
+        covered.settle();
+        covered
+    }
+
+    /// Those that are in it, from one on.
+    pub fn from(&self, first: Partition) -> Vec<Partition> {
+        self.here.iter().copied().map(Partition).filter(|partition| *partition >= first).collect()
+    }
+
+    /// Some of them are not in the answer after all.
+    pub fn leave_out(&mut self, unreached: Unreached) {
+        self.here.retain(|partition| !unreached.partitions.contains(partition));
+        match self.unreached.iter_mut().find(|known| (&known.address, &known.why) == (&unreached.address, &unreached.why)) {
+            Some(known) => known.partitions.extend(unreached.partitions),
+            None => self.unreached.push(unreached),
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.here.sort_unstable();
+        self.partial = self.here.len() < self.of as usize;
     }
 
     /// Takes in the partitions of another answer.
@@ -161,12 +207,16 @@ impl Others {
             };
             let missing: Vec<i32> = partitions.into_iter().filter(|partition| !here.contains(partition)).collect();
             if !missing.is_empty() {
-                covered.unreached.push(Unreached { address: address.to_string(), partitions: missing, why });
+                covered.unreached.push(Unreached { address: address.to_string(), partitions: missing, why, is_at_work: false });
             }
             covered.here.extend(here);
         }
-        covered.here.sort_unstable();
-        covered.partial = covered.here.len() < covered.of as usize;
+        covered.settle();
+    }
+
+    /// Some of them are at work on their answers.
+    pub fn are_at_work(&self) -> bool {
+        self.unreached.iter().any(|unreached| unreached.is_at_work)
     }
 }
 

@@ -232,16 +232,22 @@ fn a_tombstone_and_a_giant_are_refused() {
 
 #[test]
 fn the_customer_is_the_user_else_the_anonymous_one() {
-    for (members, customer) in
-        [(r#""userId":"u","anonymousId":"a""#, "u"), (r#""userId":null,"anonymousId":"a""#, "a"), (r#""anonymousId":"a\u00e9""#, "aé")]
-    {
+    for (members, customer) in [
+        (r#""userId":"u","anonymousId":"a""#, "u"),
+        (r#""userId":null,"anonymousId":"a""#, "a"),
+        (r#""userId":"","anonymousId":"a""#, "a"),
+        (r#""anonymousId":"a\u00e9""#, "aé"),
+    ] {
         assert_eq!(event(&call(members)).customer.as_str(), customer, "{members}");
     }
     let long = "x".repeat(10_000);
     for (members, code) in [
         (r#""x":1"#.to_owned(), Code::MissingCustomer),
         (r#""userId":null"#.to_owned(), Code::MissingCustomer),
-        (r#""userId":"","anonymousId":"a""#.to_owned(), Code::BadCustomer),
+        (r#""userId":"""#.to_owned(), Code::BadCustomer),
+        (r#""userId":"","anonymousId":null"#.to_owned(), Code::BadCustomer),
+        (r#""userId":"","anonymousId":"""#.to_owned(), Code::BadCustomer),
+        (r#""userId":"","anonymousId":5"#.to_owned(), Code::WrongType),
         (r#""userId":17,"anonymousId":"a""#.to_owned(), Code::WrongType),
         (format!(r#""userId":"{long}""#), Code::BadCustomer),
     ] {
@@ -364,6 +370,28 @@ fn a_structured_cloud_event_stands_around_its_record() {
     let json = format!(r#"{{"specversion":"1.0","type":"t","id":"e","time":"1970-01-01T00:00:09Z","subject":"s","data":{bare}}}"#);
     let event = event(&json);
     assert_eq!((event.customer.as_str(), event.id.as_str(), event.time.millis()), ("s", "e", 9000));
+}
+
+/// A CloudEvent whose data are these bytes.
+fn around_bytes(bytes: &str) -> String {
+    let data = openssl::base64::encode_block(bytes.as_bytes());
+    format!(r#"{{"specversion":"1.0","type":"track","id":"e","time":"1970-01-01T00:00:09Z","subject":"s","data_base64":"{data}"}}"#)
+}
+
+#[test]
+fn a_structured_cloud_event_may_have_its_record_as_bytes() {
+    let event = event(&around_bytes(r#"{"type":"track","event":"Coupon Redeemed"}"#));
+    assert_eq!((event.customer.as_str(), event.id.as_str(), event.time.millis()), ("s", "e", 9000));
+    assert_eq!(fields(&around_bytes(&format!("\0abcd{}", order(r#""total":1"#))))[1], number("1"), "as a bare record may be");
+    assert_eq!(fields(&around_bytes(&around_bytes(&order(r#""total":1"#))))[1], number("1"));
+    check_rejected(&around_bytes("<order/>"), Code::BadJson, "byte 0");
+    check_rejected(&around_bytes(""), Code::Truncated, "byte 0");
+    for data in ["17", "\"e30\"", "\"not base64!\"", "{}"] {
+        let json = format!(r#"{{"specversion":"1.0","type":"t","data_base64":{data}}}"#);
+        let at = json.find(data.trim_matches('"')).expect("there");
+        check_rejected(&json, Code::WrongType, &format!("`data_base64` must be bytes in base64 (byte {at})"));
+    }
+    assert_eq!(decode(r#"{"specversion":"1.0","type":"t","data_base64":null}"#), Decoded::Skipped(SkipReason::UnknownType));
 }
 
 #[test]

@@ -80,6 +80,7 @@ function members(view, key) {
   const rows = [];
   const place = el('div');
   let cursor;
+  let partitions;
   const button = el('button', { type: 'button', onclick: () => more().catch(failed) }, 'Show who is in it');
   const failed = (error) => {
     button.disabled = false;
@@ -92,22 +93,32 @@ function members(view, key) {
   ];
   const more = async () => {
     const before = rows.length;
-    let partitions;
     // Asked twice, a page would be shown twice.
     button.disabled = true;
     // A page may have nobody although more follow.
     do {
-      const page = await get(path`segments/${key}/customers`, { cursor }, view.signal);
+      const page = await get(path`segments/${key}/customers`, { cursor, ...ALL }, view.signal);
       rows.push(...page.customers);
       cursor = page.next;
-      partitions = page.partitions;
+      partitions = ofBoth(partitions, page.partitions);
     } while (cursor && rows.length < before + 50);
-    fill(place, alone('Listed are customers', partitions), table('Customers in this segment', columns, rows, 'Nobody.'));
+    fill(place, covered(partitions), table('Customers in this segment', columns, rows, 'Nobody.'));
     button.textContent = 'Show more';
     [button.hidden, button.disabled] = [!cursor, false];
     view.say(`${many(rows.length, 'customer')} shown`);
   };
   return panel('Who is in it', place, el('p', {}, button));
+}
+
+/** Of which partitions two pages are: what one of them leaves out is left out. */
+function ofBoth(one, other) {
+  if (!one) return other;
+  return {
+    ...other,
+    here: other.here.filter((partition) => one.here.includes(partition)),
+    partial: one.partial || other.partial,
+    unreached: [...(one.unreached ?? []), ...(other.unreached ?? [])],
+  };
 }
 
 function ordinal(number) {
