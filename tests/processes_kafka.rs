@@ -67,7 +67,7 @@ fn erase(port: u16, customers: [&str; 4], token: &str) {
 #[test]
 fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     let mut scene = Scene::new(2);
-    create_topic(scene.broker.bootstrap(), "crm.vip", 1);
+    ["crm.vip", "crm.new"].iter().for_each(|topic| create_topic(scene.broker.bootstrap(), topic, 1));
     scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}, {key: vip, when: 'list(\"vip\")'}]");
     let folder = scene.states.path().to_owned();
     certificate::certify(&folder, 1);
@@ -75,6 +75,8 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     let file = folder.join("tokens.yaml");
     fs::create_dir(folder.join("lists")).unwrap();
     fs::write(folder.join("lists/vip.topic"), "crm.vip\n").unwrap();
+    // No rule names it yet.
+    fs::write(folder.join("lists/new.topic"), "crm.new\n").unwrap();
     fs::write(folder.join("lists/staff.txt"), "c-1\n").unwrap();
     let scopes = ["read:segments", "read:customers", "metrics", "erase", "write:lists"].map(|scope| ["--scope", scope]).concat();
     let made = command::segmentd(&[&["token", "new", "ann", "--to", file.to_str().unwrap()][..], &scopes].concat());
@@ -130,6 +132,9 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
     assert_eq!(ask(a, "/api/v1/lists/vip/customers/c-1", &token).unwrap()["listed"], true);
     assert_eq!(certificate::send(a, "DELETE", "/api/v1/lists/vip/customers/c-1", &token).0, 202);
     scene.await_that("three on the list", || members("vip") == Some(3));
+    assert_eq!(certificate::send(a, "PUT", "/api/v1/lists/new/customers/c-1", &token).0, 202);
+    let listed = |port| ask(port, "/api/v1/lists/new/customers/c-1", &token).is_some_and(|told| told["listed"] == true);
+    scene.await_that("on a list that no rule names", || listed(a) && listed(b));
     let (code, body, _) = certificate::send(a, "PUT", "/api/v1/lists/staff/customers/c-1", &token);
     assert!(code == 409 && body.contains("stands in a file"), "{body}");
     erase(a, ["c-1", "c-2", "c-3", "c-4"], &token);

@@ -9,6 +9,7 @@ test('the overview names every process, and what is of both', async ({ page }) =
   await open(page);
   const rows = panel(page, 'Processes').getByRole('row');
   await expect(rows).toHaveCount(3);
+  await expect(page.locator('.ready')).toHaveText(/^Ready2 of 2 processes that answer$/);
   await expect(page.locator('.tile', { hasText: 'Partitions' })).toContainText('2 / 2');
   await expect(panel(page, 'Partitions').getByRole('row')).toHaveCount(3);
   await expect(panel(page, 'What came in').getByRole('row', { name: /orders/ })).toContainText(BUYERS);
