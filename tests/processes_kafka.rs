@@ -37,6 +37,12 @@ fn ask(port: u16, path: &str, token: &str) -> Option<Value> {
     (code == 200).then(|| serde_json::from_str(&body).unwrap())
 }
 
+/// What is told in an answer that goes on.
+fn data(port: u16, path: &str, token: &str) -> impl Iterator<Item = Value> {
+    let lines = certificate::listen(port, path, token);
+    lines.filter_map(|line| Some(serde_json::from_str(line.strip_prefix("data: ")?).unwrap()))
+}
+
 /// Who is in a segment, by all processes, a few at a time.
 fn listed(port: u16, segment: &str, token: &str) -> Vec<String> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
@@ -82,12 +88,17 @@ fn each_of_two_processes_tells_of_both_and_names_the_one_that_is_gone() {
         let here = |port| ask(port, "/api/v1/segments", &token).map(|told| told["partitions"]["here"].as_array().unwrap().len());
         here(a) == Some(1) && here(b) == Some(1)
     });
+    let both = json!({"here": [0, 1], "of": 2, "partial": false});
+    scene.await_that("each knows where the other is", || ask(a, "/api/v1/segments?processes=all", &token).unwrap()["partitions"] == both);
+    let mut live = data(a, "/api/v1/transitions?processes=all&segment=buyer", &token);
+    assert_eq!(live.next().unwrap()["partitions"], both);
     scene.send_orders(1);
+    let entered: BTreeSet<String> = live.take(CUSTOMERS).map(|told| told["customer"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(entered.len(), CUSTOMERS, "everybody enters once, wherever");
     for port in [a, b] {
         scene.await_that("everybody told of", || {
-            ask(port, "/api/v1/segments/buyer?processes=all", &token).is_some_and(|told| {
-                told["members"] == CUSTOMERS && told["partitions"] == json!({"here": [0, 1], "of": 2, "partial": false})
-            })
+            ask(port, "/api/v1/segments/buyer?processes=all", &token)
+                .is_some_and(|told| told["members"] == CUSTOMERS && told["partitions"] == both)
         });
         let alone = ask(port, "/api/v1/segments/buyer", &token).unwrap();
         assert!(alone["members"].as_u64().unwrap() < CUSTOMERS as u64 && alone["partitions"]["partial"] == true, "{alone}");

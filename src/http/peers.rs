@@ -6,6 +6,10 @@
 //! **Invariant:** everything is bounded: how many are asked, for how long, and how much they may say. Who cannot be asked is named.
 //! A token that came by TLS goes nowhere without it.
 
+mod events;
+
+pub use events::{Event, Events};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -78,6 +82,9 @@ pub struct Answer {
     pub told: Value,
 }
 
+/// What another process sends, in TLS or not.
+type Incoming = Box<dyn AsyncRead + Send + Unpin>;
+
 /// One that is to be asked.
 struct Asked {
     address: Arc<str>,
@@ -93,6 +100,26 @@ struct Why {
 impl Peers {
     /// Asks each process by its address, all at once; the partitions are those that it is believed to have.
     pub async fn ask(&self, processes: BTreeMap<Arc<str>, Vec<i32>>, question: Question<'_>) -> (Vec<Answer>, Vec<Unreached>) {
+        let one = |peers: Peers, address: Arc<str>, request| async move { peers.one(&address, request).await };
+        let (answers, unreached) = self.each(processes, question, one).await;
+        (answers.into_iter().map(|(Asked { address, partitions }, told)| Answer { address, partitions, told }).collect(), unreached)
+    }
+
+    /// Listens to each of them: what it says first, and what it goes on to say.
+    pub async fn listen(&self, processes: BTreeMap<Arc<str>, Vec<i32>>, question: Question<'_>) -> (Vec<(Answer, Events)>, Vec<Unreached>) {
+        let begin = |peers: Peers, address: Arc<str>, request| async move { peers.begin(&address, request).await };
+        let (answers, unreached) = self.each(processes, question, begin).await;
+        let answer = |(Asked { address, partitions }, (told, events))| (Answer { address, partitions, told }, events);
+        (answers.into_iter().map(answer).collect(), unreached)
+    }
+
+    /// What each answers within its time, in the order of their addresses.
+    async fn each<T: Send + 'static, F: Future<Output = Result<T, Why>> + Send + 'static>(
+        &self,
+        processes: BTreeMap<Arc<str>, Vec<i32>>,
+        question: Question<'_>,
+        ask: impl Fn(Peers, Arc<str>, Result<Vec<u8>, String>) -> F,
+    ) -> (Vec<(Asked, T)>, Vec<Unreached>) {
         let (mut answers, mut unreached, mut asking) = (Vec::new(), Vec::new(), JoinSet::new());
         for (n, (address, partitions)) in processes.into_iter().enumerate() {
             let asked = Asked { address, partitions };
@@ -100,35 +127,28 @@ impl Peers {
                 unreached.push(asked.unreached(Why::from(format!("at most {MOST} processes are asked"))));
                 continue;
             }
-            let (peers, request) = (self.clone(), question.to(&asked.address));
+            let answer = tokio::time::timeout(PATIENCE, ask(self.clone(), asked.address.clone(), question.to(&asked.address)));
             asking.spawn(async move {
-                let answer = tokio::time::timeout(PATIENCE, peers.one(&asked.address, request)).await;
-                (answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()).into())), asked)
+                let silent = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()).into());
+                (answer.await.unwrap_or_else(silent), asked)
             });
         }
         while let Some(joined) = asking.join_next().await {
             match joined {
-                Ok((Ok(told), Asked { address, partitions })) => answers.push(Answer { address, partitions, told }),
+                Ok((Ok(answer), asked)) => answers.push((asked, answer)),
                 Ok((Err(why), asked)) => unreached.push(asked.unreached(why)),
                 Err(error) => tracing::error!(%error, "a question to another process ended badly"),
             }
         }
-        answers.sort_by(|a, b| a.address.cmp(&b.address));
+        answers.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
         unreached.sort_by(|a, b| a.address.cmp(&b.address));
         (answers, unreached)
     }
 
     /// Errors: why there is no answer.
     async fn one(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<Value, Why> {
-        let (place, request) = (Place::parse(address).map_err(|error| error.to_string())?, request?);
-        if self.tls && !place.tls {
-            return Err("it answers without TLS, and is not given the token".to_owned().into());
-        }
-        let connected = TcpStream::connect((place.host, place.port)).await;
-        let stream = connected.map_err(|error| format!("it cannot be reached: {error}"))?;
-        let answer =
-            if place.tls { exchange(self.secured(&place, stream).await?, &request).await? } else { exchange(stream, &request).await? };
-        let (code, body) = take_apart(answer).ok_or_else(|| "its answer is no HTTP".to_owned())?;
+        let (code, body) =
+            take_apart(received(self.send(address, request).await?).await?).ok_or_else(|| "its answer is no HTTP".to_owned())?;
         let told: Value = serde_json::from_slice(&body).map_err(|_| format!("it answers {code}, and no JSON"))?;
         match code {
             200 => Ok(told),
@@ -137,6 +157,24 @@ impl Peers {
                 is_at_work: code == 503 && told[AT_WORK] == true,
             }),
         }
+    }
+
+    /// The first event, and those that follow. Errors: why there are none.
+    async fn begin(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<(Value, Events), Why> {
+        let mut events = Events::of(self.send(address, request).await?).await?;
+        let first = events.next().await.and_then(|event| serde_json::from_str(&event.data).ok());
+        Ok((first.ok_or_else(|| "its answer has another form".to_owned())?, events))
+    }
+
+    /// Sends a request; where the answer comes from. Errors: why it cannot be asked.
+    async fn send(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<Incoming, String> {
+        let (place, request) = (Place::parse(address).map_err(|error| error.to_string())?, request?);
+        if self.tls && !place.tls {
+            return Err("it answers without TLS, and is not given the token".into());
+        }
+        let connected = TcpStream::connect((place.host, place.port)).await;
+        let stream = connected.map_err(|error| format!("it cannot be reached: {error}"))?;
+        if place.tls { sent(self.secured(&place, stream).await?, &request).await } else { sent(stream, &request).await }
     }
 
     async fn secured(&self, place: &Place<'_>, stream: TcpStream) -> Result<SslStream<TcpStream>, String> {
@@ -152,9 +190,13 @@ impl Peers {
     }
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Result<Vec<u8>, String> {
+async fn sent(mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, request: &[u8]) -> Result<Incoming, String> {
     let sent = async { stream.write_all(request).await.and(stream.flush().await) };
     sent.await.map_err(|error| format!("it cannot be asked: {error}"))?;
+    Ok(Box::new(stream))
+}
+
+async fn received(stream: Incoming) -> Result<Vec<u8>, String> {
     let mut answer = Vec::new();
     let received = stream.take(LONGEST_ANSWER as u64 + 1).read_to_end(&mut answer).await;
     received.map_err(|error| format!("its answer broke off: {error}"))?;

@@ -92,7 +92,7 @@ pub fn elsewhere(partitions: &Partitions, peers: &Peers) -> BTreeMap<Arc<str>, V
 }
 
 /// The same question, to one process alone.
-fn of_one(uri: &Uri) -> String {
+pub fn of_one(uri: &Uri) -> String {
     let is_other = |parameter: &&str| parameter.split('=').next() != Some(PROCESSES);
     let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(is_other).filter(|parameter| !parameter.is_empty()).collect();
     if query.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), query.join("&")) }
@@ -170,6 +170,10 @@ impl Covered {
 }
 
 impl Others {
+    pub fn new(answers: Vec<Answer>, unreached: Vec<Unreached>) -> Others {
+        Others { answers, unreached }
+    }
+
     /// All answers as one: this process's own and theirs; theirs alone where it has none (`None`).
     ///
     /// Errors: nobody has one.

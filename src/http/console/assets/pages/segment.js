@@ -5,7 +5,7 @@
 import { ALL, get, path, Refusal } from '../api.js';
 import { customerLink, el, fill, to } from '../dom.js';
 import { count, instant, many, relative } from '../format.js';
-import { alone, covered, heading, notice, panel, table, tags, tile, tiles } from '../parts.js';
+import { covered, heading, notice, panel, table, tags, tile, tiles } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { listen } from '../stream.js';
 import { byCause, cause, rule, sum } from '../words.js';
@@ -152,7 +152,7 @@ function listening(view, key, place) {
       if (view.signal.aborted) return;
       fill(state, says[name]);
       state.classList.toggle('on', name === 'open');
-      if (name === 'open') fill(whose, alone('Shown are customers', partitions));
+      if (name === 'open') fill(whose, covered(partitions));
     },
   ).catch((error) => {
     if (error instanceof Refusal) fill(place, refusedPart(error));
