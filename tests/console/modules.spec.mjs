@@ -105,6 +105,14 @@ test('an address that is a script is no link', async ({ page }) => {
   expect(told).toEqual(['#', '#', '#', 'http://other:8080/console/', '#/segments']);
 });
 
+test('an axis of a single instant is some seconds long', async ({ page }) => {
+  const told = await of(page, 'charts.js', (it) => [it.extent([100], 100, 86_400_100), it.extent([100, 160], 100, 160)]);
+  expect(told).toEqual([
+    [100, 110],
+    [100, 160],
+  ]);
+});
+
 test('numbers and spans are said as people read them', async ({ page }) => {
   const told = await of(page, 'format.js', (it) => [
     it.decimal('1234567.50'),

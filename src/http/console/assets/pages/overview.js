@@ -137,8 +137,9 @@ function banner(ready, lines) {
 
 function figures({ scrape, partitions, segments }, before, rates) {
   const lag = scrape.sum('segmentd_consumer_lag_records');
-  const timer = quantile(before, scrape, 'segmentd_timer_lag_seconds', 0.99);
-  const commit = quantile(before, scrape, 'segmentd_commit_duration_seconds', 0.99);
+  // At the first look it would be of all the time that has been.
+  const lately = (name) => (before ? quantile(before, scrape, name, 0.99) : null);
+  const [timer, commit] = ['segmentd_timer_lag_seconds', 'segmentd_commit_duration_seconds'].map(lately);
   const rejected = scrape.sum('segmentd_events_rejected_total');
   return tiles(
     tile(
