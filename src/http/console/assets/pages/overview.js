@@ -123,10 +123,11 @@ async function kept(asked) {
 }
 
 /** Of one process its checks; of several how many are ready, since their table has the checks that are not met. */
-function readyLine({ ready: { ready, checks }, processes: all = [] }) {
-  if (all.length < 2) return banner(ready, checks.map(({ check, met, detail }) => [met, check, detail]));
+function readyLine({ ready: { ready, checks }, processes: all = [], partitions }) {
+  const of = all.length + (partitions?.unreached?.length ?? 0);
+  if (of < 2) return banner(ready, checks.map(({ check, met, detail }) => [met, check, detail]));
   const are = all.filter((process) => process.ready).length;
-  return banner(are === all.length, [[are === all.length, `${are} of ${all.length}`, 'processes that answer']]);
+  return banner(are === of, [[are === of, `${are} of ${of}`, 'processes are ready']]);
 }
 
 function banner(ready, lines) {
