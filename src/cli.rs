@@ -144,10 +144,19 @@ fn exit_code(outcome: anyhow::Result<Outcome>) -> ExitCode {
         // `segmentd replay … | head` has what it wanted.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             ExitCode::from(1)
         }
     }
+}
+
+/// An error with its causes. Many name theirs within a sentence; such a cause is not said once more.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -161,6 +170,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let bare = || anyhow::Error::from(io::Error::other("no room"));
+        assert_eq!(
+            told(&bare().context("cannot write: no room; free some").context("stopped")),
+            "stopped: cannot write: no room; free some"
+        );
+        assert_eq!(told(&bare().context("stopped")), "stopped: no room");
     }
 
     #[test]

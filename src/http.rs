@@ -72,9 +72,9 @@ pub const PROGRESS_LIMIT: Duration = Duration::from_secs(30);
 /// Why the server cannot run: stop, a person has to act.
 #[derive(thiserror::Error, Debug)]
 pub enum HttpError {
-    #[error("cannot listen on {listen}: {source}; {hint}")]
+    #[error("cannot listen on {listen}; {hint}")]
     Bind { listen: String, hint: &'static str, source: io::Error },
-    #[error("the HTTP server failed: {0}")]
+    #[error("the HTTP server failed")]
     Serve(#[from] io::Error),
 }
 

@@ -19,7 +19,7 @@ use segmentd::kafka::partitioner::partition;
 use serde_json::Value as Json;
 use support::client::{Read, Tail, Writer, create_topic, read_all};
 use support::kafka::Broker;
-use support::service::{INPUT, MEMBERSHIP, Service, TRANSITIONS, serve};
+use support::service::{INPUT, MEMBERSHIP, Service, TRANSITIONS};
 use tempfile::TempDir;
 
 const PARTITIONS: u32 = 4;
@@ -28,12 +28,6 @@ const UNTIL: &str = "2018-03-01T00:00:00.000Z";
 /// One millisecond later: whoever moves a task clock here has fired everything due at `UNTIL` or before.
 const AFTER: &str = "2018-03-01T00:00:00.001Z";
 const SENTINEL: &str = "sentinel-";
-
-#[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    serve();
-}
 
 #[test]
 fn kills_lose_and_double_nothing() {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use command::{code, segmentd, stderr, stdout};
 use support::kafka::free_port;
 use support::scene::{CUSTOMERS, Scene};
-use support::service::{INPUT, serve};
+use support::service::INPUT;
 
 const SEGMENTS: &str = include_str!("console/segments.yaml");
 /// Somebody could have been called so.
@@ -30,12 +30,6 @@ const ODD: [&str; 4] = ["a/b c?d#e", "<img src=x onerror=document.title=1>", "Ł
 const SHOPPERS: usize = 64;
 /// Shoppers, ann and the odd ones.
 const LOYAL: u64 = 69;
-
-#[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    serve();
-}
 
 #[test]
 fn a_person_finds_every_answer_in_the_console() {

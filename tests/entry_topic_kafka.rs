@@ -12,12 +12,6 @@ use support::scene::{CUSTOMERS, Scene};
 use support::service::ENTRIES;
 
 #[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    support::service::serve();
-}
-
-#[test]
 fn entries_go_to_a_topic_that_a_reload_names_and_the_service_makes() {
     let mut scene = Scene::new(2);
     scene.define("segments: [{key: once, when: 'count(orders lifetime) > 0'}]");

@@ -19,12 +19,6 @@ use support::service::{CHANGELOG, DEAD_LETTERS, INPUT, MEMBERSHIP};
 const ID: &str = "erase-me@example.org";
 
 #[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    support::service::serve();
-}
-
-#[test]
 fn an_erased_customer_is_nowhere_and_does_not_come_back() {
     let mut scene = Scene::new(2);
     scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}, {key: recent, when: 'count(orders last 3650d) > 0'}]");

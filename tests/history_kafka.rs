@@ -14,12 +14,6 @@ use support::scene::{CUSTOMERS, Scene};
 use support::service::TRANSITIONS;
 
 #[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    support::service::serve();
-}
-
-#[test]
 fn the_past_is_told_as_the_topic_says_it_through_kills_and_from_nothing() {
     let mut scene = Scene::new(4);
     let http = format!("127.0.0.1:{}", support::kafka::free_port());

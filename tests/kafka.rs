@@ -15,13 +15,7 @@ use support::client::{create_topic, delete_topic, read_all};
 use support::kafka::Broker;
 use support::replica::Replica;
 use support::scene::{CUSTOMERS, Scene};
-use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, serve, settings};
-
-#[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    serve();
-}
+use support::service::{DEAD_LETTERS, INPUT, MEMBERSHIP, TRANSITIONS, settings};
 
 #[test]
 fn every_event_leads_to_its_transition_once() {

@@ -14,12 +14,6 @@ use support::scene::Scene;
 const LIST: &str = "crm.vip";
 
 #[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    support::service::serve();
-}
-
-#[test]
 fn who_comes_on_a_list_in_a_topic_or_leaves_it_moves_once_also_while_the_service_is_down() {
     let mut scene = Scene::new(2);
     // Other partitions than the input has: a list is read whole.

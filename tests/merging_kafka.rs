@@ -18,12 +18,6 @@ use support::service::{CHANGELOG, ENTRIES, INPUT, MEMBERSHIP};
 const PAIRS: usize = 40;
 
 #[test]
-#[ignore = "started by the other tests as a process of its own"]
-fn the_service_itself() {
-    support::service::serve();
-}
-
-#[test]
 fn two_ids_become_one_customer_through_kills_and_are_erased_together() {
     let mut scene = Scene::new(2);
     scene.define("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}, {key: thrice, when: 'count(orders lifetime) > 2'}]");

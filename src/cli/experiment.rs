@@ -30,7 +30,7 @@ use crate::time::EventTime;
 Examples:
   segmentd report coupon_programme --segments config/segments/ events.ndjson.zst
   segmentd report coupon_programme --segments config/segments/ --at 2026-03-01T00:00:00Z jan.ndjson
-  segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd
+  segmentd report coupon_programme --segments config/segments/ --state /var/lib/segmentd/state
   segmentd report coupon_programme --url http://localhost:8080 --url http://other:8080
 
 Who entered counts in the arm that the hash dealt, from the first entry on that the policy let

@@ -34,7 +34,7 @@ pub(super) use stored::refused;
 Examples:
   segmentd explain --segments config/segments/ --customer ann events.ndjson
   segmentd explain --segments loyal.yaml --customer ann --segment loyal --at 2026-02-01T00:00:00Z events.ndjson.zst
-  segmentd explain --segments config/segments/ --customer ann --state /var/lib/segmentd
+  segmentd explain --segments config/segments/ --customer ann --state /var/lib/segmentd/state
   segmentd explain --url http://localhost:8080 --customer ann --segment loyal
 
 Each condition of the rule is shown with its value and what it is compared with. `*` marks the fewest that would have to

@@ -46,6 +46,8 @@ const BUFFER: usize = 1 << 18;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// RFC 1952 §2.3.1.
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
+/// What Windows writes at the beginning of a text, and no JSON may begin with. RFC 8259 §8.1.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The lines of one file.
 pub struct Lines {
@@ -62,7 +64,11 @@ impl Lines {
         } else {
             Box::new(File::open(path).with_context(|| format!("cannot open {}", path.display()))?)
         };
-        let reader = decompressed(Box::new(Observed { inner: raw, observe })).with_context(|| format!("cannot read {}", path.display()))?;
+        let cannot = || format!("cannot read {}", path.display());
+        let mut reader = decompressed(Box::new(Observed { inner: raw, observe })).with_context(cannot)?;
+        if reader.fill_buf().with_context(cannot)?.starts_with(BYTE_ORDER_MARK) {
+            reader.consume(BYTE_ORDER_MARK.len());
+        }
         Ok(Lines { reader, line: Vec::with_capacity(4096), longest })
     }
 
@@ -139,6 +145,13 @@ mod tests {
         let mut gz = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
         gz.write_all(b"a\nb\n").unwrap();
         assert_eq!(lines_of(&gz.finish().unwrap(), 10), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_first_line_is_no_part_of_it() {
+        assert_eq!(lines_of("\u{feff}{}\n\u{feff}b".as_bytes(), 10), ["{}", "\u{feff}b"]);
+        assert_eq!(lines_of(&zstd::encode_all("\u{feff}a".as_bytes(), 1).unwrap(), 10), ["a"]);
+        assert_eq!(lines_of("\u{feff}".as_bytes(), 10), Vec::<String>::new());
     }
 
     #[test]

@@ -114,16 +114,17 @@ impl Reload {
         }
     }
 
-    /// Puts in force what stands on lists in topics now. Definitions that are broken at the moment do not hold it up.
+    /// Puts in force what stands on lists in topics now, also on those that no rule names: they are asked for, and tried in rules.
+    /// Definitions that are broken at the moment do not hold it up.
     fn relist(&mut self) {
         let Some(Listing { topics, ruleset, .. }) = &self.listing else { return };
         let plan = Arc::new(ruleset.plan_with(&topics.contents(&ruleset.list_topics)));
         let lists = plan.lists_changed(&self.in_force).len();
         if lists > 0 {
             tracing::info!(lists, "lists have changed");
-            let (definitions, list_topics) = (ruleset.definitions.clone(), ruleset.list_topics.clone());
-            self.put_in_force(plan, definitions, list_topics);
         }
+        let (definitions, list_topics) = (ruleset.definitions.clone(), ruleset.list_topics.clone());
+        self.put_in_force(plan, definitions, list_topics);
     }
 
     fn put_in_force(&mut self, plan: Arc<Plan>, definitions: Definitions, list_topics: BTreeMap<ListKey, TopicName>) {

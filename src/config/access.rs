@@ -208,7 +208,9 @@ impl Reading<'_> {
     }
 
     fn location(&self, path: &[&str]) -> Location {
-        let location = self.document.get(path).unwrap_or(self.document).location.clone();
+        // What is missing has the place of what it is missing from.
+        let node = (1..=path.len()).rev().find_map(|depth| self.document.get(&path[..depth]));
+        let location = node.unwrap_or(self.document).location.clone();
         let source = &location.source;
         let (line, column) = location.line_and_column().unwrap_or((1, 1));
         // The place, without the text around it.
@@ -250,8 +252,8 @@ mod tests {
         tokens.yaml:2:46: there is no scope `read:customer`
         tokens.yaml:3:12: `till` is already another token
         tokens.yaml:3:101: `soon` is no instant: 2027-01-01T00:00:00Z
-        tokens.yaml:1:1: `` is no name: letters, digits, `.`, `_` and `-`, at most 64
-        tokens.yaml:1:1: the sha256 of `` is not 64 hexadecimal digits
+        tokens.yaml:4:5: `` is no name: letters, digits, `.`, `_` and `-`, at most 64
+        tokens.yaml:4:5: the sha256 of `` is not 64 hexadecimal digits
         ");
         let shown =
             crate::rule::diagnostic::render_all(&parse("tokens.yaml", text).unwrap_err()[1..3], crate::rule::diagnostic::Style::Plain);

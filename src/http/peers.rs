@@ -6,9 +6,11 @@
 //! **Invariant:** everything is bounded: how many are asked, for how long, and how much they may say. Who cannot be asked is named.
 //! A token that came by TLS goes nowhere without it.
 
+mod events;
+
+pub use events::{Event, Events};
+
 use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use openssl::ssl::{SslConnector, SslMethod};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_openssl::SslStream;
@@ -32,8 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MOST: usize = 64;
 /// A page of segments has a kilobyte for each of 500; the figures of a process with thousands, some megabytes.
 const LONGEST_ANSWER: usize = 16 << 20;
-/// Read at once.
-const CHUNK: usize = 64 << 10;
 
 /// How the others are asked. Cheap to clone.
 #[derive(Clone, Default)]
@@ -54,6 +54,23 @@ pub struct Unreached {
     /// Partitions that it had then.
     pub partitions: Vec<i32>,
     pub why: String,
+    /// It is at work on its answer: who asks again later gets it.
+    #[serde(skip)]
+    pub is_at_work: bool,
+}
+
+/// A member of a problem document (503): see [`Unreached::is_at_work`].
+pub const AT_WORK: &str = "at_work";
+
+/// What they are asked.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// With its query.
+    pub path: &'a str,
+    /// `Authorization` of whoever asks.
+    pub token: Option<&'a HeaderValue>,
+    /// Of a POST.
+    pub body: Option<&'a [u8]>,
 }
 
 /// A process that has answered.
@@ -65,63 +82,99 @@ pub struct Answer {
     pub told: Value,
 }
 
+/// What another process sends, in TLS or not.
+type Incoming = Box<dyn AsyncRead + Send + Unpin>;
+
 /// One that is to be asked.
 struct Asked {
     address: Arc<str>,
     partitions: Vec<i32>,
 }
 
+/// Why there is no answer.
+struct Why {
+    text: String,
+    is_at_work: bool,
+}
+
 impl Peers {
     /// Asks each process by its address, all at once; the partitions are those that it is believed to have.
-    pub async fn ask(
+    pub async fn ask(&self, processes: BTreeMap<Arc<str>, Vec<i32>>, question: Question<'_>) -> (Vec<Answer>, Vec<Unreached>) {
+        let one = |peers: Peers, address: Arc<str>, request| async move { peers.one(&address, request).await };
+        let (answers, unreached) = self.each(processes, question, one).await;
+        (answers.into_iter().map(|(Asked { address, partitions }, told)| Answer { address, partitions, told }).collect(), unreached)
+    }
+
+    /// Listens to each of them: what it says first, and what it goes on to say.
+    pub async fn listen(&self, processes: BTreeMap<Arc<str>, Vec<i32>>, question: Question<'_>) -> (Vec<(Answer, Events)>, Vec<Unreached>) {
+        let begin = |peers: Peers, address: Arc<str>, request| async move { peers.begin(&address, request).await };
+        let (answers, unreached) = self.each(processes, question, begin).await;
+        let answer = |(Asked { address, partitions }, (told, events))| (Answer { address, partitions, told }, events);
+        (answers.into_iter().map(answer).collect(), unreached)
+    }
+
+    /// What each answers within its time, in the order of their addresses.
+    async fn each<T: Send + 'static, F: Future<Output = Result<T, Why>> + Send + 'static>(
         &self,
         processes: BTreeMap<Arc<str>, Vec<i32>>,
-        path: &str,
-        token: Option<&HeaderValue>,
-    ) -> (Vec<Answer>, Vec<Unreached>) {
-        let headers = token.and_then(|token| token.to_str().ok()).map_or_else(String::new, |token| format!("Authorization: {token}\r\n"));
+        question: Question<'_>,
+        ask: impl Fn(Peers, Arc<str>, Result<Vec<u8>, String>) -> F,
+    ) -> (Vec<(Asked, T)>, Vec<Unreached>) {
         let (mut answers, mut unreached, mut asking) = (Vec::new(), Vec::new(), JoinSet::new());
         for (n, (address, partitions)) in processes.into_iter().enumerate() {
             let asked = Asked { address, partitions };
             if n >= MOST {
-                unreached.push(asked.unreached(format!("at most {MOST} processes are asked")));
+                unreached.push(asked.unreached(Why::from(format!("at most {MOST} processes are asked"))));
                 continue;
             }
-            let (peers, path, headers) = (self.clone(), path.to_owned(), headers.clone());
+            let answer = tokio::time::timeout(PATIENCE, ask(self.clone(), asked.address.clone(), question.to(&asked.address)));
             asking.spawn(async move {
-                let answer = tokio::time::timeout(PATIENCE, peers.one(&asked.address, &path, &headers)).await;
-                (answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))), asked)
+                let silent = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()).into());
+                (answer.await.unwrap_or_else(silent), asked)
             });
         }
         while let Some(joined) = asking.join_next().await {
             match joined {
-                Ok((Ok(told), Asked { address, partitions })) => answers.push(Answer { address, partitions, told }),
+                Ok((Ok(answer), asked)) => answers.push((asked, answer)),
                 Ok((Err(why), asked)) => unreached.push(asked.unreached(why)),
                 Err(error) => tracing::error!(%error, "a question to another process ended badly"),
             }
         }
-        answers.sort_by(|a, b| a.address.cmp(&b.address));
+        answers.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
         unreached.sort_by(|a, b| a.address.cmp(&b.address));
         (answers, unreached)
     }
 
     /// Errors: why there is no answer.
-    async fn one(&self, address: &str, path: &str, headers: &str) -> Result<Value, String> {
-        let place = Place::parse(address).map_err(|error| error.to_string())?;
-        if self.tls && !place.tls {
-            return Err("it answers without TLS, and is not given the token".into());
-        }
-        let request = place.request(path, headers, None);
-        let connected = TcpStream::connect((place.host, place.port)).await;
-        let stream = connected.map_err(|error| format!("it cannot be reached: {error}"))?;
-        let answer =
-            if place.tls { exchange(self.secured(&place, stream).await?, &request).await? } else { exchange(stream, &request).await? };
-        let (code, body) = take_apart(answer).ok_or("its answer is no HTTP")?;
+    async fn one(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<Value, Why> {
+        let (code, body) =
+            take_apart(received(self.send(address, request).await?).await?).ok_or_else(|| "its answer is no HTTP".to_owned())?;
         let told: Value = serde_json::from_slice(&body).map_err(|_| format!("it answers {code}, and no JSON"))?;
         match code {
             200 => Ok(told),
-            _ => Err(format!("{code}: {}", told["detail"].as_str().unwrap_or("no reason is given"))),
+            _ => Err(Why {
+                text: format!("{code}: {}", told["detail"].as_str().unwrap_or("no reason is given")),
+                is_at_work: code == 503 && told[AT_WORK] == true,
+            }),
         }
+    }
+
+    /// The first event, and those that follow. Errors: why there are none.
+    async fn begin(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<(Value, Events), Why> {
+        let mut events = Events::of(self.send(address, request).await?).await?;
+        let first = events.next().await.and_then(|event| serde_json::from_str(&event.data).ok());
+        Ok((first.ok_or_else(|| "its answer has another form".to_owned())?, events))
+    }
+
+    /// Sends a request; where the answer comes from. Errors: why it cannot be asked.
+    async fn send(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<Incoming, String> {
+        let (place, request) = (Place::parse(address).map_err(|error| error.to_string())?, request?);
+        if self.tls && !place.tls {
+            return Err("it answers without TLS, and is not given the token".into());
+        }
+        let connected = TcpStream::connect((place.host, place.port)).await;
+        let stream = connected.map_err(|error| format!("it cannot be reached: {error}"))?;
+        if place.tls { sent(self.secured(&place, stream).await?, &request).await } else { sent(stream, &request).await }
     }
 
     async fn secured(&self, place: &Place<'_>, stream: TcpStream) -> Result<SslStream<TcpStream>, String> {
@@ -137,38 +190,38 @@ impl Peers {
     }
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Result<Vec<u8>, String> {
-    send(&mut stream, request).await.map_err(|error| format!("it cannot be asked: {error}"))?;
-    let answer = receive(&mut stream).await.map_err(|error| format!("its answer broke off: {error}"))?;
+async fn sent(mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, request: &[u8]) -> Result<Incoming, String> {
+    let sent = async { stream.write_all(request).await.and(stream.flush().await) };
+    sent.await.map_err(|error| format!("it cannot be asked: {error}"))?;
+    Ok(Box::new(stream))
+}
+
+async fn received(stream: Incoming) -> Result<Vec<u8>, String> {
+    let mut answer = Vec::new();
+    let received = stream.take(LONGEST_ANSWER as u64 + 1).read_to_end(&mut answer).await;
+    received.map_err(|error| format!("its answer broke off: {error}"))?;
     if answer.len() > LONGEST_ANSWER { Err("its answer is too long".into()) } else { Ok(answer) }
 }
 
-async fn send(stream: &mut (impl AsyncWrite + Unpin), mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match poll_fn(|context| Pin::new(&mut *stream).poll_write(context, bytes)).await? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => bytes = &bytes[written..],
-        }
+impl Question<'_> {
+    /// The request to an address. Errors: it is no address.
+    fn to(&self, address: &str) -> Result<Vec<u8>, String> {
+        let place = Place::parse(address).map_err(|error| error.to_string())?;
+        let token = self.token.and_then(|token| token.to_str().ok());
+        let headers = token.map_or_else(String::new, |token| format!("Authorization: {token}\r\n"));
+        Ok(place.request(self.path, &headers, self.body))
     }
-    poll_fn(|context| Pin::new(&mut *stream).poll_flush(context)).await
 }
 
-/// To the end, or to the first bytes that are too many.
-async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    let (mut answer, mut chunk) = (Vec::new(), vec![0; CHUNK]);
-    while answer.len() <= LONGEST_ANSWER {
-        let mut read = ReadBuf::new(&mut chunk);
-        poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut read)).await?;
-        if read.filled().is_empty() {
-            break;
-        }
-        answer.extend_from_slice(read.filled());
+impl From<String> for Why {
+    fn from(text: String) -> Why {
+        Why { text, is_at_work: false }
     }
-    Ok(answer)
 }
 
 impl Asked {
-    fn unreached(self, why: String) -> Unreached {
-        Unreached { address: self.address.to_string(), partitions: self.partitions, why }
+    fn unreached(self, why: Why) -> Unreached {
+        let Why { text: why, is_at_work } = why;
+        Unreached { address: self.address.to_string(), partitions: self.partitions, why, is_at_work }
     }
 }

@@ -29,6 +29,7 @@ mod explain;
 mod flows;
 mod live;
 mod looks;
+mod members;
 mod plan;
 mod processes;
 mod requests;
@@ -170,7 +171,7 @@ pub fn router(service: Service, room: Room) -> Router {
     Router::new()
         .route(SEGMENTS, get(segments::all))
         .route(SEGMENT, get(segments::one))
-        .route(MEMBERS, get(segments::customers))
+        .route(MEMBERS, get(members::members))
         .route(HISTORY, get(flows::segment))
         .route(FLOWS, get(flows::ladder))
         .route(CUSTOMER, get(customer::customer).delete(requests::erase))

@@ -71,24 +71,24 @@ impl ExperimentMetrics {
         self.holdout.with_label_values(&[experiment.as_str()]).set(holdout);
         for arm in Arm::ALL {
             let (labels, figures) = ([experiment.as_str(), arm.as_str()], arms.of(arm));
-            let counts = [
-                (&self.exposed, figures.exposed),
-                (&self.open, figures.open),
-                (&self.converted, figures.converted),
-                (&self.goals, figures.goals),
-            ];
-            counts.into_iter().for_each(|(gauge, count)| gauge.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX)));
+            let counts = [figures.exposed, figures.open, figures.converted, figures.goals];
+            for (gauge, count) in self.counts().into_iter().zip(counts) {
+                gauge.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
             self.value.with_label_values(&labels).set(figures.value.approximate());
         }
+    }
+
+    /// What is counted of each arm.
+    fn counts(&self) -> [&IntGaugeVec; 4] {
+        [&self.exposed, &self.open, &self.converted, &self.goals]
     }
 
     fn hide(&self, experiment: &SegmentKey) {
         // An error says that there is no such series: nothing to take away.
         let _ = self.holdout.remove_label_values(&[experiment.as_str()]);
         for labels in Arm::ALL.map(|arm| [experiment.as_str(), arm.as_str()]) {
-            [&self.exposed, &self.open, &self.converted, &self.goals]
-                .into_iter()
-                .for_each(|gauge| drop(gauge.remove_label_values(&labels)));
+            self.counts().into_iter().for_each(|gauge| drop(gauge.remove_label_values(&labels)));
             let _ = self.value.remove_label_values(&labels);
         }
     }

@@ -35,7 +35,7 @@ use crate::transition::{Output, Transition};
 use backfill::{Backfill, redecide};
 pub use backfill::{Seen, decided_by};
 use erasures::Erasures;
-use load::loader;
+use load::loader_of;
 pub use look::{Looked, erased, incomplete, look, look_at, membership, memberships, names, pass};
 pub use measured::{Slice, measured};
 pub use memory::CustomerMemory;
@@ -112,13 +112,12 @@ impl Task {
     /// Applies one accepted record. The caller has advanced the clock to its time.
     pub fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
         self.encoded.clear();
-        let plan = self.partition.plan().clone();
-        let cuts = self.partition.cuts().clone();
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
+        let mut load = loader_of(&self.partition, &self.store, self.backfill.as_ref(), &self.erasures);
         let accepted = self.partition.accept(event, Some(position), Some(wall), &mut load)?;
         drop(load);
         if matches!(accepted.applied, Applied::Accepted { .. }) {
-            self.note(plan.role(usize::from(event.stream.0)), &event.customer)?;
+            let role = self.partition.plan().role(usize::from(event.stream.0));
+            self.note(role, &event.customer)?;
         }
         if accepted.applied == Applied::Erased {
             self.forget(self.partition.find(&event.customer));
@@ -146,9 +145,7 @@ impl Task {
         if to < self.partition.clock() {
             return Ok(false);
         }
-        let plan = self.partition.plan().clone();
-        let cuts = self.partition.cuts().clone();
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
+        let mut load = loader_of(&self.partition, &self.store, self.backfill.as_ref(), &self.erasures);
         let mut fired = 0;
         while self.partition.fire_next(to, Some(wall), &mut load)? {
             self.encoded.clear();
@@ -187,10 +184,8 @@ impl Task {
         let stale = codec::customer_of(key).filter(|customer| redecide(self.backfill.as_ref(), customer, current).is_some());
         if let Some(customer) = &stale {
             self.encoded.clear();
-            let plan = self.partition.plan().clone();
             let slot = self.partition.slot(customer);
-            let cuts = self.partition.cuts().clone();
-            let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
+            let mut load = loader_of(&self.partition, &self.store, self.backfill.as_ref(), &self.erasures);
             self.partition.ensure(slot, Some(wall), &mut load)?;
             drop(load);
             self.partition.complete(slot, Some(wall));

@@ -18,7 +18,8 @@ use crate::id::{Partition, SegmentKey};
 use crate::plan::Plan;
 use crate::time::EventTime;
 
-/// How long the same question is answered by the same answer.
+/// How long the same question is answered by the same answer; and at least as long as it took to find, so that of several processes
+/// the first one's answer lasts until the last one has its own.
 const FRESH: Duration = Duration::from_secs(30);
 /// Then customers who were not looked at are left out, and it is said.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -47,6 +48,7 @@ struct Last {
     of: (u64, u64),
     tried: Arc<Tried>,
     finished: Instant,
+    took: Duration,
 }
 
 impl Trying {
@@ -61,12 +63,14 @@ impl Trying {
             Err(TryLockError::WouldBlock) => return Err(Unread::NotYet),
         };
         let of = (plan.fingerprint, in_force);
-        let same = |last: &&Last| last.of == of && last.finished.elapsed() < FRESH && last.tried.partitions == committed.running();
+        let same =
+            |last: &&Last| last.of == of && last.finished.elapsed() < FRESH.max(last.took) && last.tried.partitions == committed.running();
         if let Some(last) = last.as_ref().filter(same) {
             return Ok(last.tried.clone());
         }
+        let began = clock::now();
         let tried = Arc::new(tried(plan, committed)?);
-        *last = Some(Last { of, tried: tried.clone(), finished: clock::now() });
+        *last = Some(Last { of, tried: tried.clone(), finished: clock::now(), took: began.elapsed() });
         Ok(tried)
     }
 }

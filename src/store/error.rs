@@ -51,6 +51,7 @@ impl StoreError {
             io::ErrorKind::PermissionDenied => "let this process's account write there, or set state.dir (SEGMENTD_STATE__DIR)",
             io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: mount a volume, or set state.dir (SEGMENTD_STATE__DIR)",
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "a file stands where a folder has to be",
+            io::ErrorKind::NotFound => "no service has kept its state there: give the folder that state.dir (SEGMENTD_STATE__DIR) names",
             _ => "see state.dir (SEGMENTD_STATE__DIR)",
         };
         StoreError::Inaccessible { path: path.into(), hint, source }

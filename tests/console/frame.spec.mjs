@@ -44,6 +44,22 @@ for (const [scheme, rules] of [
   });
 }
 
+for (const colorScheme of ['light', 'dark']) {
+  test(`a button can be read while the pointer is on it, ${colorScheme}`, async ({ page }) => {
+    await page.emulateMedia({ colorScheme });
+    for (const [hash, name] of [
+      ['#/segments/loyal', '30 days'],
+      ['#/access', 'Use it'],
+      ['#/access', 'Forget the one in use'],
+    ]) {
+      await open(page, hash);
+      await page.getByRole('button', { name }).hover();
+      const found = await new AxeBuilder({ page }).include('button:hover').withRules(['color-contrast']).analyze();
+      expect(found.violations.flatMap(({ nodes }) => nodes.map((node) => node.html))).toEqual([]);
+    }
+  });
+}
+
 test('every page fits a narrow screen', async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   for (const hash of PAGES) {

@@ -65,9 +65,9 @@ test('a rate and a quantile are of the time between two scrapes', async ({ page 
 });
 
 const SIZES = [
-  [[0, 0, 3, 9], 'It grows since 2 Jan 2026: from 0 to 9. Most: 9, on 4 Jan 2026.'],
-  [[9, 9, 3, 1], 'It shrinks since 2 Jan 2026: from 9 to 1. Least: 1, on 4 Jan 2026.'],
-  [[1, 70, 69], 'It grows since 1 Jan 2026: from 1 to 69. Most: 70, on 2 Jan 2026.'],
+  [[0, 0, 3, 9], 'It has grown since 2 Jan 2026: from 0 to 9. Most: 9, on 4 Jan 2026.'],
+  [[9, 9, 3, 1], 'It has shrunk since 2 Jan 2026: from 9 to 1. Least: 1, on 4 Jan 2026.'],
+  [[1, 70, 69], 'It has grown since 1 Jan 2026: from 1 to 69. Most: 70, on 2 Jan 2026.'],
   [[4, 4, 4], 'It has been 4 all the time.'],
   [[null, null], 'Its size is still being counted.'],
 ];
@@ -105,11 +105,20 @@ test('an address that is a script is no link', async ({ page }) => {
   expect(told).toEqual(['#', '#', '#', 'http://other:8080/console/', '#/segments']);
 });
 
+test('an axis of a single instant is some seconds long', async ({ page }) => {
+  const told = await of(page, 'charts.js', (it) => [it.extent([100], 100, 86_400_100), it.extent([100, 160], 100, 160)]);
+  expect(told).toEqual([
+    [100, 110],
+    [100, 160],
+  ]);
+});
+
 test('numbers and spans are said as people read them', async ({ page }) => {
   const told = await of(page, 'format.js', (it) => [
     it.decimal('1234567.50'),
     it.decimal('-1234'),
     it.decimal('true'),
+    it.decimal(''),
     it.decimal(null),
     it.span(90061000),
     it.span(12),
@@ -124,6 +133,7 @@ test('numbers and spans are said as people read them', async ({ page }) => {
     '1,234,567.50',
     '-1,234',
     'true',
+    '""',
     'none',
     '1 d 1 h',
     '12 ms',

@@ -18,11 +18,11 @@ test('since when does it grow, and by what', async ({ page }) => {
   await open(page, '#/segments/loyal');
   const past = panel(page, 'Over time');
   await past.getByRole('button', { name: '90 days' }).click();
-  await expect(past).toContainText('It grows since 1 Jan 2026: from 0 to 69. Most: 70, on 31 Jan 2026.');
+  await expect(past).toContainText('It has grown since 1 Jan 2026: from 0 to 69. Most: 70, on 31 Jan 2026.');
   await expect(past.getByRole('group', { name: 'Members over time' }).locator('canvas')).toBeVisible();
   await expect(past).toContainText('70 came and 1 went in this time');
   await past.getByRole('button', { name: '7 days' }).click();
-  await expect(past).toContainText('It shrinks since 31 Jan 2026: from 70 to 69.');
+  await expect(past).toContainText('It has shrunk since 31 Jan 2026: from 70 to 69.');
 });
 
 test('who is in it', async ({ page }) => {

@@ -27,8 +27,8 @@ pub const MEMBERSHIP: &str = "segment-membership";
 pub const DEAD_LETTERS: &str = "segmentd-dead-letters";
 pub const CHANGELOG: &str = "segmentd-changelog";
 
-/// The test that is the service; ignored unless it is asked for by name.
-const ENTRY: &str = "the_service_itself";
+/// The test that is the service.
+const ENTRY: &str = "support::service::the_service_itself";
 
 /// A running service process.
 pub struct Service {
@@ -94,9 +94,12 @@ impl Drop for Service {
     }
 }
 
-/// The body of the test that is the service.
-pub fn serve() {
-    let bootstrap = std::env::var("SERVICE_BOOTSTRAP").expect("SERVICE_BOOTSTRAP");
+/// In every binary that has these tools: its tests start it as a process of its own.
+#[test]
+#[ignore = "started by the other tests as a process of its own"]
+fn the_service_itself() {
+    // Whoever asks for all tests that are ignored means others.
+    let Ok(bootstrap) = std::env::var("SERVICE_BOOTSTRAP") else { return };
     let state = std::env::var("SERVICE_STATE").expect("SERVICE_STATE");
     let segments = std::env::var("SERVICE_SEGMENTS").expect("SERVICE_SEGMENTS");
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();

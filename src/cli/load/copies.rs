@@ -46,9 +46,11 @@ impl Ids {
         let line = std::str::from_utf8(line).ok()?;
         let record: Record<'_> = serde_json::from_str(line).ok()?;
         let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw.get()).ok()).map(Cow::into_owned);
-        let customer = text(record.user_id).or_else(|| text(record.anonymous_id))?;
+        // An empty one is nobody's, as the decoder has it.
+        let user_id = record.user_id.filter(|raw| raw.get() != r#""""#);
+        let customer = text(user_id).or_else(|| text(record.anonymous_id))?;
         let order_id = record.properties.and_then(|properties| properties.order_id);
-        let ids = [record.user_id, record.anonymous_id, record.message_id, order_id];
+        let ids = [user_id, record.anonymous_id, record.message_id, order_id];
         let mut ends: Vec<_> = ids.into_iter().flatten().filter_map(|raw| end_of_text(line, raw.get())).collect();
         ends.sort_unstable();
         Some(Ids { customer, ends })
@@ -102,6 +104,8 @@ mod tests {
     #[test]
     fn an_anonymous_customer_is_one_too() {
         assert_eq!(copy(r#"{"anonymousId":"a"}"#, 1), ("a-1".into(), r#"{"anonymousId":"a-1"}"#.into()));
+        let empty = r#"{"userId":"","anonymousId":"a"}"#;
+        assert_eq!(copy(empty, 1), ("a-1".into(), r#"{"userId":"","anonymousId":"a-1"}"#.into()));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{customer, definitions, experiments, explain, flows, plan, processes, requests, segments, timeline};
+use super::{customer, definitions, experiments, explain, flows, members, plan, processes, requests, segments, timeline};
 use crate::kafka::wire::schemas::schemas as of_records;
 
 const PATHS: &str = include_str!("openapi.json");
@@ -47,7 +47,7 @@ fn schemas() -> Map<String, Value> {
     read.subschema_for::<plan::Asked>();
     written.subschema_for::<segments::Segments>();
     written.subschema_for::<segments::OneSegment>();
-    written.subschema_for::<segments::Members>();
+    written.subschema_for::<members::Members>();
     written.subschema_for::<processes::Processes>();
     written.subschema_for::<requests::Erasing>();
     written.subschema_for::<requests::Lists>();

@@ -1,4 +1,4 @@
-//! Experiments: what came of both arms, over the partitions of this process.
+//! Experiments: what came of both arms, over the partitions of this process, or of all that answer.
 //!
 //! **Invariant:** no customer is told of here; each answer says which partitions it counts, so that those of several
 //! processes can be added up.
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::together::{Covered, PROCESSES, others, same};
+use super::together::{Covered, PROCESSES, Sum, others, same};
 use crate::experiment::{Document, Report};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
@@ -40,15 +40,12 @@ pub struct Measured {
 
 pub async fn all(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     let parameters = Parameters::read(uri.query().unwrap_or_default(), &[PROCESSES])?;
-    let counted = counted(&shared).await?;
-    let experiments = (0..counted.plan.experiments.len()).map(|position| document(&counted, position)).collect();
-    let mut answer = Experiments { experiments, partitions: covered(&shared, &counted) };
-    let others = others(&shared, &parameters, &uri, &headers).await?;
-    others.add(&mut answer.partitions, |_, theirs: Experiments| {
-        answer.experiments = added_up(&answer.experiments, &theirs.experiments)?;
-        Ok(())
+    let own = counted(&shared).await?.map(|counted| Experiments {
+        experiments: (0..counted.plan.experiments.len()).map(|position| document(&counted, position)).collect(),
+        partitions: covered(&shared, &counted),
     });
-    Ok(json(&answer))
+    let others = others(&shared, &parameters, &uri, &headers).await?;
+    Ok(json(&others.sum(own, &shared.service)?))
 }
 
 pub async fn one(
@@ -61,15 +58,35 @@ pub async fn one(
     let Path(key) = key.map_err(|_| refused("the experiment's key is not percent-encoded UTF-8"))?;
     // Nothing is counted for what is not there.
     named(&shared.service.rules.current().plan, &key)?;
-    let counted = counted(&shared).await?;
-    let position = named(&counted.plan, &key)?;
-    let mut answer = Measured { report: document(&counted, position), partitions: covered(&shared, &counted) };
+    let measured = |counted: Arc<Counted>| {
+        let position = named(&counted.plan, &key)?;
+        Ok(Measured { report: document(&counted, position), partitions: covered(&shared, &counted) })
+    };
+    let own = counted(&shared).await?.map(measured).transpose()?;
     let others = others(&shared, &parameters, &uri, &headers).await?;
-    others.add(&mut answer.partitions, |_, theirs: Measured| {
-        answer.report = sum(&answer.report, &theirs.report)?;
+    Ok(json(&others.sum(own, &shared.service)?))
+}
+
+impl Sum for Experiments {
+    fn covered(&mut self) -> &mut Covered {
+        &mut self.partitions
+    }
+
+    fn add(&mut self, theirs: Experiments) -> Result<(), String> {
+        self.experiments = added_up(&self.experiments, &theirs.experiments)?;
         Ok(())
-    });
-    Ok(json(&answer))
+    }
+}
+
+impl Sum for Measured {
+    fn covered(&mut self) -> &mut Covered {
+        &mut self.partitions
+    }
+
+    fn add(&mut self, theirs: Measured) -> Result<(), String> {
+        self.report = sum(&self.report, &theirs.report)?;
+        Ok(())
+    }
 }
 
 /// Each experiment of two processes, from the sums of both.
@@ -92,16 +109,20 @@ fn named(plan: &Plan, key: &str) -> Result<usize, Problem> {
     position("experiment", key, plan.experiments.iter().map(|experiment| plan.segments[experiment.segment].key.as_str()))
 }
 
-/// Counts off the threads that serve. It goes on when nobody waits for it any more, for whoever asks again.
-async fn counted(shared: &Shared) -> Result<Arc<Counted>, Problem> {
+/// Counts off the threads that serve. It goes on when nobody waits for it any more, for whoever asks again. `None`: no partition is
+/// ready here.
+async fn counted(shared: &Shared) -> Result<Option<Arc<Counted>>, Problem> {
     let (measuring, committed) = (shared.service.measuring.clone(), shared.service.partitions.committed.clone());
+    if committed.running().is_empty() {
+        return Ok(None);
+    }
     let task = tokio::task::spawn_blocking(move || measuring.count(&committed));
-    task.await.map_err(|_| unreadable())?.map_err(|unread| match unread {
+    task.await.map_err(|_| unreadable())?.map(Some).map_err(|unread| match unread {
         Unread::Store(error) => {
             tracing::error!(%error, "experiments cannot be counted");
             unreadable()
         }
-        Unread::NotYet | Unread::Elsewhere(_) => later("experiments are being counted, or no partition is ready; ask again"),
+        Unread::NotYet | Unread::Elsewhere(_) => later("experiments are being counted; ask again"),
     })
 }
 

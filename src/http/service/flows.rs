@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::segments::defined;
 use super::steps::{self, HOUR, Step};
 use super::timeline::{Reached, kept, problem};
-use super::together::{Covered, PROCESSES, others};
+use super::together::{Covered, PROCESSES, Sum, others};
 use super::{Rules, Shared};
 use crate::history::{History, Hour, HourNumber, Moves, add_moves};
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
-use crate::http::room::{json, later, position, refused};
+use crate::http::room::{json, position, refused};
 use crate::id::{LadderKey, Partition, SegmentKey};
 use crate::runtime::committed::Committed;
 use crate::time::{EventTime, Span};
@@ -91,14 +91,10 @@ pub async fn segment(
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = defined(&shared.service.rules.current(), key)?.key.clone();
     let asked = shared.clone();
-    let mut answer = shared.looks.look(move || over_time(&Scope::of(&asked)?, key, from, to, step)).await?;
+    let own = move || Scope::of(&asked)?.map(|scope| over_time(&scope, key, from, to, step)).transpose();
+    let own = shared.looks.look(own).await?;
     let others = others(&shared, &parameters, &uri, &headers).await?;
-    others.add(&mut answer.partitions, |_, theirs: SegmentHistory| {
-        answer.points = joined::points(std::mem::take(&mut answer.points), theirs.points, step);
-        answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
-        Ok(())
-    });
-    Ok(json(&answer))
+    Ok(json(&others.sum(own, &shared.service)?))
 }
 
 pub async fn ladder(
@@ -111,17 +107,38 @@ pub async fn ladder(
     let (from, to) = (parameters.instant("from")?, parameters.instant("to")?);
     let key = named_ladder(&shared.service.rules.current(), key)?;
     let asked = shared.clone();
-    let mut answer = shared.looks.look(move || moved(&Scope::of(&asked)?, key, from, to)).await?;
+    let own = move || Scope::of(&asked)?.map(|scope| moved(&scope, key, from, to)).transpose();
+    let own = shared.looks.look(own).await?;
     let others = others(&shared, &parameters, &uri, &headers).await?;
-    others.add(&mut answer.partitions, |_, theirs: Flows| {
-        answer.moves = joined::moves(std::mem::take(&mut answer.moves), theirs.moves);
-        // What is told of all is told of the time that all know.
-        answer.from = joined::later(answer.from.take(), theirs.from);
-        answer.to = joined::later(answer.to.take(), theirs.to);
-        answer.reach = joined::reach(std::mem::take(&mut answer.reach), theirs.reach);
+    Ok(json(&others.sum(own, &shared.service)?))
+}
+
+impl Sum for SegmentHistory {
+    fn covered(&mut self) -> &mut Covered {
+        &mut self.partitions
+    }
+
+    fn add(&mut self, theirs: SegmentHistory) -> Result<(), String> {
+        let step = steps::length(Some(&self.step)).map_err(|_| "its steps are others")?;
+        self.points = joined::points(std::mem::take(&mut self.points), theirs.points, step);
+        self.reach.join(theirs.reach);
         Ok(())
-    });
-    Ok(json(&answer))
+    }
+}
+
+impl Sum for Flows {
+    fn covered(&mut self) -> &mut Covered {
+        &mut self.partitions
+    }
+
+    fn add(&mut self, theirs: Flows) -> Result<(), String> {
+        self.moves = joined::moves(std::mem::take(&mut self.moves), theirs.moves);
+        // What is told of all is told of the time that all know.
+        self.from = self.from.take().max(theirs.from);
+        self.to = self.to.take().max(theirs.to);
+        self.reach.join(theirs.reach);
+        Ok(())
+    }
 }
 
 fn over_time(
@@ -184,18 +201,18 @@ fn moved(scope: &Scope, ladder: LadderKey, from: Option<EventTime>, to: Option<E
 }
 
 impl Scope {
-    /// The partitions that both their tasks and their history can tell of.
-    fn of(shared: &Shared) -> Result<Scope, Problem> {
+    /// The partitions that both their tasks and their history can tell of; `None`: there is none at this moment.
+    fn of(shared: &Shared) -> Result<Option<Scope>, Problem> {
         let (history, committed) = (kept(shared)?, shared.service.partitions.committed.clone());
         let of = committed.partitions();
         let here = history.told_of(committed.running(), of);
         if here.is_empty() {
-            return Err(later("no partition is ready here, or its history is still being read"));
+            return Ok(None);
         }
         let clock =
             |partition: &Partition| committed.read(*partition, |reading| Ok(reading.clock)).map_or(EventTime::MIN, |(clock, _)| clock);
         let now = here.iter().map(clock).max().unwrap_or(EventTime::MIN);
-        Ok(Scope { history, committed, here, of, now })
+        Ok(Some(Scope { history, committed, here, of, now }))
     }
 
     fn covered(&self) -> Covered {

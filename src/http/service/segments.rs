@@ -1,4 +1,4 @@
-//! Segments: what defines them, how many are in them, how many come and go, and who they are.
+//! Segments: what defines them, how many are in them, and how many come and go.
 //!
 //! **Invariant:** figures are of this process: its own partitions, and since it started; or those of all that answer, added up. Each
 //! answer says which partitions.
@@ -14,26 +14,15 @@ use serde::{Deserialize, Serialize};
 
 use super::together::{Covered, PROCESSES, add_counts, others, same};
 use super::{Rules, Service, Shared};
-use crate::customer::{Membership, codec};
-use crate::http::access::naming;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::room::{json, position, refused};
-use crate::id::{CustomerId, Partition, SegmentKey};
+use crate::id::SegmentKey;
 use crate::rule::{LadderDefinition, SegmentDefinition};
-use crate::runtime::clock::Deadline;
-use crate::runtime::committed::{Reading, Unread};
-use crate::store::StoreError;
 use crate::transition::{Cause, Direction};
 
 /// Segments of one page.
 const SEGMENTS: usize = 500;
-/// Customers of one page, unless it is asked for otherwise; and at most.
-const CUSTOMERS: (usize, usize) = (100, 1000);
-/// How long a page of customers is looked for. Only reading everybody finds who is in a segment.
-const LOOKING: std::time::Duration = std::time::Duration::from_millis(200);
-/// Customers that are read at once.
-const HEADS: usize = 500;
 
 #[derive(Serialize, JsonSchema)]
 pub struct Segments {
@@ -129,25 +118,6 @@ pub struct Ladder {
     tags: Vec<String>,
     /// Keys, the first one first.
     stages: Vec<SegmentKey>,
-}
-
-/// Who is in a segment, by partition and then by id.
-#[derive(Serialize, JsonSchema)]
-pub struct Members {
-    segment: String,
-    /// There may be fewer than `limit`, or none, although more follow.
-    customers: Vec<Member>,
-    /// Give it back as `cursor` for those that follow; null: these were the last.
-    next: Option<String>,
-    partitions: Covered,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Member {
-    customer: CustomerId,
-    since: String,
-    entry: u64,
-    sequence: u64,
 }
 
 pub async fn all(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
@@ -259,105 +229,5 @@ fn ladder(rules: &Rules, definition: &LadderDefinition) -> Ladder {
         owner: definition.owner.clone(),
         tags: definition.tags.clone(),
         stages: stages.map(|segment| segment.key.clone()).collect(),
-    }
-}
-
-pub async fn customers(State(shared): State<Shared>, key: Result<Path<String>, PathRejection>, uri: Uri) -> Result<Response, Problem> {
-    let parameters = Parameters::read(uri.query().unwrap_or_default(), &["cursor", "limit"])?;
-    let limit = parameters.count("limit", CUSTOMERS.0, CUSTOMERS.1)?;
-    let from =
-        parameters.one("cursor")?.map(|text| Cursor::parse(&text).ok_or_else(|| refused("`cursor` is not one of ours"))).transpose()?;
-    let rules = shared.service.rules.current();
-    let key = defined(&rules, key)?.key.clone();
-    let partitions = shared.service.partitions.clone();
-    let look = move || page(&partitions, &key, from, limit).map_err(|unread| partitions.problem(unread));
-    let members = shared.looks.look(look).await?;
-    let answer = json(&members);
-    Ok(naming(answer, members.customers.iter().map(|member| member.customer.as_str())))
-}
-
-/// Who was looked at last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Cursor {
-    partition: Partition,
-    /// The key of its head; empty: nobody of this partition yet.
-    after: Vec<u8>,
-}
-
-impl Cursor {
-    fn parse(text: &str) -> Option<Cursor> {
-        let (partition, after) = text.split_once('-')?;
-        let byte = |at: usize| u8::from_str_radix(after.get(at..at + 2)?, 16).ok();
-        let after = (0..after.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-        Some(Cursor { partition: Partition(partition.parse().ok()?), after })
-    }
-
-    fn text(&self) -> String {
-        let after: String = self.after.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{after}", self.partition.0)
-    }
-}
-
-fn page(partitions: &super::Partitions, key: &SegmentKey, from: Option<Cursor>, limit: usize) -> Result<Members, Unread> {
-    let deadline = Deadline::after(LOOKING);
-    let covered = partitions.covered();
-    let mut members = Members { segment: key.to_string(), customers: Vec::new(), next: None, partitions: covered };
-    let begin = from.as_ref().map_or(Partition(0), |cursor| cursor.partition);
-    for partition in members.partitions.here.iter().copied().map(Partition).filter(|partition| *partition >= begin).collect::<Vec<_>>() {
-        let mut after = from.as_ref().filter(|cursor| cursor.partition == partition).map_or_else(Vec::new, |cursor| cursor.after.clone());
-        loop {
-            if members.customers.len() == limit || deadline.is_past() {
-                members.next = Some(Cursor { partition, after }.text());
-                return Ok(members);
-            }
-            let room = limit - members.customers.len();
-            let ((found, last), _) = partitions.committed.read(partition, |reading| stretch(reading, key, &after, room))?;
-            members.customers.extend(found);
-            match last {
-                Some(last) => after = last,
-                None => break,
-            }
-        }
-    }
-    Ok(members)
-}
-
-/// A stretch of a partition: up to `room` members, and whoever was looked at last; `None`: there is nobody after them.
-fn stretch(reading: &Reading<'_>, key: &SegmentKey, after: &[u8], room: usize) -> Result<(Vec<Member>, Option<Vec<u8>>), StoreError> {
-    let Some(hash) = reading.plan.segments.iter().find(|segment| segment.key == *key).map(|segment| segment.hash) else {
-        return Ok((Vec::new(), None));
-    };
-    let heads = reading.view.scan_state(codec::HEADS, Some(after).filter(|after| !after.is_empty()), HEADS)?;
-    let mut found = Vec::new();
-    for (key, head) in &heads {
-        let membership = codec::memberships_of(head).ok().and_then(|mut known| known.find(|(segment, _)| *segment == hash));
-        if let Some((customer, (_, membership))) = codec::customer_of(key).zip(membership) {
-            found.extend(member(customer, membership));
-        }
-        if found.len() == room {
-            return Ok((found, Some(key.to_vec())));
-        }
-    }
-    Ok((found, heads.last().filter(|_| heads.len() == HEADS).map(|(key, _)| key.to_vec())))
-}
-
-fn member(customer: CustomerId, membership: Membership) -> Option<Member> {
-    let since = membership.since()?.to_string();
-    Some(Member { customer, since, entry: membership.entry(), sequence: membership.sequence })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_back_and_anything_else_is_none() {
-        for cursor in [Cursor { partition: Partition(3), after: b"hann\xff/".to_vec() }, Cursor { partition: Partition(0), after: vec![] }]
-        {
-            assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
-        }
-        for text in ["", "3", "x-00", "3-0", "3-zz", "3-é0"] {
-            assert_eq!(Cursor::parse(text), None, "{text}");
-        }
     }
 }

@@ -37,7 +37,7 @@ pub struct Timeline {
 }
 
 /// How far an answer about the past reaches.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Reached {
     /// What happened before is not kept; null: nothing has happened yet.
     pub since: Option<String>,
@@ -102,5 +102,13 @@ impl Reached {
     pub fn new(reach: &Reach, clock: EventTime, history: &History) -> Reached {
         let since = (clock != EventTime::MIN).then(|| reach.since.max(clock.minus(history.keep())).to_string());
         Reached { since, as_of: reach.as_of.to_string(), lag_records: reach.lag }
+    }
+
+    /// What is told of all is told of the time that all know.
+    pub fn join(&mut self, other: Reached) {
+        // Of one form and in UTC: the later text is the later instant; none is before any.
+        self.since = self.since.take().max(other.since);
+        self.as_of = std::mem::take(&mut self.as_of).min(other.as_of);
+        self.lag_records += other.lag_records;
     }
 }

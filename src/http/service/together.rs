@@ -13,19 +13,20 @@ use axum::http::{HeaderMap, Uri, header};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Partitions, Shared};
+use super::{Partitions, Service, Shared};
 use crate::http::parameters::Parameters;
-use crate::http::peers::{Answer, Peers, Unreached};
+use crate::http::peers::{Answer, Peers, Question, Unreached};
 use crate::http::problem::Problem;
-use crate::http::room::refused;
+use crate::http::room::{later, refused};
 use crate::id::Partition;
 
 /// The parameter by which others are asked too.
 pub const PROCESSES: &str = "processes";
 
 /// Which partitions an answer is about.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Covered {
     /// These: owned, and readable.
     pub here: Vec<i32>,
@@ -38,6 +39,15 @@ pub struct Covered {
     unreached: Vec<Unreached>,
 }
 
+/// An answer to which another process's answer to the same question can be added.
+pub trait Sum: DeserializeOwned {
+    /// The partitions that it is about.
+    fn covered(&mut self) -> &mut Covered;
+
+    /// Errors: why the two cannot be added up; nothing was added then.
+    fn add(&mut self, theirs: Self) -> Result<(), String>;
+}
+
 /// What other processes say; nothing where none was asked.
 #[derive(Default)]
 pub struct Others {
@@ -47,19 +57,29 @@ pub struct Others {
 
 /// What they say to the question of this request, if it is one to all.
 pub async fn others(shared: &Shared, parameters: &Parameters, uri: &Uri, headers: &HeaderMap) -> Result<Others, Problem> {
-    match parameters.one(PROCESSES)?.as_deref() {
-        None | Some("here") => return Ok(Others::default()),
-        Some("all") => {}
-        Some(_) => return Err(refused("`processes` is `all` or `here`")),
+    others_to(shared, parameters, Question { path: &of_one(uri), token: headers.get(header::AUTHORIZATION), body: None }).await
+}
+
+/// The same of a question in other words.
+pub async fn others_to(shared: &Shared, parameters: &Parameters, question: Question<'_>) -> Result<Others, Problem> {
+    if !asks_all(parameters)? {
+        return Ok(Others::default());
     }
     let peers = &shared.service.peers;
-    let processes = elsewhere(&shared.service.partitions, peers);
-    let (answers, unreached) = peers.ask(processes, &of_one(uri), headers.get(header::AUTHORIZATION)).await;
+    let (answers, unreached) = peers.ask(elsewhere(&shared.service.partitions, peers), question).await;
     Ok(Others { answers, unreached })
 }
 
+pub fn asks_all(parameters: &Parameters) -> Result<bool, Problem> {
+    match parameters.one(PROCESSES)?.as_deref() {
+        None | Some("here") => Ok(false),
+        Some("all") => Ok(true),
+        Some(_) => Err(refused("`processes` is `all` or `here`")),
+    }
+}
+
 /// Partitions that others are believed to have, by their addresses.
-fn elsewhere(partitions: &Partitions, peers: &Peers) -> BTreeMap<Arc<str>, Vec<i32>> {
+pub fn elsewhere(partitions: &Partitions, peers: &Peers) -> BTreeMap<Arc<str>, Vec<i32>> {
     let here = partitions.committed.running();
     let mut owned: BTreeMap<Arc<str>, Vec<i32>> = BTreeMap::new();
     for partition in (0..partitions.committed.partitions()).filter_map(|number| i32::try_from(number).ok()) {
@@ -72,7 +92,7 @@ fn elsewhere(partitions: &Partitions, peers: &Peers) -> BTreeMap<Arc<str>, Vec<i
 }
 
 /// The same question, to one process alone.
-fn of_one(uri: &Uri) -> String {
+pub fn of_one(uri: &Uri) -> String {
     let is_other = |parameter: &&str| parameter.split('=').next() != Some(PROCESSES);
     let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(is_other).filter(|parameter| !parameter.is_empty()).collect();
     if query.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), query.join("&")) }
@@ -82,6 +102,57 @@ impl Covered {
     pub fn new(here: impl IntoIterator<Item = i32>, of: u32) -> Covered {
         let here: Vec<i32> = here.into_iter().collect();
         Covered { partial: here.len() < of as usize, here, of, unreached: Vec::new() }
+    }
+
+    /// Of these partitions one alone, if it is said which.
+    pub fn only(mut self, partition: Option<Partition>) -> Covered {
+        self.here.retain(|here| partition.is_none_or(|only| only.0 == *here));
+        self.settle();
+        self
+    }
+
+    /// Of a process that has no answer of its own.
+    fn nothing(service: &Service) -> Covered {
+        let committed = &service.partitions.committed;
+        let partitions: Vec<i32> = committed.running().iter().map(|partition| partition.0).collect();
+        let address = service.peers.own.as_deref().unwrap_or_default().to_owned();
+        let unready = Unreached { address, partitions, why: "it cannot tell of them yet".into(), is_at_work: false };
+        let unreached = Some(unready).filter(|unready| !unready.partitions.is_empty()).into_iter().collect();
+        Covered { unreached, ..Covered::new([], committed.partitions()) }
+    }
+
+    fn nobody(&self) -> Problem {
+        let problem = later("no partition is ready here, or what is asked for is still being read; ask again");
+        if self.unreached.is_empty() { problem } else { problem.with("unreached", json!(self.unreached)) }
+    }
+
+    /// Of all partitions that are ready here or that somebody else is believed to have.
+    pub fn believed(service: &Service) -> Covered {
+        let others = elsewhere(&service.partitions, &service.peers);
+        let mut covered = service.partitions.covered();
+        covered.here.extend(others.into_values().flatten());
+        covered.settle();
+        covered
+    }
+
+    /// Those that are in it, from one on.
+    pub fn from(&self, first: Partition) -> Vec<Partition> {
+        self.here.iter().copied().map(Partition).filter(|partition| *partition >= first).collect()
+    }
+
+    /// Some of them are not in the answer after all.
+    pub fn leave_out(&mut self, unreached: Unreached) {
+        self.here.retain(|partition| !unreached.partitions.contains(partition));
+        match self.unreached.iter_mut().find(|known| (&known.address, &known.why) == (&unreached.address, &unreached.why)) {
+            Some(known) => known.partitions.extend(unreached.partitions),
+            None => self.unreached.push(unreached),
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.here.sort_unstable();
+        self.partial = self.here.len() < self.of as usize;
     }
 
     /// Takes in the partitions of another answer.
@@ -99,6 +170,31 @@ impl Covered {
 }
 
 impl Others {
+    pub fn new(answers: Vec<Answer>, unreached: Vec<Unreached>) -> Others {
+        Others { answers, unreached }
+    }
+
+    /// All answers as one: this process's own and theirs; theirs alone where it has none (`None`).
+    ///
+    /// Errors: nobody has one.
+    pub fn sum<T: Sum>(self, own: Option<T>, service: &Service) -> Result<T, Problem> {
+        let mut sum = own;
+        let mut covered = match &mut sum {
+            Some(own) => std::mem::take(own.covered()),
+            None => Covered::nothing(service),
+        };
+        self.add(&mut covered, |_, theirs: T| match &mut sum {
+            Some(sum) => sum.add(theirs),
+            None => {
+                sum = Some(theirs);
+                Ok(())
+            }
+        });
+        let Some(mut sum) = sum else { return Err(covered.nobody()) };
+        *sum.covered() = covered;
+        Ok(sum)
+    }
+
     /// Adds up. `add` takes the address of a process and its answer, or says why it cannot be added.
     pub fn add<T: DeserializeOwned>(self, covered: &mut Covered, mut add: impl FnMut(&str, T) -> Result<(), String>) {
         covered.unreached.extend(self.unreached);
@@ -115,12 +211,16 @@ impl Others {
             };
             let missing: Vec<i32> = partitions.into_iter().filter(|partition| !here.contains(partition)).collect();
             if !missing.is_empty() {
-                covered.unreached.push(Unreached { address: address.to_string(), partitions: missing, why });
+                covered.unreached.push(Unreached { address: address.to_string(), partitions: missing, why, is_at_work: false });
             }
             covered.here.extend(here);
         }
-        covered.here.sort_unstable();
-        covered.partial = covered.here.len() < covered.of as usize;
+        covered.settle();
+    }
+
+    /// Some of them are at work on their answers.
+    pub fn are_at_work(&self) -> bool {
+        self.unreached.iter().any(|unreached| unreached.is_at_work)
     }
 }
 
@@ -139,8 +239,6 @@ pub fn same<T: Ord>(ours: impl Iterator<Item = T>, theirs: impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn check(answers: &[(&str, &[i32], serde_json::Value)], here: &[i32], unreached: &[(&[i32], &str)]) {

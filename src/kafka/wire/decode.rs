@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Understood: the Segment Spec's `track`, `identify` and `alias`, bare or as the data of a CloudEvent 1.0 (structured: an
-//! object with `specversion`, `type` and `data`; binary: `ce_*` headers), with or without the five bytes that
+//! object with `specversion`, `type` and `data`, or `data_base64`; binary: `ce_*` headers), with or without the five bytes that
 //! Confluent's serialisers put before JSON. Where the Segment record itself does not say who, when or under which
 //! message id, the envelope's `subject`, `time` and `id` do.
 //!
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::reject::{Refusal, Reject, RejectCode, SkipReason};
+use super::reject::{Inner, Refusal, Reject, RejectCode, SkipReason};
 use super::routes::{Container, FieldRoute, Routes, StreamRoute};
 use super::scanner::{Kind, Scanner, Token};
 use super::values::{Fault, check_field, field_value, trait_value};
@@ -72,7 +72,15 @@ impl Decoder {
             Ok(event) => Decoded::Event(event),
             Err(Refusal::Skip(reason)) => Decoded::Skipped(reason),
             Err(Refusal::Reject(reject)) => Decoded::Rejected(reject),
+            Err(Refusal::Around(inner)) => self.decode_inner(&inner, record.timestamp_ms),
         }
+    }
+
+    /// Ends, since each record is shorter than the one around it.
+    #[cold]
+    fn decode_inner(&mut self, inner: &Inner, timestamp_ms: Option<i64>) -> Decoded {
+        let headers: Vec<(&str, &[u8])> = inner.headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        self.decode(&RawRecord { payload: Some(&inner.payload), headers: &headers, timestamp_ms })
     }
 
     /// Walks the record, out of its envelope.
@@ -81,7 +89,7 @@ impl Decoder {
         let routes: &'a Routes = &self.routes;
         walk(routes, &mut self.notes, text, base)?;
         let mut envelope = Envelope::from_headers(record.headers);
-        if let Some((around, data)) = Envelope::around(routes, &self.notes, text) {
+        if let Some((around, data)) = Envelope::around(routes, &self.notes, text, base)? {
             envelope = around;
             base += data.start as usize;
             text = data.raw_in(text);
@@ -135,13 +143,33 @@ impl<'a> Envelope<'a> {
     }
 
     /// Of structured mode, with its data; `None`: the record stands bare. Source: CloudEvents 1.0, JSON format §3.
-    fn around(routes: &Routes, notes: &Notes, text: &'a str) -> Option<(Envelope<'a>, Token)> {
+    fn around(routes: &Routes, notes: &Notes, text: &'a str, base: usize) -> Outcome<Option<(Envelope<'a>, Token)>> {
         let spec = &routes.spec;
         let string = |node| notes.at(node).filter(|token| token.is_text()).map(|token| token.text_in(text));
-        string(spec.spec_version)?;
-        string(spec.call)?;
-        let data = notes.at(spec.data).filter(|token| token.kind == Kind::Object)?;
-        Some((Envelope { id: string(spec.id), time: string(spec.time), subject: string(spec.subject) }, data))
+        if string(spec.version).is_none() || string(spec.call).is_none() {
+            return Ok(None);
+        }
+        let envelope = || Envelope { id: string(spec.id), time: string(spec.time), subject: string(spec.subject) };
+        if let Some(data) = notes.at(spec.data).filter(|token| token.kind == Kind::Object) {
+            return Ok(Some((envelope(), data)));
+        }
+        match notes.at(spec.bytes).filter(|token| token.kind != Kind::Null) {
+            Some(data) => Err(envelope().around_bytes(data, text, base)),
+            None => Ok(None),
+        }
+    }
+
+    /// Of data that are bytes. Source: CloudEvents 1.0, JSON format §3.1.
+    #[cold]
+    fn around_bytes(self, data: Token, text: &str, base: usize) -> Refusal {
+        let bytes = Some(data).filter(|data| data.is_text()).and_then(|data| openssl::base64::decode_block(&data.text_in(text)).ok());
+        let Some(payload) = bytes else {
+            let at = base + data.start as usize;
+            return Reject::new(RejectCode::WrongType, format!("`data_base64` must be bytes in base64 (byte {at})")).into();
+        };
+        let said = [("ce_id", self.id), ("ce_time", self.time), ("ce_subject", self.subject)];
+        let headers = said.into_iter().filter_map(|(name, value)| Some((name, value?.into_owned().into_bytes()))).collect();
+        Refusal::Around(Box::new(Inner { payload, headers }))
     }
 }
 
@@ -195,8 +223,9 @@ impl Reading<'_> {
     fn customer(&self) -> Outcome<CustomerId> {
         let spec = &self.routes.spec;
         let said = match self.string(self.notes.at(spec.user_id), "userId")? {
-            None => self.string(self.notes.at(spec.anonymous_id), "anonymousId")?,
-            user_id => user_id,
+            // As Segment's own libraries have it, which send an empty one for nobody's.
+            Some(user_id) if !user_id.is_empty() => Some(user_id),
+            nobody => self.string(self.notes.at(spec.anonymous_id), "anonymousId")?.or(nobody),
         };
         let id = said.as_deref().or(self.envelope.subject.as_deref());
         Ok(CustomerId::new(self.customer_id(id, "neither `userId` nor `anonymousId`")?))

@@ -2,6 +2,8 @@
 
 #[path = "decode_tests/alias.rs"]
 mod alias;
+#[path = "decode_tests/cloud_events.rs"]
+mod cloud_events;
 #[path = "decode_tests/erasure.rs"]
 mod erasure;
 
@@ -232,16 +234,22 @@ fn a_tombstone_and_a_giant_are_refused() {
 
 #[test]
 fn the_customer_is_the_user_else_the_anonymous_one() {
-    for (members, customer) in
-        [(r#""userId":"u","anonymousId":"a""#, "u"), (r#""userId":null,"anonymousId":"a""#, "a"), (r#""anonymousId":"a\u00e9""#, "aé")]
-    {
+    for (members, customer) in [
+        (r#""userId":"u","anonymousId":"a""#, "u"),
+        (r#""userId":null,"anonymousId":"a""#, "a"),
+        (r#""userId":"","anonymousId":"a""#, "a"),
+        (r#""anonymousId":"a\u00e9""#, "aé"),
+    ] {
         assert_eq!(event(&call(members)).customer.as_str(), customer, "{members}");
     }
     let long = "x".repeat(10_000);
     for (members, code) in [
         (r#""x":1"#.to_owned(), Code::MissingCustomer),
         (r#""userId":null"#.to_owned(), Code::MissingCustomer),
-        (r#""userId":"","anonymousId":"a""#.to_owned(), Code::BadCustomer),
+        (r#""userId":"""#.to_owned(), Code::BadCustomer),
+        (r#""userId":"","anonymousId":null"#.to_owned(), Code::BadCustomer),
+        (r#""userId":"","anonymousId":"""#.to_owned(), Code::BadCustomer),
+        (r#""userId":"","anonymousId":5"#.to_owned(), Code::WrongType),
         (r#""userId":17,"anonymousId":"a""#.to_owned(), Code::WrongType),
         (format!(r#""userId":"{long}""#), Code::BadCustomer),
     ] {
@@ -354,28 +362,6 @@ fn a_confluent_prefix_is_read_past() {
         panic!("bad")
     };
     assert!(reject.message.contains("byte 10"), "{reject}");
-}
-
-#[test]
-fn a_structured_cloud_event_stands_around_its_record() {
-    let json = format!(r#"{{"data":{},"specversion":"1.0","type":"com.shop.order","id":"e","source":"s"}}"#, order(r#""total":1"#));
-    assert_eq!(fields(&json)[1], number("1"));
-    let bare = r#"{"type":"track","event":"Coupon Redeemed"}"#;
-    let json = format!(r#"{{"specversion":"1.0","type":"t","id":"e","time":"1970-01-01T00:00:09Z","subject":"s","data":{bare}}}"#);
-    let event = event(&json);
-    assert_eq!((event.customer.as_str(), event.id.as_str(), event.time.millis()), ("s", "e", 9000));
-}
-
-#[test]
-fn a_binary_cloud_event_lends_what_its_record_lacks() {
-    let headers: &[(&str, &[u8])] = &[("ce_id", b"e"), ("ce_time", b"1970-01-01T00:00:09Z"), ("ce_subject", b"s"), ("other", b"\xFF")];
-    let decode = |json: &str| decode_raw(RawRecord { payload: Some(json.as_bytes()), headers, timestamp_ms: Some(1) });
-    let Decoded::Event(event) = decode(r#"{"type":"track","event":"Coupon Redeemed"}"#) else { panic!("an event") };
-    assert_eq!((event.customer.as_str(), event.id.as_str(), event.time.millis()), ("s", "e", 9000));
-    let Decoded::Event(event) = decode(&order("")) else { panic!("an event") };
-    assert_eq!((event.customer.as_str(), event.id.as_str()), ("c", "o"));
-    let Decoded::Rejected(reject) = decode(r#"{"type":"track","event":"Order Completed","properties":{}}"#) else { panic!("no order id") };
-    assert_eq!(reject.code, Code::MissingId);
 }
 
 fn traits(json: &str) -> Vec<(usize, Value)> {

@@ -161,6 +161,15 @@ impl SkipReason {
 pub(super) enum Refusal {
     Skip(SkipReason),
     Reject(Reject),
+    /// It only stands around another record.
+    Around(Box<Inner>),
+}
+
+/// A record that stands as bytes inside of a CloudEvent, and what is said of it there.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub payload: Vec<u8>,
+    pub headers: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Refusal {
@@ -168,7 +177,7 @@ impl Refusal {
     pub(super) fn of(self, customer: CustomerId, time: EventTime) -> Refusal {
         match self {
             Refusal::Reject(reject) => Refusal::Reject(Reject { whose: Some(Box::new((customer, time))), ..reject }),
-            skip @ Refusal::Skip(_) => skip,
+            other => other,
         }
     }
 }

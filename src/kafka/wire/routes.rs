@@ -31,8 +31,10 @@ pub(super) struct SpecNodes {
     pub timestamp: NodeIndex,
     pub received_at: NodeIndex,
     pub traits: NodeIndex,
-    pub spec_version: NodeIndex,
+    pub version: NodeIndex,
     pub data: NodeIndex,
+    /// `data` as bytes, in base64.
+    pub bytes: NodeIndex,
     pub id: NodeIndex,
     pub time: NodeIndex,
     pub subject: NodeIndex,
@@ -69,7 +71,7 @@ pub(super) struct FieldRoute {
 }
 
 const MESSAGE_ID: &str = "/messageId";
-const SPEC: [&str; 13] = [
+const SPEC: [&str; 14] = [
     "/type",
     "/event",
     "/userId",
@@ -80,6 +82,7 @@ const SPEC: [&str; 13] = [
     "/traits",
     "/specversion",
     "/data",
+    "/data_base64",
     "/id",
     "/time",
     "/subject",
@@ -113,9 +116,24 @@ fn pointers(stream: &StreamDefinition) -> impl Iterator<Item = &str> {
 
 impl SpecNodes {
     fn new(tree: &PathTree) -> SpecNodes {
-        let [call, event, user_id, anonymous_id, previous_id, timestamp, received_at, traits, spec_version, data, id, time, subject] =
+        let [call, event, user_id, anonymous_id, previous_id, timestamp, received_at, traits, version, data, bytes, id, time, subject] =
             SPEC.map(|pointer| tree.find(pointer));
-        SpecNodes { call, event, user_id, anonymous_id, previous_id, timestamp, received_at, traits, spec_version, data, id, time, subject }
+        SpecNodes {
+            call,
+            event,
+            user_id,
+            anonymous_id,
+            previous_id,
+            timestamp,
+            received_at,
+            traits,
+            version,
+            data,
+            bytes,
+            id,
+            time,
+            subject,
+        }
     }
 }
 

@@ -131,9 +131,11 @@ impl<'a> Loader<'a> {
             }
             let ids = entry::texts(source, name, ids, &mut self.diagnostics);
             let ids = ids.iter().map(|id| CustomerId::new(*id)).collect();
-            let twice = self.names.lists.iter().any(|list| list.as_str() == name);
-            if self.lists.insert(ListKey::new(name), ids).is_some() || twice {
-                self.diagnostics.push(entry::error("duplicate-list", source, key, format!("the list `{name}` is defined twice")));
+            let apart = self.names.lists.iter().any(|list| list.as_str() == name);
+            if self.lists.insert(ListKey::new(name), ids).is_some() || apart {
+                let diagnostic = entry::error("duplicate-list", source, key, format!("the list `{name}` is defined twice"));
+                let place = if apart { "the folder of lists has a file of this name" } else { "definitions have it already" };
+                self.diagnostics.push(diagnostic.help(format!("{place}: leave one of the two")));
             }
         }
     }

@@ -6,11 +6,11 @@ use super::backfill::{Backfill, redecide};
 use super::erasures::Erasures;
 use crate::customer::CustomerState;
 use crate::customer::codec::{self, FormatError};
-use crate::engine::{Carried, Loaded, rebuild};
+use crate::engine::{Carried, Loaded, Partition, rebuild};
 use crate::id::CustomerId;
 use crate::plan::Plan;
 use crate::rank::Cuts;
-use crate::store::{StoreError, Values};
+use crate::store::{Store, StoreError, Values};
 
 /// Reads customers one by one, or takes those who are carried over; decided by `cuts`.
 pub fn loader<'a>(
@@ -37,6 +37,18 @@ pub fn loader<'a>(
         let current = decided_by == Some(plan.fingerprint);
         Ok(Some(Loaded { state, redecide: redecide(backfill, customer, current).filter(|_| !waits) }))
     }
+}
+
+/// The same for customers of this partition, by what is in force there now: it holds on to that and not to the partition, which is
+/// worked on meanwhile.
+pub fn loader_of<'a>(
+    partition: &Partition,
+    store: &'a Store,
+    backfill: Option<&'a Backfill>,
+    erasures: &'a Erasures,
+) -> impl FnMut(&CustomerId, Option<Carried>) -> Result<Option<Loaded>, StoreError> + use<'a> {
+    let (plan, cuts) = (partition.plan().clone(), partition.cuts().clone());
+    move |customer, carried| loader(&plan, &cuts, store, backfill, erasures)(customer, carried)
 }
 
 /// The customer whose head this is, with the blocks that belong to it.

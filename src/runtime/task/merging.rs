@@ -4,7 +4,7 @@
 //! moves the offset past it.
 
 use super::Task;
-use super::load::loader;
+use super::load::loader_of;
 use crate::engine::{Parcel, Posted};
 use crate::event::streams::StreamRole;
 use crate::id::CustomerId;
@@ -46,8 +46,7 @@ impl Task {
         if parcel.origin == *to {
             self.erasures.clear_redirect(&self.store, to)?;
         }
-        let (plan, cuts) = (self.partition.plan().clone(), self.partition.cuts().clone());
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
+        let mut load = loader_of(&self.partition, &self.store, self.backfill.as_ref(), &self.erasures);
         self.partition.receive(to, parcel, Some(wall), &mut load)?;
         drop(load);
         self.forget(self.partition.find(to));
@@ -57,8 +56,7 @@ impl Task {
     /// Whom a customer became was erased.
     pub fn erase_redirect(&mut self, customer: &CustomerId, at: EventTime) -> Result<(), StoreError> {
         self.encoded.clear();
-        let (plan, cuts) = (self.partition.plan().clone(), self.partition.cuts().clone());
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
+        let mut load = loader_of(&self.partition, &self.store, self.backfill.as_ref(), &self.erasures);
         let redirected = self.partition.erase_redirect(customer, at, &mut load)?;
         drop(load);
         if redirected {

@@ -6,7 +6,7 @@
 //! **Invariant:** the cuts in force, and those before while somebody waits to be decided by the new ones, are in the
 //! manifest of the transaction that first went by them. Wherever the task goes on, nobody is decided by others.
 
-use super::{Change, SCAN, Task, backfill::decided_by, load::loader};
+use super::{Change, SCAN, Task, backfill::decided_by, load::loader_of};
 use crate::engine::Partition;
 use crate::id::CustomerId;
 use crate::plan::Plan;
@@ -58,8 +58,7 @@ impl Task {
 
     /// Decides up to `most` of those who wait, while there is `time`; how many.
     pub fn recut_slice(&mut self, most: u64, wall: EventTime, time: &dyn Fn() -> bool) -> Result<u64, StoreError> {
-        let (plan, cuts) = (self.partition.plan().clone(), self.partition.cuts().clone());
-        let mut load = loader(&plan, &cuts, &*self.store, self.backfill.as_ref(), &self.erasures);
+        let mut load = loader_of(&self.partition, &self.store, self.backfill.as_ref(), &self.erasures);
         self.encoded.clear();
         let mut decided = 0;
         while decided < most && time() && self.partition.recut_next(Some(wall), &mut load)? {

@@ -55,9 +55,9 @@ function query(parameters) {
   return written.length > 0 ? `?${written.join('&')}` : '';
 }
 
-export function post(route, body, signal = undefined) {
+export function post(route, body, signal = undefined, parameters = {}) {
   const headers = { 'content-type': 'application/json' };
-  return json(`api/v1/${route}`, { method: 'POST', headers, body: JSON.stringify(body), signal });
+  return json(`api/v1/${route}${query(parameters)}`, { method: 'POST', headers, body: JSON.stringify(body), signal });
 }
 
 /** A route beside the interface, as text, whatever its status: `/metrics`. */

@@ -97,7 +97,10 @@ async function notFound(view) {
 function navigation(current) {
   const entry = ([name, { listed }]) =>
     el('li', {}, el('a', { href: to(name === '' ? [] : [name]), 'aria-current': name === current ? 'page' : null }, listed));
-  fill(document.getElementById('pages'), Object.entries(PAGES).map(entry));
+  const list = document.getElementById('pages');
+  fill(list, Object.entries(PAGES).map(entry));
+  // Where the list is longer than the screen is wide.
+  list.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 }
 
 document.getElementById('jump').addEventListener('submit', (event) => {

@@ -8,6 +8,8 @@ import { day, instant, short } from './format.js';
 import { colour, redrawn } from './theme.js';
 
 const HEIGHT = 220;
+/** Seconds that an axis covers at least. */
+const SHORTEST = 10;
 /** Ticks where only whole numbers can be. */
 const WHOLE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((zeros) => [1, 2, 5].map((digit) => digit * 10 ** zeros));
 
@@ -55,7 +57,7 @@ function options(series, legend, whole) {
     cursor: { y: false, points: { size: 6 } },
     // A column is as wide as its step: half of the first and of the last would be cut off.
     scales: {
-      x: { range: (plot, low, high) => (series.some((one) => one.columns) ? wider(plot, low, high) : [low, high]) },
+      x: { range: (plot, low, high) => (series.some((one) => one.columns) ? wider(plot, low, high) : extent(plot.data[0], low, high)) },
       y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : low < 0 ? 0 : 1] },
     },
     axes: [
@@ -64,6 +66,11 @@ function options(series, legend, whole) {
     ],
     series: [{ label: 'At', value: (_, at) => (at === null ? '–' : instant(at * 1000)) }, ...series.map(drawnAs)],
   };
+}
+
+/** From where to where a line's axis goes. uPlot hands in years for a single instant. */
+export function extent(times, low, high) {
+  return [low, Math.max(Math.min(high, times.at(-1) ?? high), low + SHORTEST)];
 }
 
 function wider(plot, low, high) {

@@ -36,7 +36,7 @@ export function percent(share) {
 /** A decimal text with its thousands apart. The digits stay what they are: no number is made of them. */
 export function decimal(text) {
   const parts = /^(-?)(\d+)(\.\d+)?$/.exec(text ?? '');
-  if (!parts) return text ?? 'none';
+  if (!parts) return text === '' ? '""' : (text ?? 'none');
   return parts[1] + parts[2].replace(/\B(?=(\d{3})+$)/g, ',') + (parts[3] ?? '');
 }
 

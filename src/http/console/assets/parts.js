@@ -108,12 +108,6 @@ export function covered(partitions) {
   );
 }
 
-/** The same for what one process tells of its own customers alone. `what`: the beginning of a sentence. */
-export function alone(what, partitions) {
-  if (!partitions?.partial) return null;
-  return notice(`${what} of ${numbered(partitions.here)}, which this process has; there are ${partitions.of}. Ask the others for theirs.`);
-}
-
 function numbered(partitions) {
   if (partitions.length === 0) return 'no partition';
   return `${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')}`;

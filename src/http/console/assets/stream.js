@@ -5,7 +5,7 @@
 // Invariant: whoever listens is told when nothing more will come, and when something was missed; and the connection is gone
 // once the page is left.
 
-import { open, Refusal } from './api.js';
+import { ALL, open, Refusal } from './api.js';
 
 const PATIENCE = 2000;
 
@@ -38,7 +38,7 @@ export async function listen(segments, signal, told, state) {
 }
 
 async function once(segments, signal, each) {
-  const reader = (await open('transitions', { segment: segments }, signal)).pipeThrough(new TextDecoderStream()).getReader();
+  const reader = (await open('transitions', { segment: segments, ...ALL }, signal)).pipeThrough(new TextDecoderStream()).getReader();
   let pending = '';
   for (;;) {
     const { value, done } = await reader.read();

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use super::{Flow, Point};
 use crate::http::service::steps::end_of;
-use crate::http::service::timeline::Reached;
 use crate::http::service::together::add_counts;
 use crate::time::{EventTime, Span};
 
@@ -58,16 +57,6 @@ pub fn moves(one: Vec<Flow>, other: Vec<Flow>) -> Vec<Flow> {
         *sums.entry((from, to)).or_default() += count;
     }
     sums.into_iter().map(|((from, to), count)| Flow { from, to, count }).collect()
-}
-
-/// Of two instants as they are told.
-pub fn later(one: Option<String>, other: Option<String>) -> Option<String> {
-    one.into_iter().chain(other).max()
-}
-
-pub fn reach(one: Reached, other: Reached) -> Reached {
-    let since = later(one.since, other.since);
-    Reached { since, as_of: one.as_of.min(other.as_of), lag_records: one.lag_records + other.lag_records }
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::http::access::Access;
+use crate::http::listener::Bounds;
 use crate::http::service::TRANSITIONS;
 use crate::http::service::fixture::{Scene, day};
+use crate::id::Partition;
 
 const SHOP: &str = "segments: [{key: first, when: 'count(orders lifetime) > 0'}, {key: second, when: 'count(orders lifetime) > 1'}]";
 
@@ -16,12 +19,20 @@ struct Client(BufReader<TcpStream>);
 impl Client {
     /// Listens from when this returns.
     fn of(scene: &Scene, query: &str) -> Client {
+        let (client, partitions) = Client::opened(scene, query);
+        assert_eq!(partitions, json!({"here": [0], "of": 1, "partial": false}));
+        client
+    }
+
+    /// And what is said of the partitions.
+    fn opened(scene: &Scene, query: &str) -> (Client, Value) {
         let mut stream = TcpStream::connect(scene.server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         write!(stream, "GET {TRANSITIONS}{query} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let mut client = Client(BufReader::new(stream));
-        assert_eq!(client.event(), ("open".into(), json!({"partitions": {"here": [0], "of": 1, "partial": false}})));
-        client
+        let (kind, mut data) = client.event();
+        assert_eq!(kind, "open");
+        (client, data["partitions"].take())
     }
 
     /// The next event: its kind and its data.
@@ -87,4 +98,28 @@ fn there_is_room_for_so_many_and_a_place_is_free_again_when_one_goes() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(scene.get(&format!("{TRANSITIONS}?segment=frist")).code, 404);
+}
+
+#[test]
+fn transitions_of_all_processes_are_one_stream_until_one_of_them_ends() {
+    let process = |of| Scene::of(SHOP, Bounds::LOOKUPS, Partition(of), 2, Access::open());
+    let (mut one, mut other) = (process(0), process(1));
+    one.owners.note(Partition(1), &format!("http://{}", other.server.address));
+    let (mut all, partitions) = Client::opened(&one, "?segment=first&processes=all");
+    assert_eq!(partitions, json!({"here": [0, 1], "of": 2, "partial": false}));
+    let mut alone = Client::opened(&one, "?processes=here").0;
+    other.order("ann", day(1), 20);
+    other.commit();
+    assert_eq!(all.transition(), "ann entered first", "of the segments asked for");
+    one.order("bob", day(1), 20);
+    one.commit();
+    assert_eq!((all.transition(), alone.transition()), ("bob entered first".into(), "bob entered first".into()));
+    drop(other);
+    let (kind, data) = all.event();
+    assert!(kind == "ended" && data["why"].as_str().unwrap().contains("listen again"), "{kind} {data}");
+    let (_again, partitions) = Client::opened(&one, "?processes=all");
+    assert_eq!(
+        (&partitions["here"], &partitions["partial"], &partitions["unreached"][0]["partitions"]),
+        (&json!([0]), &json!(true), &json!([1]))
+    );
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::http::access::{Access, Hash, Scope, Token, Tokens};
 use crate::http::listener::Bounds;
-use crate::http::service::PROCESSES;
 use crate::http::service::fixture::{Scene, day};
+use crate::http::service::{PLAN, PROCESSES};
 use crate::id::Partition;
 use crate::kafka::partitioner::partition;
 
@@ -90,6 +90,100 @@ fn without(mut told: Value, member: &str) -> Value {
 }
 
 #[test]
+fn a_process_that_has_no_partition_tells_what_the_others_tell() {
+    let (mut one, other) = both();
+    one.hide();
+    let paths = ["/api/v1/segments/buyer/history", "/api/v1/ladders/life/flows", "/api/v1/experiments", "/api/v1/experiments/buyer"];
+    for path in paths {
+        let (alone, all) = (one.get(path), one.told(&format!("{path}?processes=all")));
+        assert_eq!((alone.code, alone.header("retry-after")), (503, Some("1")), "{path}");
+        assert_eq!(without(all.clone(), "as_of"), without(other.told(path), "as_of"), "{path}");
+        assert_eq!(all["partitions"], json!({"here": [1], "of": 2, "partial": true}));
+    }
+    drop(other);
+    for path in paths {
+        let nobody = one.get(&format!("{path}?processes=all"));
+        assert_eq!((nobody.code, nobody.json()["unreached"][0]["partitions"].clone()), (503, json!([1])), "{path}: {}", nobody.body);
+    }
+}
+
+/// Who is in a segment by this process, a few at a time; and the last page.
+fn listed(scene: &Scene, query: &str) -> (Vec<String>, Value) {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = scene.told(&format!("/api/v1/segments/big/customers?limit=3{query}{cursor}"));
+        let customers = page["customers"].as_array().unwrap();
+        assert!(customers.len() <= 3);
+        found.extend(customers.iter().map(|member| member["customer"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return (found, page),
+        }
+    }
+}
+
+#[test]
+fn everybody_in_a_segment_is_found_over_all_processes() {
+    let buy = |of: i32| {
+        let mut scene = process(of, Access::open());
+        customers(of).for_each(|id| scene.order(&id, day(14), 60));
+        scene.commit();
+        scene
+    };
+    let (one, other) = (buy(0), buy(1));
+    one.owners.note(Partition(1), &format!("http://{}", other.server.address));
+    let ((here, _), (there, _)) = (listed(&one, ""), listed(&other, ""));
+    assert!(here.len() > 3 && here.len() + there.len() == 40);
+    let (all, page) = listed(&one, "&processes=all");
+    assert_eq!(all, [here.clone(), there.clone()].concat(), "by partition, then by id");
+    assert_eq!(page["partitions"], json!({"here": [0, 1], "of": 2, "partial": false}));
+    assert_eq!(listed(&one, "&processes=all&partition=1").0, there);
+    let (none, page) = listed(&one, "&partition=1");
+    assert_eq!((none, &page["partitions"]["here"]), (vec![], &json!([])), "it is somebody else's");
+    assert_eq!(one.get("/api/v1/segments/big/customers?partition=x").code, 400);
+    drop(other);
+    let (rest, page) = listed(&one, "&processes=all");
+    assert_eq!((rest, &page["partitions"]["here"], &page["partitions"]["partial"]), (here, &json!([0]), &json!(true)));
+    let unreached = &page["partitions"]["unreached"][0];
+    assert!(unreached["why"].as_str().unwrap().starts_with("it cannot be reached: ") && unreached["partitions"] == json!([1]), "{page}");
+}
+
+/// With one segment changed, one taken out and one added.
+const NEW_SHOP: &str = "segments: [
+    {key: buyer, when: 'count(orders last 20d) > 0'}, {key: often, when: 'count(orders last 20d) > 1'}]";
+
+fn planned(scene: &Scene, query: &str) -> crate::http::tests::Received {
+    scene.post(&format!("{PLAN}{query}"), &json!({"files": [{"name": "new.yaml", "text": NEW_SHOP}]}).to_string())
+}
+
+#[test]
+fn two_processes_find_together_what_other_definitions_would_do() {
+    let ((one, other), mut whole) = (both(), Scene::new(SHOP));
+    happen(&mut whole, customers(0).chain(customers(1)));
+    let (all, expected, alone) = (planned(&one, "?processes=all").json(), planned(&whole, "").json(), planned(&one, "").json());
+    assert_eq!(without(all.clone(), "partitions"), without(expected.clone(), "partitions"));
+    assert_eq!(all["partitions"], json!({"here": [0, 1], "of": 2, "partial": false}));
+    assert!(expected["segments"][0]["enter"]["definition"].as_u64().unwrap() > 1 && alone["segments"] != expected["segments"]);
+    drop(other);
+    let rest = planned(&one, "?processes=all").json();
+    assert_eq!((&rest["segments"], &rest["partitions"]["unreached"][0]["partitions"]), (&alone["segments"], &json!([1])));
+}
+
+#[test]
+fn while_one_of_them_is_counting_the_answer_is_to_ask_again() {
+    let mut one = process(0, Access::open());
+    let counting = saying(b"HTTP/1.0 503 X\r\n\r\n{\"detail\":\"it counts\",\"at_work\":true}");
+    one.owners.note(Partition(1), &counting);
+    let later = planned(&one, "?processes=all");
+    assert_eq!((later.code, later.header("retry-after")), (503, Some("1")), "{}", later.body);
+    one.hide();
+    let starting = saying(b"HTTP/1.0 503 X\r\n\r\n{\"detail\":\"it starts\"}");
+    one.owners.note(Partition(1), &starting);
+    let nobody = planned(&one, "?processes=all");
+    assert_eq!((nobody.code, &nobody.json()["unreached"][0]["why"]), (503, &json!("503: it starts")));
+}
+
+#[test]
 fn every_process_is_named_with_its_partitions_and_its_figures() {
     let (one, other) = both();
     let told = one.told(&format!("{PROCESSES}?processes=all"));
@@ -163,6 +257,7 @@ fn a_token_that_came_by_tls_is_not_sent_without_it() {
     let peers = crate::http::peers::Peers { tls: true, ..Default::default() };
     let address: std::sync::Arc<str> = format!("http://{}", other.server.address).into();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (answers, unreached) = runtime.block_on(peers.ask([(address, vec![1])].into(), "/api/v1/segments", None));
+    let question = crate::http::peers::Question { path: "/api/v1/segments", token: None, body: None };
+    let (answers, unreached) = runtime.block_on(peers.ask([(address, vec![1])].into(), question));
     assert!(answers.is_empty() && unreached[0].why.contains("without TLS"), "{unreached:?}");
 }

@@ -2,10 +2,10 @@
 //
 // Invariant: it is asked for by a button and never while somebody types: every customer is looked at for it.
 
-import { path, post, Refusal } from '../api.js';
+import { ALL, path, post, Refusal } from '../api.js';
 import { el, fill } from '../dom.js';
 import { count, instant, many } from '../format.js';
-import { alone, notice, table } from '../parts.js';
+import { covered, notice, table } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { flowed, sum } from '../words.js';
 
@@ -49,7 +49,7 @@ export function dryRun(view, written) {
 async function patiently(text, signal) {
   for (;;) {
     try {
-      return await post(path`definitions/plan`, { files: [{ name: 'playground', text }] }, signal);
+      return await post(path`definitions/plan`, { files: [{ name: 'playground', text }] }, signal, ALL);
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 503) throw error;
       await new Promise((done) => setTimeout(done, 1000 * (error.retryAfter || 1)));
@@ -77,7 +77,7 @@ function result({ segments, looked_at: looked, complete, task_clock: clock, part
       ),
     );
   return [
-    alone('Counted are customers', partitions),
+    covered(partitions),
     short,
     complete ? null : notice('Not everybody: that takes too long.'),
     table('What it would do', columns, rows),

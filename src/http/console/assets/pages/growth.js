@@ -30,7 +30,7 @@ export function growth(points) {
   const grows = now.members - least.members >= most.members - now.members;
   const from = grows ? least : most;
   const besides = grows ? ` Most: ${count(most.members)}, on ${day(most.at)}.` : ` Least: ${count(least.members)}, on ${day(least.at)}.`;
-  return `It ${grows ? 'grows' : 'shrinks'} since ${day(from.at)}: from ${count(from.members)} to ${count(now.members)}.${besides}`;
+  return `It has ${grows ? 'grown' : 'shrunk'} since ${day(from.at)}: from ${count(from.members)} to ${count(now.members)}.${besides}`;
 }
 
 /** The two charts; `show(points)` draws. */

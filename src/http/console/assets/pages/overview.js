@@ -48,7 +48,7 @@ export async function show(view) {
   await view.every(EVERY, async () => update(await looked(view.signal)));
 
   function update(seen) {
-    fill(places.ready, readyLine(seen.ready), covered(seen.partitions));
+    fill(places.ready, readyLine(seen), covered(seen.partitions));
     if (!seen.scrape) return fill(places.figures, refusedPart(seen.refused));
     const rates = grown(before, seen);
     fill(places.figures, figures(seen, before?.scrape, rates));
@@ -122,20 +122,25 @@ async function kept(asked) {
   }
 }
 
-function readyLine({ ready, checks }) {
-  const check = ({ check: name, met, detail }) => el('li', { class: met ? 'met' : 'unmet' }, el('strong', {}, name), ` ${detail}`);
-  return el(
-    'div',
-    { class: ready ? 'ready good' : 'ready bad' },
-    el('strong', { class: 'verdict' }, ready ? 'Ready' : 'Not ready'),
-    el('ul', {}, checks.map(check)),
-  );
+/** Of one process its checks; of several how many are ready, since their table has the checks that are not met. */
+function readyLine({ ready: { ready, checks }, processes: all = [], partitions }) {
+  const of = all.length + (partitions?.unreached?.length ?? 0);
+  if (of < 2) return banner(ready, checks.map(({ check, met, detail }) => [met, check, detail]));
+  const are = all.filter((process) => process.ready).length;
+  return banner(are === of, [[are === of, `${are} of ${of}`, 'processes are ready']]);
+}
+
+function banner(ready, lines) {
+  const line = ([met, what, detail]) => el('li', { class: met ? 'met' : 'unmet' }, el('strong', {}, what), ` ${detail}`);
+  const verdict = el('strong', { class: 'verdict' }, ready ? 'Ready' : 'Not ready');
+  return el('div', { class: ready ? 'ready good' : 'ready bad' }, verdict, el('ul', {}, lines.map(line)));
 }
 
 function figures({ scrape, partitions, segments }, before, rates) {
   const lag = scrape.sum('segmentd_consumer_lag_records');
-  const timer = quantile(before, scrape, 'segmentd_timer_lag_seconds', 0.99);
-  const commit = quantile(before, scrape, 'segmentd_commit_duration_seconds', 0.99);
+  // At the first look it would be of all the time that has been.
+  const lately = (name) => (before ? quantile(before, scrape, name, 0.99) : null);
+  const [timer, commit] = ['segmentd_timer_lag_seconds', 'segmentd_commit_duration_seconds'].map(lately);
   const rejected = scrape.sum('segmentd_events_rejected_total');
   return tiles(
     tile(

@@ -5,7 +5,7 @@
 import { ALL, get, path, Refusal } from '../api.js';
 import { customerLink, el, fill, to } from '../dom.js';
 import { count, instant, many, relative } from '../format.js';
-import { alone, covered, heading, notice, panel, table, tags, tile, tiles } from '../parts.js';
+import { covered, heading, notice, panel, table, tags, tile, tiles } from '../parts.js';
 import { refusedPart } from '../refused.js';
 import { listen } from '../stream.js';
 import { byCause, cause, rule, sum } from '../words.js';
@@ -80,6 +80,7 @@ function members(view, key) {
   const rows = [];
   const place = el('div');
   let cursor;
+  let partitions;
   const button = el('button', { type: 'button', onclick: () => more().catch(failed) }, 'Show who is in it');
   const failed = (error) => {
     button.disabled = false;
@@ -92,22 +93,32 @@ function members(view, key) {
   ];
   const more = async () => {
     const before = rows.length;
-    let partitions;
     // Asked twice, a page would be shown twice.
     button.disabled = true;
     // A page may have nobody although more follow.
     do {
-      const page = await get(path`segments/${key}/customers`, { cursor }, view.signal);
+      const page = await get(path`segments/${key}/customers`, { cursor, ...ALL }, view.signal);
       rows.push(...page.customers);
       cursor = page.next;
-      partitions = page.partitions;
+      partitions = ofBoth(partitions, page.partitions);
     } while (cursor && rows.length < before + 50);
-    fill(place, alone('Listed are customers', partitions), table('Customers in this segment', columns, rows, 'Nobody.'));
+    fill(place, covered(partitions), table('Customers in this segment', columns, rows, 'Nobody.'));
     button.textContent = 'Show more';
     [button.hidden, button.disabled] = [!cursor, false];
     view.say(`${many(rows.length, 'customer')} shown`);
   };
   return panel('Who is in it', place, el('p', {}, button));
+}
+
+/** Of which partitions two pages are: what one of them leaves out is left out. */
+function ofBoth(one, other) {
+  if (!one) return other;
+  return {
+    ...other,
+    here: other.here.filter((partition) => one.here.includes(partition)),
+    partial: one.partial || other.partial,
+    unreached: [...(one.unreached ?? []), ...(other.unreached ?? [])],
+  };
 }
 
 function ordinal(number) {
@@ -141,7 +152,7 @@ function listening(view, key, place) {
       if (view.signal.aborted) return;
       fill(state, says[name]);
       state.classList.toggle('on', name === 'open');
-      if (name === 'open') fill(whose, alone('Shown are customers', partitions));
+      if (name === 'open') fill(whose, covered(partitions));
     },
   ).catch((error) => {
     if (error instanceof Refusal) fill(place, refusedPart(error));
