@@ -174,6 +174,10 @@ fn next_flip(plan: &Plan, standing: &Standing) -> EventTime {
     flips.chain(stay::next_end(plan, standing)).min().unwrap_or(EventTime::MAX)
 }
 
+fn lowest_bit(bits: u64) -> Option<u32> {
+    (bits != 0).then(|| bits.trailing_zeros())
+}
+
 struct Settling<'a> {
     at: &'a At<'a>,
     standing: &'a mut Standing,
@@ -232,13 +236,17 @@ impl Settling<'_> {
         }
     }
 
-    /// Decides in dependency order: who stands later sees what was decided before.
+    /// Decides in dependency order: who stands later sees what was decided before. Deciding marks others, all of them later.
     fn decide_dirty(&mut self) {
-        for position in 0..self.at.plan.order.len() {
-            let segment = self.at.plan.order[position];
-            if self.dirty[position / 64] >> (position % 64) & 1 == 1 && self.standing.decides(segment) {
-                self.decide(segment);
-                self.put_to_sleep(segment);
+        for word in 0..self.dirty.len() {
+            let mut passed = 0;
+            while let Some(bit) = lowest_bit(self.dirty[word] & !passed) {
+                passed = u64::MAX >> (63 - bit);
+                let Some(segment) = self.at.plan.order.get(word * 64 + bit as usize).copied() else { break };
+                if self.standing.decides(segment) {
+                    self.decide(segment);
+                    self.put_to_sleep(segment);
+                }
             }
         }
     }

@@ -64,6 +64,21 @@ impl Number {
         self.small_sum(other, i64::checked_sub).unwrap_or_else(|| Number::shrink(self.big() - other.big()))
     }
 
+    /// Adds a field's value in place, as a running total does with every row.
+    #[inline]
+    pub fn add(&mut self, decimal: &Decimal) {
+        if !self.shift(decimal, i64::checked_add) {
+            *self = self.plus(&Number::from(decimal));
+        }
+    }
+
+    #[inline]
+    pub fn subtract(&mut self, decimal: &Decimal) {
+        if !self.shift(decimal, i64::checked_sub) {
+            *self = self.minus(&Number::from(decimal));
+        }
+    }
+
     pub fn times(&self, other: &Number) -> Number {
         let small = || {
             let ((a, b), (c, d)) = (self.small()?, other.small()?);
@@ -179,6 +194,16 @@ impl Number {
             (op(a.checked_mul(d)?, c.checked_mul(b)?)?, b.checked_mul(d)?)
         };
         Some(Number(Form::Small { units, over }))
+    }
+
+    /// By a decimal of the same scale; `false`: it is of another one, or the result does not fit.
+    #[inline]
+    fn shift(&mut self, decimal: &Decimal, op: fn(i64, i64) -> Option<i64>) -> bool {
+        let Form::Small { units, over } = &mut self.0 else { return false };
+        let mantissa = i64::try_from(decimal.mantissa()).ok().filter(|_| POWERS_OF_TEN.get(decimal.scale() as usize) == Some(over));
+        let shifted = mantissa.and_then(|mantissa| op(*units, mantissa));
+        *units = shifted.unwrap_or(*units);
+        shifted.is_some()
     }
 
     fn big(&self) -> BigRational {
@@ -300,6 +325,25 @@ mod tests {
             sum = sum.minus(&large);
         }
         assert_eq!(sum, number("0.0000000000000000000000010000"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_decimal_added_or_taken_away_in_place_is_the_sum_or_the_difference(
+            numbers in proptest::collection::vec((proptest::num::i64::ANY, 0..4u32), 1..12)
+        ) {
+            let (mut sum, mut expected) = (Number::ZERO, Number::ZERO);
+            for (at, (units, scale)) in numbers.iter().enumerate() {
+                // Most are small, and of one scale.
+                let decimal = Decimal::new(if at % 3 == 0 { *units } else { units % 1_000 }, scale.saturating_sub(1) * 2);
+                if at % 2 == 0 {
+                    (sum.add(&decimal), expected = expected.plus(&Number::from(&decimal)));
+                } else {
+                    (sum.subtract(&decimal), expected = expected.minus(&Number::from(&decimal)));
+                }
+                proptest::prop_assert_eq!(&sum, &expected);
+            }
+        }
     }
 
     #[test]

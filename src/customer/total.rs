@@ -9,7 +9,7 @@ use super::Cursor;
 use super::cursor::Passage;
 use super::history::{Base, History, Row};
 use crate::aggregate::{Accumulator, Removal, each_value};
-use crate::event::Scalar;
+use crate::event::{Scalar, Value};
 use crate::money::Number;
 use crate::plan::{AggregatePlan, FieldRef, Measure};
 use crate::rule::ast::Function;
@@ -88,26 +88,32 @@ impl AggregatePlan {
     /// Adds a row that it sees.
     #[inline]
     pub(super) fn add(&self, total: &mut Accumulator, history: &History, row: &Row) {
-        if let (Accumulator::Count(n), FieldRef::Event) = (&mut *total, self.field) {
-            *n += 1;
-            return;
+        match (&mut *total, row.plain(self.field)) {
+            (Accumulator::Count(count), _) if self.field == FieldRef::Event => *count += 1,
+            (Accumulator::Total { count, sum }, Some(Value::Number(number))) => {
+                *count += 1;
+                sum.add(number);
+            }
+            _ => each_value(row.field(self.field, history.total_cell()), |value| total.add(&value)),
         }
-        each_value(row.field(self.field, history.total_cell()), |value| total.add(&value));
     }
 
     /// Removes a row that it sees, and had been added.
     #[inline]
     pub(super) fn remove(&self, total: &mut Accumulator, history: &History, row: &Row) -> Removal {
-        if let (Accumulator::Count(n), FieldRef::Event) = (&mut *total, self.field) {
-            *n -= 1;
-            return Removal::Done;
-        }
         let mut removal = Removal::Done;
-        each_value(row.field(self.field, history.total_cell()), |value| {
-            if total.remove(&value) == Removal::Rescan {
-                removal = Removal::Rescan;
+        match (&mut *total, row.plain(self.field)) {
+            (Accumulator::Count(count), _) if self.field == FieldRef::Event => *count -= 1,
+            (Accumulator::Total { count, sum }, Some(Value::Number(number))) => {
+                *count -= 1;
+                sum.subtract(number);
             }
-        });
+            _ => each_value(row.field(self.field, history.total_cell()), |value| {
+                if total.remove(&value) == Removal::Rescan {
+                    removal = Removal::Rescan;
+                }
+            }),
+        }
         removal
     }
 

@@ -58,7 +58,7 @@ impl At<'_> {
         let history = &self.facts.histories[added.stream];
         let row = history.rows().len().checked_sub(added.from_newest).and_then(|at| history.rows().get(at));
         let confirms = |linear: &Linear, row: &Row, window: usize| {
-            let mut pushed = linear.unmoved();
+            let mut pushed = Sums::default();
             self.weigh(linear, window, row, history, Passage::Enters, &mut pushed).is_some() && linear.is_confirmed(&pushed, holds)
         };
         predicate.linear.as_ref().zip(row).is_some_and(|(linear, row)| {

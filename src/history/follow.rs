@@ -25,7 +25,7 @@ use crate::store::{Shared, StateDir};
 use crate::time::EventTime;
 
 /// Blocks and memtables of all chronicles together: they are read when somebody asks, which is seldom.
-const MEMORY_BYTES: u64 = 16 << 20;
+const MEMORY_BYTES: u64 = 64 << 20;
 /// How long one wait for records takes at most; also how soon a partition that has come is read.
 const WAIT: Duration = Duration::from_millis(100);
 /// Records of the inputs that the service is behind, from which on the history waits: the machine has better things to do.
@@ -100,7 +100,7 @@ impl Following {
             around: self,
             topic,
             folder,
-            stores: Shared::new(MEMORY_BYTES),
+            stores: Shared::for_additions(MEMORY_BYTES),
             follower: Follower::connect(&self.settings.kafka, self.settings.topic.clone())?,
             reader: Reader::connect(&self.settings.kafka, Isolation::Committed)?,
             cluster,

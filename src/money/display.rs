@@ -19,10 +19,10 @@ impl fmt::Display for Number {
         if let Some((units, places)) = self.units_and_places() {
             return write_decimal(f, units, places);
         }
-        if let Some(decimal) = self.to_decimal() {
-            return decimal.normalize().fmt(f);
+        match self.small() {
+            Some((units, over)) => write_quotient(f, units, over),
+            None => write_rational(f, self),
         }
-        write_rational(f, self)
     }
 }
 
@@ -61,9 +61,23 @@ fn write_decimal(f: &mut fmt::Formatter<'_>, units: i64, mut places: usize) -> f
     f.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
 }
 
+/// An average, mostly: divided digit by digit, as on paper.
+fn write_quotient(f: &mut fmt::Formatter<'_>, units: i64, over: i64) -> fmt::Result {
+    // A tenfold rest may need more than 64 bits.
+    let (over, units_of_one) = (u128::from(over.unsigned_abs()), u128::from(units.unsigned_abs()));
+    let (whole, mut rest) = (units_of_one / over, units_of_one % over);
+    let (mut places, mut count) = ([0; DISPLAY_PLACES], 0);
+    while rest > 0 && count < DISPLAY_PLACES {
+        places[count] = b'0' + (rest * 10 / over) as u8;
+        rest = rest * 10 % over;
+        count += 1;
+    }
+    let places = std::str::from_utf8(&places[..count]).unwrap_or_default();
+    write_parts(f, units < 0, &whole, places, rest > 0)
+}
+
 fn write_rational(f: &mut fmt::Formatter<'_>, number: &Number) -> fmt::Result {
     let (units, over) = number.to_parts();
-    let sign = if units.is_negative() { "-" } else { "" };
     let (whole, mut rest) = units.abs().div_rem(&over);
     let mut places = String::new();
     while !rest.is_zero() && places.len() < DISPLAY_PLACES {
@@ -71,8 +85,13 @@ fn write_rational(f: &mut fmt::Formatter<'_>, number: &Number) -> fmt::Result {
         places.push_str(&digit.to_string());
         rest = left;
     }
+    write_parts(f, units.is_negative(), &whole, &places, !rest.is_zero())
+}
+
+fn write_parts(f: &mut fmt::Formatter<'_>, negative: bool, whole: &impl fmt::Display, places: &str, cut_off: bool) -> fmt::Result {
+    let sign = if negative { "-" } else { "" };
     let point = if places.is_empty() { "" } else { "." };
-    let cut = if rest.is_zero() { "" } else { "…" };
+    let cut = if cut_off { "…" } else { "" };
     write!(f, "{sign}{whole}{point}{places}{cut}")
 }
 
@@ -110,6 +129,22 @@ mod tests {
             let decimal = rust_decimal::Decimal::from_i128_with_scale(units.into(), places as u32).normalize();
             prop_assert_eq!(number.to_string(), decimal.to_string());
             prop_assert_eq!(Number::parse(&number.to_string()), Some(number));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quotient_is_shown_as_big_integers_show_it(units: i64, over in 1i64..) {
+            struct Slowly(Number);
+            impl fmt::Display for Slowly {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    write_rational(f, &self.0)
+                }
+            }
+            for over in [over, over % 1_000 + 1, over % 1_000_000 + 1] {
+                let number = Number::ratio(units, over);
+                prop_assert_eq!(number.to_string(), Slowly(number).to_string());
+            }
         }
     }
 

@@ -15,7 +15,6 @@
 use std::cmp::Ordering;
 
 use num_integer::Integer;
-use smallvec::SmallVec;
 
 use super::formula::{End, Formula, Leaf};
 use super::{AggregatePlan, Measure};
@@ -29,17 +28,12 @@ pub struct Linear {
     pub aggregates: Vec<usize>,
     /// Of each aggregate, for each inequality in turn.
     weights: Vec<Weight>,
-    bounds: Vec<Bound>,
+    /// What each inequality wants its sum to be, compared with 0.
+    ops: Vec<CompareOp>,
+    /// What each inequality adds to its sum in any case.
+    constants: Sums,
     /// More of anything that is counted or not below zero raises every inequality, or leaves it where it is.
     pub rises: bool,
-}
-
-/// `constant + … op 0`
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    /// Millionths, as all sums here.
-    constant: i128,
-    op: CompareOp,
 }
 
 /// How often an aggregate's count, in millionths, and its sum are taken. Both fit 53 bits, so that no product of theirs
@@ -57,8 +51,11 @@ pub struct Share {
     pub sum: i64,
 }
 
-/// Where each inequality stands, in millionths.
-pub type Sums = SmallVec<[i128; 3]>;
+/// Both ends of an interval, and that an average is of something.
+const MOST_INEQUALITIES: usize = 3;
+
+/// Where each inequality stands, in millionths; nothing where there is none.
+pub type Sums = [i128; MOST_INEQUALITIES];
 
 impl Linear {
     /// `None`: the formula is of another form, or its literals are too fine or too large.
@@ -84,17 +81,23 @@ impl Linear {
         let mut aggregates: Vec<usize> = inequalities.iter().flat_map(|(c, _)| c.terms.iter().map(|(a, _, _)| *a)).collect();
         aggregates.sort_unstable();
         aggregates.dedup();
-        let whole: Option<Vec<_>> = inequalities.iter().map(|(combination, op)| combination.whole(&aggregates, *op)).collect();
-        let (rows, bounds): (Vec<Vec<Weight>>, Vec<Bound>) = whole?.into_iter().unzip();
+        let mut constants = [0; MOST_INEQUALITIES];
+        let mut rows = Vec::new();
+        for ((combination, _), constant) in inequalities.iter().zip(&mut constants) {
+            let (weights, whole) = combination.whole(&aggregates)?;
+            rows.push(weights);
+            *constant = i128::from(whole);
+        }
+        let ops: Vec<CompareOp> = inequalities.iter().map(|(_, op)| *op).collect();
         let weights: Vec<Weight> = (0..aggregates.len()).flat_map(|at| rows.iter().map(move |row| row[at])).collect();
-        let has_two_sides = bounds.iter().all(|bound| !matches!(bound.op, CompareOp::Equal | CompareOp::NotEqual));
+        let has_two_sides = ops.iter().all(|op| !matches!(op, CompareOp::Equal | CompareOp::NotEqual));
         let rises = has_two_sides && weights.iter().all(|weight| weight.count >= 0 && weight.sum >= 0);
-        Some(Linear { aggregates, weights, bounds, rises })
+        Some(Linear { aggregates, weights, ops, constants, rises })
     }
 
     /// Over no rows at all.
     pub fn nothing(&self) -> Sums {
-        self.bounds.iter().map(|bound| bound.constant).collect()
+        self.constants
     }
 
     /// Over the rows of these totals.
@@ -125,32 +128,27 @@ impl Linear {
 
     #[inline]
     fn weights_of(&self, at: usize) -> &[Weight] {
-        let inequalities = self.bounds.len();
+        let inequalities = self.ops.len();
         &self.weights[at * inequalities..(at + 1) * inequalities]
     }
 
     #[inline]
     pub fn holds(&self, sums: &[i128]) -> bool {
-        self.bounds.iter().zip(sums).all(|(bound, sum)| bound.op.accepts(sum.cmp(&0)))
+        self.ops.iter().zip(sums).all(|(op, sum)| op.accepts(sum.cmp(&0)))
     }
 
     /// Which inequalities hold, one bit each.
     pub fn sides(&self, sums: &[i128]) -> u64 {
-        let holds = self.bounds.iter().zip(sums).map(|(bound, sum)| bound.op.accepts(sum.cmp(&0)));
+        let holds = self.ops.iter().zip(sums).map(|(op, sum)| op.accepts(sum.cmp(&0)));
         holds.enumerate().fold(0, |sides, (at, holds)| sides | u64::from(holds) << at)
-    }
-
-    /// A push of nothing.
-    pub fn unmoved(&self) -> Sums {
-        self.bounds.iter().map(|_| 0).collect()
     }
 
     /// Whether pushing every inequality so far leaves a truth as it is, wherever the sums stand: all hold and are pushed
     /// further in, or the only one does not and is pushed further out.
     pub fn is_confirmed(&self, pushed: &[i128], holds: bool) -> bool {
-        let mut directions = self.bounds.iter().zip(pushed).map(|(bound, push)| bound.direction(*push));
+        let mut directions = self.ops.iter().zip(pushed).map(|(op, push)| direction(*op, *push));
         let other = if holds { Way::Out } else { Way::In };
-        (holds || self.bounds.len() == 1) && directions.all(|way| way != other && way != Way::Either)
+        (holds || self.ops.len() == 1) && directions.all(|way| way != other && way != Way::Either)
     }
 
     /// The same over the aggregates' positions in another plan.
@@ -159,7 +157,7 @@ impl Linear {
     }
 }
 
-/// Which way a push moves an inequality.
+/// Where a push moves an inequality.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     In,
@@ -169,16 +167,15 @@ enum Way {
     Nowhere,
 }
 
-impl Bound {
-    fn direction(self, push: i128) -> Way {
-        match (self.op, push.cmp(&0)) {
-            (_, Ordering::Equal) => Way::Nowhere,
-            (CompareOp::Greater | CompareOp::GreaterOrEqual, Ordering::Greater) => Way::In,
-            (CompareOp::Less | CompareOp::LessOrEqual, Ordering::Less) => Way::In,
-            // Whoever is equal is pushed off; who is not may be pushed there.
-            (CompareOp::Equal | CompareOp::NotEqual, _) => Way::Either,
-            _ => Way::Out,
-        }
+/// Which way a push moves an inequality.
+fn direction(op: CompareOp, push: i128) -> Way {
+    match (op, push.cmp(&0)) {
+        (_, Ordering::Equal) => Way::Nowhere,
+        (CompareOp::Greater | CompareOp::GreaterOrEqual, Ordering::Greater) => Way::In,
+        (CompareOp::Less | CompareOp::LessOrEqual, Ordering::Less) => Way::In,
+        // Whoever is equal is pushed off; who is not may be pushed there.
+        (CompareOp::Equal | CompareOp::NotEqual, _) => Way::Either,
+        _ => Way::Out,
     }
 }
 
@@ -279,7 +276,7 @@ impl Combination {
     }
 
     /// With whole weights, for each of the aggregates: all is multiplied by a common denominator, which changes no sign.
-    fn whole(&self, aggregates: &[usize], op: CompareOp) -> Option<(Vec<Weight>, Bound)> {
+    fn whole(&self, aggregates: &[usize]) -> Option<(Vec<Weight>, i64)> {
         let common = self.terms.iter().try_fold(1i64, |common, (_, _, times)| {
             let (_, over) = times.small()?;
             (common.checked_div(common.gcd(&over))?).checked_mul(over)
@@ -294,8 +291,7 @@ impl Combination {
                 Part::Sum => weight.sum += times,
             }
         }
-        let constant = whole(&scaled.constant.times(&Number::integer(Number::MILLION)))?;
-        Some((weights, Bound { constant: i128::from(constant), op }))
+        Some((weights, whole(&scaled.constant.times(&Number::integer(Number::MILLION)))?))
     }
 }
 
@@ -364,7 +360,7 @@ mod tests {
         let confirmed = |rule: &str, row: Share, holds| {
             let plan = plan(rule);
             let linear = plan.predicates[0].linear.clone().unwrap();
-            let mut pushed = linear.unmoved();
+            let mut pushed = Sums::default();
             linear.add(0, row, &mut pushed);
             linear.is_confirmed(&pushed, holds)
         };

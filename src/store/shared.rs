@@ -3,7 +3,7 @@
 //! Blocks read from disk and memtables are charged to the same cache, so half of `state.memory` is the bound of both together,
 //! and partitions that are busy take it from those that are not.
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, LogLevel, Options, WriteBufferManager};
+use rocksdb::{BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DataBlockIndexType, LogLevel, Options, WriteBufferManager};
 
 use super::Family;
 
@@ -14,6 +14,7 @@ const MIB: usize = 1 << 20;
 pub struct Shared {
     cache: Cache,
     write_buffers: WriteBufferManager,
+    compaction: DBCompactionStyle,
 }
 
 impl Shared {
@@ -24,7 +25,15 @@ impl Shared {
         // A third for writes: enough to batch flushes, while reads keep most of it. No stall at the bound: memtables
         // are flushed earlier instead, and a stalled writer would hold up a transaction.
         let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(memory / 3, false, cache.clone());
-        Shared { cache, write_buffers }
+        Shared { cache, write_buffers, compaction: DBCompactionStyle::Level }
+    }
+
+    /// For stores to which rows are added all the time and which are seldom read: what was written is merged as rarely as can
+    /// be. By levels, small memtables would have each row rewritten dozens of times.
+    ///
+    /// Source: RocksDB wiki, "Universal Compaction".
+    pub fn for_additions(memory_bytes: u64) -> Shared {
+        Shared { compaction: DBCompactionStyle::Universal, ..Shared::new(memory_bytes) }
     }
 
     pub(super) fn cache(&self) -> &Cache {
@@ -41,7 +50,7 @@ impl Shared {
         options.create_missing_column_families(true);
         options.set_write_buffer_manager(&self.write_buffers);
         // Bounds what is replayed at the next open, and how long the small families keep old logs alive.
-        options.set_max_total_wal_size(64 * MIB as u64);
+        options.set_max_total_wal_size(128 * MIB as u64);
         options.set_max_background_jobs(2);
         options.set_max_open_files(512);
         // One writer a store: the locks of concurrent insertion are paid for nothing.
@@ -56,9 +65,10 @@ impl Shared {
     pub(super) fn family_options(&self, family: Family) -> Options {
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
+        options.set_compaction_style(self.compaction);
         options.set_block_based_table_factory(&self.table_options(family));
         options.set_write_buffer_size(match family {
-            Family::State => 32 * MIB,
+            Family::State => 64 * MIB,
             Family::Timers => 8 * MIB,
             // Rewritten at every commit; flushed, only the last version of each key is left.
             Family::Meta => 2 * MIB,

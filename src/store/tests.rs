@@ -317,3 +317,25 @@ fn stats_grow_with_what_is_stored() {
     let stats = store.stats().unwrap();
     assert_eq!((stats.stopped, stats.stalls), (false, 0));
 }
+
+#[test]
+fn what_was_merged_by_levels_is_there_where_rows_are_added_and_the_other_way_round() {
+    let dir = TempDir::new().unwrap();
+    let (leveled, added) = (Shared::new(8 << 20), Shared::for_additions(8 << 20));
+    let key = |number: u32| (number.wrapping_mul(2_654_435_769)).to_be_bytes();
+    let mut written = 0..;
+    for (round, shared) in [&leveled, &added, &leveled].into_iter().enumerate() {
+        let store = Store::open(shared, dir.path(), ORIGIN).unwrap();
+        // Several memtables full, so that some of it is merged.
+        for _ in 0..80 {
+            let keys: Vec<_> = written.by_ref().take(200).map(key).collect();
+            let (mut batch, row) = (Batch::new(), [round as u8; 1_000]);
+            keys.iter().for_each(|key| batch.put(key, &row));
+            store.write(batch, Offset(1)).unwrap();
+        }
+    }
+    let store = Store::open(&added, dir.path(), ORIGIN).unwrap();
+    for (number, round) in (0..48_000u32).zip((0..3).flat_map(|round| [round; 16_000])) {
+        assert_eq!(store.get(&key(number)).unwrap().as_deref(), Some(&[round; 1_000][..]), "row {number}");
+    }
+}

@@ -24,6 +24,7 @@ impl<'a> ObjectWriter<'a> {
     }
 
     /// A name is our own word or the key of a segment: letters, digits, `_` and `-`, which need no escape.
+    #[inline(always)]
     fn name(&mut self, name: &str) {
         if !std::mem::take(&mut self.first) {
             self.out.push(b',');
@@ -32,11 +33,13 @@ impl<'a> ObjectWriter<'a> {
         self.out.push(b':');
     }
 
+    #[inline(always)]
     pub fn text(&mut self, name: &str, text: &str) {
         self.name(name);
         self.string(text);
     }
 
+    #[inline(always)]
     pub fn text_or_null(&mut self, name: &str, text: Option<&str>) {
         self.name(name);
         match text {
@@ -45,21 +48,25 @@ impl<'a> ObjectWriter<'a> {
         }
     }
 
+    #[inline(always)]
     pub fn boolean(&mut self, name: &str, value: bool) {
         self.name(name);
         self.raw(if value { "true" } else { "false" });
     }
 
+    #[inline(always)]
     pub fn number(&mut self, name: &str, number: impl std::fmt::Display) {
         self.name(name);
         self.display(number);
     }
 
+    #[inline(always)]
     pub fn instant(&mut self, name: &str, instant: EventTime) {
         self.name(name);
         self.time(instant);
     }
 
+    #[inline(always)]
     pub fn instant_or_null(&mut self, name: &str, instant: Option<EventTime>) {
         self.name(name);
         match instant {
@@ -112,6 +119,7 @@ impl<'a> ObjectWriter<'a> {
     }
 
     /// Text that needs no escape.
+    #[inline(always)]
     fn quoted(&mut self, plain: &[u8]) {
         self.out.push(b'"');
         self.out.extend_from_slice(plain);
