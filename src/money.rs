@@ -337,9 +337,11 @@ mod tests {
                 // Most are small, and of one scale.
                 let decimal = Decimal::new(if at % 3 == 0 { *units } else { units % 1_000 }, scale.saturating_sub(1) * 2);
                 if at % 2 == 0 {
-                    (sum.add(&decimal), expected = expected.plus(&Number::from(&decimal)));
+                    sum.add(&decimal);
+                    expected = expected.plus(&Number::from(&decimal));
                 } else {
-                    (sum.subtract(&decimal), expected = expected.minus(&Number::from(&decimal)));
+                    sum.subtract(&decimal);
+                    expected = expected.minus(&Number::from(&decimal));
                 }
                 proptest::prop_assert_eq!(&sum, &expected);
             }
