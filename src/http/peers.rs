@@ -100,14 +100,14 @@ struct Why {
 impl Peers {
     /// Asks each process by its address, all at once; the partitions are those that it is believed to have.
     pub async fn ask(&self, processes: BTreeMap<Arc<str>, Vec<i32>>, question: Question<'_>) -> (Vec<Answer>, Vec<Unreached>) {
-        let one = |peers: Peers, address: Arc<str>, request| async move { peers.one(&address, request).await };
+        let one = |peers: Peers, address: Arc<str>, request: Vec<u8>| async move { peers.one(&address, &request).await };
         let (answers, unreached) = self.each(processes, question, one).await;
         (answers.into_iter().map(|(Asked { address, partitions }, told)| Answer { address, partitions, told }).collect(), unreached)
     }
 
     /// Listens to each of them: what it says first, and what it goes on to say.
     pub async fn listen(&self, processes: BTreeMap<Arc<str>, Vec<i32>>, question: Question<'_>) -> (Vec<(Answer, Events)>, Vec<Unreached>) {
-        let begin = |peers: Peers, address: Arc<str>, request| async move { peers.begin(&address, request).await };
+        let begin = |peers: Peers, address: Arc<str>, request: Vec<u8>| async move { peers.begin(&address, &request).await };
         let (answers, unreached) = self.each(processes, question, begin).await;
         let answer = |(Asked { address, partitions }, (told, events))| (Answer { address, partitions, told }, events);
         (answers.into_iter().map(answer).collect(), unreached)
@@ -118,16 +118,20 @@ impl Peers {
         &self,
         processes: BTreeMap<Arc<str>, Vec<i32>>,
         question: Question<'_>,
-        ask: impl Fn(Peers, Arc<str>, Result<Vec<u8>, String>) -> F,
+        ask: impl Fn(Peers, Arc<str>, Vec<u8>) -> F,
     ) -> (Vec<(Asked, T)>, Vec<Unreached>) {
         let (mut answers, mut unreached, mut asking) = (Vec::new(), Vec::new(), JoinSet::new());
         for (n, (address, partitions)) in processes.into_iter().enumerate() {
             let asked = Asked { address, partitions };
-            if n >= MOST {
-                unreached.push(asked.unreached(Why::from(format!("at most {MOST} processes are asked"))));
-                continue;
-            }
-            let answer = tokio::time::timeout(PATIENCE, ask(self.clone(), asked.address.clone(), question.to(&asked.address)));
+            let request = if n < MOST { question.to(&asked.address) } else { Err(format!("at most {MOST} processes are asked")) };
+            let request = match request {
+                Ok(request) => request,
+                Err(why) => {
+                    unreached.push(asked.unreached(why.into()));
+                    continue;
+                }
+            };
+            let answer = tokio::time::timeout(PATIENCE, ask(self.clone(), asked.address.clone(), request));
             asking.spawn(async move {
                 let silent = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()).into());
                 (answer.await.unwrap_or_else(silent), asked)
@@ -146,35 +150,32 @@ impl Peers {
     }
 
     /// Errors: why there is no answer.
-    async fn one(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<Value, Why> {
+    async fn one(&self, address: &str, request: &[u8]) -> Result<Value, Why> {
         let (code, body) =
             take_apart(received(self.send(address, request).await?).await?).ok_or_else(|| "its answer is no HTTP".to_owned())?;
         let told: Value = serde_json::from_slice(&body).map_err(|_| format!("it answers {code}, and no JSON"))?;
         match code {
             200 => Ok(told),
-            _ => Err(Why {
-                text: format!("{code}: {}", told["detail"].as_str().unwrap_or("no reason is given")),
-                is_at_work: code == 503 && told[AT_WORK] == true,
-            }),
+            _ => Err(Why { is_at_work: code == 503 && told[AT_WORK] == true, ..Why::told(code, &told) }),
         }
     }
 
     /// The first event, and those that follow. Errors: why there are none.
-    async fn begin(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<(Value, Events), Why> {
+    async fn begin(&self, address: &str, request: &[u8]) -> Result<(Value, Events), Why> {
         let mut events = Events::of(self.send(address, request).await?).await?;
         let first = events.next().await.and_then(|event| serde_json::from_str(&event.data).ok());
         Ok((first.ok_or_else(|| "its answer has another form".to_owned())?, events))
     }
 
     /// Sends a request; where the answer comes from. Errors: why it cannot be asked.
-    async fn send(&self, address: &str, request: Result<Vec<u8>, String>) -> Result<Incoming, String> {
-        let (place, request) = (Place::parse(address).map_err(|error| error.to_string())?, request?);
+    async fn send(&self, address: &str, request: &[u8]) -> Result<Incoming, String> {
+        let place = Place::parse(address).map_err(|error| error.to_string())?;
         if self.tls && !place.tls {
             return Err("it answers without TLS, and is not given the token".into());
         }
         let connected = TcpStream::connect((place.host, place.port)).await;
         let stream = connected.map_err(|error| format!("it cannot be reached: {error}"))?;
-        if place.tls { sent(self.secured(&place, stream).await?, &request).await } else { sent(stream, &request).await }
+        if place.tls { sent(self.secured(&place, stream).await?, request).await } else { sent(stream, request).await }
     }
 
     async fn secured(&self, place: &Place<'_>, stream: TcpStream) -> Result<SslStream<TcpStream>, String> {
@@ -210,6 +211,13 @@ impl Question<'_> {
         let token = self.token.and_then(|token| token.to_str().ok());
         let headers = token.map_or_else(String::new, |token| format!("Authorization: {token}\r\n"));
         Ok(place.request(self.path, &headers, self.body))
+    }
+}
+
+impl Why {
+    /// What an answer says that is no 200, with its problem document.
+    fn told(code: impl std::fmt::Display, problem: &Value) -> Why {
+        Why::from(format!("{code}: {}", problem["detail"].as_str().unwrap_or("no reason is given")))
     }
 }
 

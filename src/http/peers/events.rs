@@ -39,7 +39,7 @@ impl Events {
         // Whatever was read of it says what there is to say.
         let _ = events.0.take(LONGEST_LINE).read_to_end(&mut problem).await;
         let problem: Value = serde_json::from_slice(&problem).unwrap_or_default();
-        Err(Why { text: format!("{code}: {}", problem["detail"].as_str().unwrap_or("no reason is given")), is_at_work: false })
+        Err(Why::told(code, &problem))
     }
 
     /// `None`: it has ended, or says something else.
