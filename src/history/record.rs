@@ -50,16 +50,16 @@ struct Record<'a> {
 }
 
 /// Members as they stand in the record: they are kept or left out, never written anew.
-struct Properties<'a>(Vec<(Name<'a>, &'a RawValue)>);
+struct Properties<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Properties<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Properties<'a>, D::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
-            type Value = Vec<(Name<'de>, &'de RawValue)>;
+            type Value = Vec<(Text<'de>, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -111,12 +111,12 @@ fn moved(properties: &Properties<'_>) -> Option<Move> {
 
 impl<'a> Properties<'a> {
     fn value<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
-        let (_, value) = self.0.iter().find(|(Name(member), _)| member == name)?;
+        let (_, value) = self.0.iter().find(|(Text(member), _)| member == name)?;
         serde_json::from_str(value.get()).ok()
     }
 
     fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.value(name).map(|Name(text)| text)
+        self.value(name).map(|Text(text)| text)
     }
 
     fn instant(&self, name: &str) -> Option<EventTime> {
@@ -127,7 +127,7 @@ impl<'a> Properties<'a> {
     fn line(&self, segment: &str) -> Option<Vec<u8>> {
         let is_beside = |name: &str, value: &RawValue| name == "audience_key" || name == segment && matches!(value.get(), "true" | "false");
         let mut line = vec![b'{'];
-        for (Name(name), value) in self.0.iter().filter(|(Name(name), value)| !is_beside(name, value)) {
+        for (Text(name), value) in self.0.iter().filter(|(Text(name), value)| !is_beside(name, value)) {
             if line.len() > 1 {
                 line.push(b',');
             }

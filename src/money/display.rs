@@ -64,8 +64,8 @@ fn write_decimal(f: &mut fmt::Formatter<'_>, units: i64, mut places: usize) -> f
 /// An average, mostly: divided digit by digit, as on paper.
 fn write_quotient(f: &mut fmt::Formatter<'_>, units: i64, over: i64) -> fmt::Result {
     // A tenfold rest may need more than 64 bits.
-    let (over, units_of_one) = (u128::from(over.unsigned_abs()), u128::from(units.unsigned_abs()));
-    let (whole, mut rest) = (units_of_one / over, units_of_one % over);
+    let (size, over) = (u128::from(units.unsigned_abs()), u128::from(over.unsigned_abs()));
+    let (whole, mut rest) = (size / over, size % over);
     let (mut places, mut count) = ([0; DISPLAY_PLACES], 0);
     while rest > 0 && count < DISPLAY_PLACES {
         places[count] = b'0' + (rest * 10 / over) as u8;
