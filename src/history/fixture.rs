@@ -29,7 +29,7 @@ impl Kept {
 
     pub fn of(keep: Span, partition: Partition, of: u32) -> Kept {
         let folder = TempDir::new().unwrap();
-        let chronicle = Arc::new(Chronicle::open(&Shared::new(8 << 20), folder.path(), "test").unwrap());
+        let chronicle = Arc::new(Chronicle::open(&Shared::for_additions(8 << 20), folder.path(), "test").unwrap());
         let history = History::new(keep);
         history.set_partitions(of);
         history.show(partition, chronicle.clone());

@@ -31,7 +31,7 @@ fn moved(customer: &str, from: &str, to: &str, at: EventTime) -> (String, Vec<u8
 }
 
 fn open(folder: &TempDir) -> Chronicle {
-    Chronicle::open(&Shared::new(8 << 20), folder.path(), "test/history/0").unwrap()
+    Chronicle::open(&Shared::for_additions(8 << 20), folder.path(), "test/history/0").unwrap()
 }
 
 /// Goes on from where it is with records of these offsets, and is at the end with them.

@@ -31,7 +31,7 @@ impl Process {
         let plan = Arc::new(compile(&Definitions::default(), Arc::new(Catalogue::segment_spec()), Vec::new()));
         committed.set_partitions(2);
         committed.assigned();
-        let shared = Shared::new(8 << 20);
+        let shared = Shared::for_additions(8 << 20);
         let store = |partition: i32| Arc::new(Store::open(&shared, &folder.path().join(partition.to_string()), "test").unwrap());
         let stores: Vec<_> = [0, 1].map(store).into();
         let show = |(partition, store)| committed.show(Partition(partition), store, plan.clone(), EventTime::MIN);
