@@ -7,6 +7,7 @@
 //! | rebalance callback | the batch call serves callbacks only: with rdkafka's events it would drop rebalances |
 //! | generation of the group metadata | rdkafka hides it, and a negative one switches fencing off |
 //! | `rd_kafka_send_offsets_to_transaction` | takes that metadata |
+//! | `rd_kafka_flush` | rdkafka flushes for no time and polls, which librdkafka may never notice |
 //! | `rd_kafka_DescribeTopics` | rdkafka has no call that tells the id of a topic |
 //!
 //! **Invariant:** every pointer is owned by exactly one value here and freed in its `Drop`; a [`Message`] keeps the
@@ -267,6 +268,14 @@ impl Drop for Message {
         // SAFETY: returned to us by the batch call, owned by `self` alone, not used afterwards.
         unsafe { sys::rd_kafka_message_destroy(self.raw.as_ptr()) }
     }
+}
+
+/// Sends what is queued without waiting for more, until nothing is in flight or `wait` is over. Neither is an error; what
+/// was not delivered is reported by the next poll.
+pub fn flush<C: ProducerContext>(producer: &BaseProducer<C>, wait: Duration) {
+    let millis = c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: the client is valid for the call, which only waits.
+    unsafe { sys::rd_kafka_flush(producer.client().native_ptr(), millis) };
 }
 
 /// Adds the offsets to the producer's open transaction, fenced by `metadata`. Records must have been delivered before.

@@ -26,6 +26,9 @@ use super::error::{Call, Failure};
 use super::ffi::{self, GroupMetadata};
 use super::settings::{Logged, Settings};
 
+/// One wait for records in flight; what was not delivered is noticed after it.
+const FLUSH: Duration = Duration::from_millis(20);
+
 /// A record on its way out.
 #[derive(Clone, Copy, Default)]
 pub struct Record<'a> {
@@ -109,11 +112,10 @@ impl TransactionalProducer {
         }
     }
 
-    /// Waits a moment for records that are on their way. `Ok(true)`: nothing is in flight any more.
+    /// Sends what is queued, and waits a moment for it. `Ok(true)`: nothing is in flight any more.
     pub fn drain(&self) -> Result<bool, Failure> {
         if self.inner.in_flight_count() > 0 {
-            // To wait inside `poll` reads the clock all the time, and takes a twentieth of the processor.
-            std::thread::sleep(Duration::from_micros(250));
+            ffi::flush(&self.inner, FLUSH);
             self.inner.poll(Duration::ZERO);
         }
         match self.inner.context().failed().take() {
