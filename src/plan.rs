@@ -262,6 +262,19 @@ impl StreamPlan {
 }
 
 impl SegmentPlan {
+    /// The predicate that its membership is the truth of, at every instant.
+    pub fn sole_predicate(&self) -> Option<usize> {
+        match self.when {
+            Logic::Predicate(predicate) if self.is_plain() => Some(predicate),
+            _ => None,
+        }
+    }
+
+    /// Nothing but `when` has a say.
+    fn is_plain(&self) -> bool {
+        self.exit_when.is_none() && self.min_stay.is_none() && self.pin.is_none() && self.ban.is_none() && self.stage.is_none()
+    }
+
     /// What its own rules say of who is a member, or is not. Asks no further than it must.
     pub fn holds(&self, member: bool, truth: &mut impl FnMut(usize) -> bool) -> bool {
         match &self.exit_when {

@@ -1,7 +1,7 @@
 //! How long a customer stays in or out of a segment if nothing more happens: time passes over a copy of the customer's standing.
 //!
 //! **Invariant:** what is found is what the engine will do, since it is the engine that is run: over the part of the plan
-//! that decides the segment, from flip to flip, until its membership changes.
+//! that decides the segment, from flip to flip, until its membership changes. Where one flip decides, it is asked for alone.
 
 use super::{Outcome, next_flip, settle};
 use crate::customer::{Inherited, Standing};
@@ -15,6 +15,9 @@ const HORIZON: Span = Span::from_days(36_525);
 /// The instant after `at.t` at which time alone makes the customer leave the segment, or enter it; `None`: never.
 pub(super) fn next_change(at: &At<'_>, standing: &Standing, segment: usize) -> Option<EventTime> {
     let outlook = at.plan.segments[segment].outlook.as_deref()?;
+    if let Some(turn) = sole_turn(at, standing, segment) {
+        return Some(turn).filter(|turn| *turn < at.t.plus(HORIZON));
+    }
     let mut standing = part_of(standing, outlook);
     let before = standing.memberships[outlook.target].is_member();
     let mut out = Outcome::default();
@@ -28,6 +31,13 @@ pub(super) fn next_change(at: &At<'_>, standing: &Standing, segment: usize) -> O
         }
     }
     None
+}
+
+/// What a membership that is the truth of one quorum needs no look ahead for: the commonest segments, whose ends are told with
+/// each batch that their customers are in.
+fn sole_turn(at: &At<'_>, standing: &Standing, segment: usize) -> Option<EventTime> {
+    let predicate = &at.plan.predicates[at.plan.segments[segment].sole_predicate()?];
+    at.quorum_turn(predicate.quorum.as_ref()?, standing)
 }
 
 fn part_of(standing: &Standing, outlook: &Outlook) -> Standing {

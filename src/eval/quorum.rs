@@ -17,14 +17,23 @@ impl At<'_> {
     /// The cursor of the quorum's window stands at `self.t`. `None`: it has to be found by its sums.
     pub(super) fn quorum_flip(&self, quorum: &Quorum, standing: &Standing) -> Option<EventTime> {
         let aggregate = &self.plan.aggregates[quorum.aggregate];
-        let amount = quorum.amount(&standing.totals)?;
-        let empties = aggregate.window.only_empties();
         match quorum.unit {
-            _ if empties && self.is_out_of_reach(quorum, aggregate, amount) => Some(EventTime::MAX),
-            Unit::Events if empties => Some(self.emptied(quorum, aggregate, standing)),
-            Unit::Events => Some(self.passed(quorum, aggregate, standing, amount)),
-            Unit::Millionths if empties => self.covered(quorum, aggregate, standing),
+            _ if aggregate.window.only_empties() => self.quorum_turn(quorum, standing),
+            Unit::Events => Some(self.passed(quorum, aggregate, standing, quorum.amount(&standing.totals)?)),
             Unit::Millionths => None,
+        }
+    }
+
+    /// The very instant at which time alone changes the truth of a quorum over a window that rows only leave. `None`: it has
+    /// to be looked for.
+    pub(crate) fn quorum_turn(&self, quorum: &Quorum, standing: &Standing) -> Option<EventTime> {
+        let aggregate = &self.plan.aggregates[quorum.aggregate];
+        let amount = quorum.amount(&standing.totals)?;
+        match quorum.unit {
+            _ if !aggregate.window.only_empties() => None,
+            _ if self.is_out_of_reach(quorum, aggregate, amount) => Some(EventTime::MAX),
+            Unit::Events => Some(self.emptied(quorum, aggregate, standing)),
+            Unit::Millionths => self.covered(quorum, aggregate, standing),
         }
     }
 
