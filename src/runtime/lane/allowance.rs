@@ -1,4 +1,5 @@
-//! How long a scan may take of each batch while events come: more as long as batches go out in time, less as soon as they do not.
+//! How long a scan may take of each batch while events come: slowly more as long as batches go out in time, and the least again
+//! as soon as one does not.
 //!
 //! *Why:* what a slice costs shows only at the commit (each customer that it decided brings records of its own), and a machine
 //! that is full has nothing to give: then events wait, and nobody waits for a scan.
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 /// At a hundred microseconds a customer the scan of a million ends within hours on a machine that is full.
 const LEAST: Duration = Duration::from_millis(1);
+/// How much more it may take with each batch that was in time. Faster, and every few batches one is late.
+const STEP: Duration = Duration::from_micros(250);
 /// How much later than its interval a batch may be committed before it is late.
 const LATE: Duration = Duration::from_millis(40);
 
@@ -23,7 +26,7 @@ pub struct Allowance {
 /// A batch that was committed.
 #[derive(Clone, Copy, Debug)]
 pub struct Committed {
-    /// From its first record to the end of its commit.
+    /// From when its oldest record came to the end of its commit.
     pub took: Duration,
     /// Records wait that it could not take up.
     pub left_records: bool,
@@ -48,8 +51,7 @@ impl Allowance {
     pub fn committed(&mut self, batch: Option<Committed>) {
         if let Some(Committed { took, left_records }) = batch {
             let late = left_records || took > self.interval + LATE;
-            let each = if late { self.each / 2 } else { self.each + LEAST };
-            self.each = each.min(self.interval / 2).max(LEAST);
+            self.each = if late { LEAST } else { (self.each + STEP).min(self.interval / 2).max(LEAST) };
         }
         self.taken = Duration::ZERO;
     }
@@ -71,21 +73,21 @@ mod tests {
 
     #[test]
     fn batches_that_are_in_time_give_a_scan_up_to_half_of_each() {
-        let idle = after(100, 120, false, Allowance::new(millis(100)));
+        let idle = after(200, 120, false, Allowance::new(millis(100)));
         assert_eq!(idle.left(), millis(50));
     }
 
     #[test]
-    fn batches_that_are_late_or_leave_records_behind_take_it_back_at_once_but_never_all() {
-        let idle = after(100, 120, false, Allowance::new(millis(100)));
-        assert_eq!(after(1, 200, false, idle).left(), millis(25));
-        assert_eq!(after(1, 120, true, idle).left(), millis(25));
+    fn a_batch_that_is_late_or_leaves_records_behind_takes_it_back_but_never_all() {
+        let idle = after(200, 120, false, Allowance::new(millis(100)));
+        assert_eq!(after(1, 200, false, idle).left(), LEAST);
+        assert_eq!(after(1, 120, true, idle).left(), LEAST);
         assert_eq!(after(10, 500, true, idle).left(), LEAST);
     }
 
     #[test]
     fn what_a_batch_took_is_gone_until_the_next_one() {
-        let mut allowance = after(3, 120, false, Allowance::new(millis(100)));
+        let mut allowance = after(12, 120, false, Allowance::new(millis(100)));
         allowance.take(millis(3));
         assert_eq!(allowance.left(), millis(1));
         allowance.take(millis(3));
