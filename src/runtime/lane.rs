@@ -12,6 +12,7 @@
 //! **Invariant:** a share whose token is not in the pair that the transaction was begun under takes no part in it. What
 //! a task computed but did not commit lives in the task alone: a share that goes takes it with it, unseen by anybody.
 
+mod age;
 mod allowance;
 mod batch;
 mod claim;
@@ -48,6 +49,7 @@ use crate::kafka::wire::Decoder;
 use crate::kafka::{Failure, TransactionalProducer, Verdict, verdict};
 use crate::plan::Plan;
 use crate::store::{Shared, Store};
+use age::Age;
 use allowance::Allowance;
 use batch::Pending;
 use figures::Figures;
@@ -144,9 +146,10 @@ pub struct Lane {
     allowance: Allowance,
     /// Customers that were looked at since the last commit.
     looked_at: u64,
-    /// Records applied since the last commit, and when the first change was.
+    /// Records applied since the last commit.
     applied: usize,
-    opened: Option<Instant>,
+    /// Of the open batch.
+    age: Age,
     /// The batch must be committed before more is applied: a slice of timers is full.
     full: bool,
     stopping: bool,
@@ -193,7 +196,7 @@ impl Lane {
             allowance,
             looked_at: 0,
             applied: 0,
-            opened: None,
+            age: Age::default(),
             full: false,
             stopping: false,
             feeds: 0,
@@ -233,15 +236,19 @@ impl Lane {
 
     fn is_due(&self) -> bool {
         let commit = &self.around.settings.commit;
-        let waited = self.opened.is_some_and(|opened| clock::now().duration_since(opened) >= commit.interval);
+        let waited = self.batch_end().is_some_and(|end| end <= clock::now());
         self.full || self.next_plan.is_some() || waited || self.applied >= commit.max_events
+    }
+
+    fn batch_end(&self) -> Option<Instant> {
+        self.age.due(self.around.settings.commit.interval, self.pending.is_empty())
     }
 
     /// Takes mail until there is none, or waits for some while there is nothing else to do.
     fn wait_for_mail(&mut self) -> Result<(), RunError> {
-        let patience = match self.opened {
+        let patience = match self.batch_end() {
             _ if !self.pending.is_empty() || self.full || self.may_scan() || self.next_plan.is_some() => Duration::ZERO,
-            Some(opened) => (opened + self.around.settings.commit.interval).saturating_duration_since(clock::now()).min(TICK),
+            Some(end) => end.saturating_duration_since(clock::now()).min(TICK),
             None => TICK,
         };
         let Ok(mail) = self.inbox.recv_timeout(patience) else { return Ok(()) };

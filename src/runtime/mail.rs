@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
@@ -32,6 +33,8 @@ pub struct Feed(pub u64);
 pub struct Fed {
     pub feed: Feed,
     pub message: Message,
+    /// When the poller handed it on.
+    pub since: Instant,
 }
 
 /// What the poller tells a lane.

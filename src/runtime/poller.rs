@@ -126,6 +126,7 @@ impl Poller {
     }
 
     fn hand_on(&mut self, records: &mut Vec<Message>, stopping: bool) -> Result<(), RunError> {
+        let since = clock::now();
         let mut parcels: Vec<(Vec<Fed>, usize)> = self.lanes.iter().map(|_| (Vec::new(), 0)).collect();
         for message in records.drain(..) {
             let partition = Partition(message.partition());
@@ -137,7 +138,7 @@ impl Poller {
             if !stopping {
                 inputs.iter_mut().for_each(|(_, _, ended)| *ended = false);
                 parcels[*lane].1 += size(&message);
-                parcels[*lane].0.push(Fed { feed: *feed, message });
+                parcels[*lane].0.push(Fed { feed: *feed, message, since });
             }
         }
         for (lane, parcel) in parcels.iter_mut().enumerate() {

@@ -79,7 +79,7 @@ impl Lane {
         }
     }
 
-    fn apply(&mut self, Fed { feed, message }: Fed, wall: EventTime) -> Result<(), Trouble> {
+    fn apply(&mut self, Fed { feed, message, since }: Fed, wall: EventTime) -> Result<(), Trouble> {
         let partition = Partition(message.partition());
         let bytes = size(&message);
         let Some(Stage::Running(running)) = self.shares.get_mut(&partition).map(|share| &mut share.stage) else {
@@ -112,14 +112,15 @@ impl Lane {
         drop(headers);
         if let Applied::TimersRemain = applied {
             self.full = true;
-            self.opened.get_or_insert_with(clock::now);
-            self.pending.push_front(Pending::Record(Fed { feed, message }));
+            self.age.open(clock::now);
+            self.pending.push_front(Pending::Record(Fed { feed, message, since }));
             return Ok(());
         }
         self.queued.taken(1, bytes);
         self.figures.consumed(&message);
         self.applied += 1;
-        self.opened.get_or_insert_with(clock::now);
+        self.age.took(since);
+        self.age.open(clock::now);
         running.passed(&message);
         if let Applied::Letter(fate) = applied {
             running.letters.push(Letter { message, fate });
@@ -146,7 +147,7 @@ impl Lane {
             }
             if running.task.is_changed() {
                 running.open = true;
-                self.opened.get_or_insert_with(clock::now);
+                self.age.open(clock::now);
             }
         }
         Ok(())

@@ -117,7 +117,7 @@ impl Lane {
         self.looked_at += slice.looked_at;
         self.full |= self.looked_at >= BATCH_CUSTOMERS;
         if self.has_open_share() {
-            self.opened.get_or_insert_with(clock::now);
+            self.age.open(clock::now);
         }
         Ok(())
     }

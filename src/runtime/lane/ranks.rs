@@ -69,7 +69,7 @@ impl Lane {
         self.decide_recut()?;
         self.tell_ranks();
         if self.has_open_share() {
-            self.opened.get_or_insert_with(clock::now);
+            self.age.open(clock::now);
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Lane {
             if !running.open && !running.task.is_recutting() && running.task.cuts().version() < found.number {
                 running.task.recut(found.number, &found.cuts);
                 running.open = true;
-                self.opened.get_or_insert_with(clock::now);
+                self.age.open(clock::now);
                 self.figures.recut(&self.plan, running.task.cuts());
             }
         }

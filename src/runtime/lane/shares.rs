@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::age::Age;
 use super::batch::Letter;
 use super::definitions::Scan;
 use super::parts::Parts;
@@ -92,7 +93,7 @@ impl Lane {
         for partition in partitions {
             self.restart(partition);
         }
-        (self.applied, self.looked_at, self.opened, self.full) = (0, 0, None, false);
+        (self.applied, self.looked_at, self.age, self.full) = (0, 0, Age::default(), false);
     }
 
     fn restart(&mut self, partition: Partition) {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use super::age::Age;
 use super::allowance::Committed;
 use super::sender::{Sender, Sent};
 use super::shares::Stage;
@@ -39,7 +40,7 @@ const RETRY: Duration = Duration::from_millis(100);
 impl Lane {
     /// Commits what the shares have that we own at this moment.
     pub(super) fn commit_batch(&mut self) -> Result<(), Trouble> {
-        if self.opened.is_none() {
+        if !self.age.is_open() {
             return Ok(());
         }
         let ownership = self.around.published.current();
@@ -81,13 +82,13 @@ impl Lane {
 
     fn close_batch(&mut self) {
         self.allowance.committed(
-            self.opened
-                .filter(|_| self.applied > 0)
-                .map(|opened| Committed { took: clock::now().duration_since(opened), left_records: !self.pending.is_empty() }),
+            self.age.oldest().map(|oldest| Committed { took: clock::now().duration_since(oldest), left_records: !self.pending.is_empty() }),
         );
-        (self.applied, self.looked_at, self.full, self.refused_since) = (0, 0, false, None);
+        (self.applied, self.looked_at, self.age, self.full, self.refused_since) = (0, 0, Age::default(), false, None);
         // A share that was not ours at this moment keeps its batch open.
-        self.opened = self.has_open_share().then(clock::now);
+        if self.has_open_share() {
+            self.age.open(clock::now);
+        }
     }
 
     pub(super) fn wait_for_ownership(&mut self, refused: &Ownership) -> Result<(), Trouble> {
