@@ -9,7 +9,8 @@
 //! lookups       a read replica of 100,000 customers: as many as it answers; at 2,000 a second; and beside 20,000 events/s
 //! in the service  the same of `segmentd run` itself, and what they cost its events, in pairs (`lookups_in_the_service`)
 //! visible       how soon after a reader of committed records an answer has a transition, one at a time (`visible`)
-//! reload        100 segments more over 100,000 customers, while 10,000 events/s come (a test of its own: `reload`)
+//! reload        100 segments more over 100,000 customers, while 10,000 events/s come: of all kinds (`reload`), and sums
+//!               whose hundred thresholds every customer climbs, so that each event makes two transitions (`reload_of_sums`)
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // a test fails by panicking, and measures by the clock
@@ -209,6 +210,33 @@ fn visible() {
 #[test]
 #[ignore = "minutes of measuring: `make bench`"]
 fn reload() {
+    measure_reload((0..100).map(|n| definition(n % 10, n / 10)));
+}
+
+#[test]
+#[ignore = "minutes of measuring: `make bench`"]
+fn reload_of_sums() {
+    measure_reload((0..100).map(|n| format!("sum(orders.total last {}d) > {}", 7 + n % 30, 300 + 5 * n)));
+}
+
+/// One of ten segments of one of ten kinds: those of the golden data, with other numbers.
+fn definition(kind: u32, n: u32) -> String {
+    let (weeks, tens) = (14 + 7 * n, 30 + 10 * n);
+    match kind {
+        0 => format!("count(orders last {weeks}d) >= {}", 2 + n / 2),
+        1 => format!("count(orders lifetime) > 0 and count(orders last {weeks}d) == 0"),
+        2 => format!("sum(orders.total last {tens}d) >= {}", 100 + 50 * n),
+        3 => format!("avg(orders.total last {tens}d) in [{}, {})", 10 + 10 * n, 30 + 10 * n),
+        4 => format!("max(orders.total last {weeks}d) >= {}", 50 + 20 * n),
+        5 => format!("count(orders last {tens}d) > 2 and every(orders last {tens}d: total > {})", 10 + 2 * n),
+        6 => format!("sum(orders.total last {weeks}d) < 0.5 * sum(orders.total from {}d to {weeks}d ago)", 2 * weeks),
+        7 => format!("distinct(orders.store_id last {tens}d) >= {}", 2 + n / 3),
+        8 => format!("sum(orders.total lifetime where redeemed) >= {}", 50 + 50 * n),
+        _ => format!("returned(orders after {weeks}d within 14d)"),
+    }
+}
+
+fn measure_reload(rules: impl Iterator<Item = String>) {
     // Holds everybody, as docs/sizing.md advises for a hundred segments more.
     let rig = Rig::with_memory("3GiB");
     let (past, live) = (rig.folder.path().join("past.ndjson"), rig.folder.path().join("live.ndjson"));
@@ -228,7 +256,7 @@ fn reload() {
     let start = service.metrics();
     std::thread::sleep(Duration::from_secs(15));
     let before = service.metrics();
-    let added = (0..100).map(|n| format!("  - {{key: added_{n}, when: 'sum(orders.total last {}d) > {}'}}\n", 7 + n % 30, 300 + 5 * n));
+    let added = rules.enumerate().map(|(n, rule)| format!("  - {{key: added_{n}, when: '{rule}'}}\n"));
     let defined = std::fs::read_to_string(SEGMENTS).unwrap();
     std::fs::write(rig.segments(), format!("{defined}{}", added.collect::<String>())).unwrap();
     let begun = Instant::now();
