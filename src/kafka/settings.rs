@@ -137,7 +137,7 @@ impl Settings {
                 ("compression.type", "lz4"),
                 // A batch goes when it is full or the lane drains. librdkafka 2.12.1 keeps a processor busy while a
                 // request of a partition is in flight and more of that partition has lingered long enough: with 1 ms
-                // that was a fifth to a half of all processor time.
+                // that was up to half of all processor time.
                 ("linger.ms", "1000"),
                 // Few of a transaction's records have to wait for the batch before theirs.
                 ("batch.num.messages", "100000"),
