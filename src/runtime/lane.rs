@@ -240,6 +240,11 @@ impl Lane {
         self.full || self.next_plan.is_some() || waited || self.applied >= commit.max_events
     }
 
+    /// The next batch begins: nothing of the last one is open any more.
+    fn clear_batch(&mut self) {
+        (self.applied, self.looked_at, self.age, self.full) = (0, 0, Age::default(), false);
+    }
+
     fn batch_end(&self) -> Option<Instant> {
         self.age.due(self.around.settings.commit.interval, self.pending.is_empty())
     }

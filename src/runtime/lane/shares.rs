@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::age::Age;
 use super::batch::Letter;
 use super::definitions::Scan;
 use super::parts::Parts;
@@ -93,7 +92,7 @@ impl Lane {
         for partition in partitions {
             self.restart(partition);
         }
-        (self.applied, self.looked_at, self.age, self.full) = (0, 0, Age::default(), false);
+        self.clear_batch();
     }
 
     fn restart(&mut self, partition: Partition) {

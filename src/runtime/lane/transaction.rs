@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::age::Age;
 use super::allowance::Committed;
 use super::sender::{Sender, Sent};
 use super::shares::Stage;
@@ -84,7 +83,8 @@ impl Lane {
         self.allowance.committed(
             self.age.oldest().map(|oldest| Committed { took: clock::now().duration_since(oldest), left_records: !self.pending.is_empty() }),
         );
-        (self.applied, self.looked_at, self.age, self.full, self.refused_since) = (0, 0, Age::default(), false, None);
+        self.clear_batch();
+        self.refused_since = None;
         // A share that was not ours at this moment keeps its batch open.
         if self.has_open_share() {
             self.age.open(clock::now);
