@@ -17,9 +17,10 @@ need() {
   "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 
-# bindgen loads libclang while it compiles RocksDB's bindings; this is where clang-sys looks for it.
+# bindgen loads libclang while it compiles RocksDB's bindings; this is where clang-sys looks for it. libclang-cpp.so, which graphics
+# drivers bring along, is another library.
 has_libclang() {
-  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' || compgen -G '/usr/lib/*-linux-gnu/libclang*.so*'
+  [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang[.-][s0-9]*' || compgen -G '/usr/lib/*-linux-gnu/libclang[.-][s0-9]*'
 }
 
 # Debian has no other; elsewhere a Chrome does as well (tests/console/playwright.config.mjs).
