@@ -16,12 +16,10 @@ const PASSED_AT_MOST: usize = 64;
 impl At<'_> {
     /// The cursor of the quorum's window stands at `self.t`. `None`: it has to be found by its sums.
     pub(super) fn quorum_flip(&self, quorum: &Quorum, standing: &Standing) -> Option<EventTime> {
-        let aggregate = &self.plan.aggregates[quorum.aggregate];
-        match quorum.unit {
-            _ if aggregate.window.only_empties() => self.quorum_turn(quorum, standing),
-            Unit::Events => Some(self.passed(quorum, aggregate, standing, quorum.amount(&standing.totals)?)),
+        self.quorum_turn(quorum, standing).or_else(|| match quorum.unit {
+            Unit::Events => Some(self.passed(quorum, standing, quorum.amount(&standing.totals)?)),
             Unit::Millionths => None,
-        }
+        })
     }
 
     /// The very instant at which time alone changes the truth of a quorum over a window that rows only leave. `None`: it has
@@ -78,7 +76,8 @@ impl At<'_> {
     }
 
     /// Rows enter and leave.
-    fn passed(&self, quorum: &Quorum, aggregate: &AggregatePlan, standing: &Standing, amount: i64) -> EventTime {
+    fn passed(&self, quorum: &Quorum, standing: &Standing, amount: i64) -> EventTime {
+        let aggregate = &self.plan.aggregates[quorum.aggregate];
         let rows = self.facts.histories[aggregate.stream].rows();
         let members = standing.cursors[aggregate.through].members();
         let (mut from, mut to) = (members.start, members.end);
