@@ -237,7 +237,14 @@ impl Standing {
     }
 
     /// Lets rows enter and leave a window of the plan up to and including `t`.
+    #[inline]
     pub fn advance(&mut self, plan: &Plan, facts: &Facts, window: usize, t: EventTime) {
+        if self.cursors[window].quiet_until() <= t {
+            self.let_pass(plan, facts, window, t);
+        }
+    }
+
+    fn let_pass(&mut self, plan: &Plan, facts: &Facts, window: usize, t: EventTime) {
         let over = &plan.windows[window];
         let aggregates = over.aggregates.iter().map(|index| (*index, &plan.aggregates[*index]));
         let history = &facts.histories[over.stream];
