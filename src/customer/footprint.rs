@@ -8,7 +8,7 @@ use super::{CustomerState, Standing};
 use crate::aggregate::{Accumulator, Distinct};
 use crate::event::Value;
 
-/// How many rows of a history are looked at.
+/// How many rows of a history are looked at: the newest, which whoever asks has just looked at.
 const SAMPLE: usize = 8;
 
 /// One byte of control beside each entry, and seven of eight places filled at most (hashbrown).
@@ -45,8 +45,8 @@ fn seen(total: &Accumulator) -> usize {
 }
 
 fn footprint_of(history: &History) -> usize {
-    let step = history.rows.len().div_ceil(SAMPLE).max(1);
-    let beside_rows = step * history.rows.iter().step_by(step).map(beside).sum::<usize>();
+    let newest = history.rows.iter().rev().take(SAMPLE);
+    let beside_rows = newest.map(beside).sum::<usize>() * history.rows.len() / SAMPLE.min(history.rows.len()).max(1);
     history.rows.capacity() * size_of::<Row>()
         + beside_rows
         + history.blocks.footprint()

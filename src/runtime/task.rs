@@ -294,7 +294,6 @@ impl Task {
                 resident.stored = resident.armed;
                 codec::written(state);
             }
-            self.partition.measure(*slot);
         }
         self.erasures.saved();
         let gone = self.partition.gone().clone();
@@ -330,6 +329,8 @@ impl Task {
             if let Some(state) = resident.state.as_deref_mut().filter(|state| state.is_known()) {
                 codec::write(&plan, &resident.customer, state, armed, &mut |key, value| self.encoded.push((key, value)));
             }
+            // Here, where its newest rows have just been looked at.
+            self.partition.measure(slot);
         }
         self.encoded.extend(self.rank_changes());
         for slot in self.partition.gone() {
