@@ -12,7 +12,9 @@ use std::ops::Range;
 /// The deepest nesting of arrays and objects that is read; a megabyte of `[` must not use up the stack.
 pub const MAX_DEPTH: u32 = 64;
 
+/// As wide as the rest of a [`Token`], which is then copied whole, and not around a gap in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Kind {
     Null,
     True,
@@ -119,7 +121,14 @@ impl<'a> Scanner<'a> {
     /// Scans one value of any kind, all that it holds included.
     #[inline(always)]
     pub fn value(&mut self) -> Scanned<Token> {
-        match self.peek() {
+        let first = self.peek();
+        self.value_of(first)
+    }
+
+    /// Likewise of the value whose first byte has been peeked at.
+    #[inline(always)]
+    pub fn value_of(&mut self, first: u8) -> Scanned<Token> {
+        match first {
             b'"' => self.string(),
             b'{' => self.object(),
             b'[' => self.array(),

@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         let token = match self.scanner.peek() {
             b'{' if !node.keys.is_empty() => self.object(index, instance)?,
             b'[' if node.each.is_some() => self.array(index)?,
-            _ => self.scanner.value()?,
+            first => self.scanner.value_of(first)?,
         };
         self.notes.slots[index.at()] = Slot { instance, token: Some(token) };
         if node.repeated {
