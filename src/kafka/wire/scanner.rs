@@ -53,6 +53,12 @@ impl Token {
         text.get(self.range()).unwrap_or("")
     }
 
+    /// Likewise, where it does not matter that they are text.
+    #[inline(always)]
+    pub fn bytes_in(self, text: &str) -> &[u8] {
+        text.as_bytes().get(self.range()).unwrap_or_default()
+    }
+
     /// The text of a string, its escapes resolved.
     #[inline(always)]
     pub fn text_in(self, text: &str) -> Cow<'_, str> {
