@@ -113,20 +113,26 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 
 /// The common form `yyyy-MM-ddTHH:mm:ss[.fff…]Z`, without a date library: it is parsed once an event.
 fn parse_utc(text: &[u8]) -> Option<EventTime> {
-    if text.len() < 20 || text.last() != Some(&b'Z') || text[4] != b'-' || text[7] != b'-' {
+    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2], rest) = text.split_first_chunk::<19>()?
+    else {
+        return None;
+    };
+    let fraction = rest.strip_suffix(b"Z")?;
+    if ![y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, n1, n2, s1, s2].iter().all(u8::is_ascii_digit) {
         return None;
     }
-    if text[10] != b'T' || text[13] != b':' || text[16] != b':' {
-        return None;
-    }
-    let number = |at: std::ops::Range<usize>| digits(&text[at]);
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    let (year, month, day) = (pair(y1, y2) * 100 + pair(y3, y4), pair(m1, m2), pair(d1, d2));
+    let (hour, minute, second) = (pair(h1, h2), pair(n1, n2), pair(s1, s2));
     if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let millis = fraction_millis(&text[19..text.len() - 1])?;
+    let millis = fraction_millis(fraction)?;
     Some(EventTime((((days_from_civil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+}
+
+/// The number of two digits; masked, they are seen to be small, and nothing is checked for overflow.
+fn pair(tens: u8, ones: u8) -> i64 {
+    i64::from(tens & 0xF) * 10 + i64::from(ones & 0xF)
 }
 
 fn digits(text: &[u8]) -> Option<i64> {

@@ -56,7 +56,7 @@ fn show(scalar: &Scalar<'_>) -> Option<String> {
     match scalar {
         Scalar::Null => None,
         Scalar::Bool(b) => Some(b.to_string()),
-        Scalar::Number(n) => Some(n.to_string()),
+        Scalar::Number(n) => Some(n.to_text()),
         Scalar::Text(text) => Some((*text).to_owned()),
         Scalar::List(items) => Some(items.iter().filter_map(show_value).collect::<Vec<_>>().join(", ")),
     }

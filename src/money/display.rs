@@ -16,49 +16,64 @@ const DISPLAY_PLACES: usize = 28;
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((units, places)) = self.units_and_places() {
-            return write_decimal(f, units, places);
-        }
-        match self.small() {
-            Some((units, over)) => write_quotient(f, units, over),
-            None => write_rational(f, self),
+        match (self.written(), self.small()) {
+            (Some(written), _) => f.write_str(written.as_str()),
+            (None, Some((units, over))) => write_quotient(f, units, over),
+            (None, None) => write_rational(f, self),
         }
     }
 }
 
 impl Number {
-    /// How many units of a power of ten's reciprocal it is: what every count, sum and field is, and most are shown.
-    fn units_and_places(&self) -> Option<(i64, usize)> {
+    /// As [`Number::to_string`] has it, but past the formatter, which makes room for the text only as it comes.
+    pub fn to_text(&self) -> String {
+        self.written().map_or_else(|| self.to_string(), |written| written.as_str().to_owned())
+    }
+
+    /// Where it is a number of units of a power of ten's reciprocal: what every count, sum and field is, and most are shown.
+    fn written(&self) -> Option<Written> {
         let (units, over) = self.small()?;
-        Some((units, POWERS_OF_TEN.iter().position(|power| *power == over)?))
+        Some(Written::new(units, POWERS_OF_TEN.iter().position(|power| *power == over)?))
     }
 }
 
-/// Written from its end. The 19 digits of 64 bits, a point, a zero before it and a sign find room.
-fn write_decimal(f: &mut fmt::Formatter<'_>, units: i64, mut places: usize) -> fmt::Result {
-    let mut rest = units.unsigned_abs();
-    while places > 0 && rest.is_multiple_of(10) {
-        (rest, places) = (rest / 10, places - 1);
-    }
-    let (mut text, mut at) = ([0; 24], 24);
-    let mut put = |byte: u8| {
-        at -= 1;
-        text[at] = byte;
-    };
-    for digit in 0.. {
-        if digit == places && places > 0 {
-            put(b'.');
+/// A decimal as ASCII text, from `at` on. The 19 digits of 64 bits, a point, a zero before it and a sign find room.
+struct Written {
+    text: [u8; 24],
+    at: usize,
+}
+
+impl Written {
+    /// Written from its end.
+    fn new(units: i64, mut places: usize) -> Written {
+        let mut rest = units.unsigned_abs();
+        while places > 0 && rest.is_multiple_of(10) {
+            (rest, places) = (rest / 10, places - 1);
         }
-        put(b'0' + (rest % 10) as u8);
-        rest /= 10;
-        if rest == 0 && digit >= places {
-            break;
+        let (mut text, mut at) = ([0; 24], 24);
+        let mut put = |byte: u8| {
+            at -= 1;
+            text[at] = byte;
+        };
+        for digit in 0.. {
+            if digit == places && places > 0 {
+                put(b'.');
+            }
+            put(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 && digit >= places {
+                break;
+            }
         }
+        if units < 0 {
+            put(b'-');
+        }
+        Written { text, at }
     }
-    if units < 0 {
-        put(b'-');
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[self.at..]).unwrap_or_default()
     }
-    f.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
 }
 
 /// An average, mostly: divided digit by digit, as on paper.
@@ -128,6 +143,7 @@ mod tests {
             let number = Number::ratio(units, POWERS_OF_TEN[places]);
             let decimal = rust_decimal::Decimal::from_i128_with_scale(units.into(), places as u32).normalize();
             prop_assert_eq!(number.to_string(), decimal.to_string());
+            prop_assert_eq!(number.to_text(), decimal.to_string());
             prop_assert_eq!(Number::parse(&number.to_string()), Some(number));
         }
     }

@@ -205,19 +205,20 @@ impl Reading<'_> {
 
     fn stream(&self) -> Outcome<StreamIndex> {
         let spec = &self.routes.spec;
-        let call = self.string(self.notes.at(spec.call), "type")?.ok_or(Refusal::Skip(SkipReason::UnknownType))?;
-        match call.as_ref() {
+        let call = self.string(self.notes.at(spec.call), "type")?.ok_or(SkipReason::UnknownType)?;
+        let stream = match call.as_ref() {
             "track" => {
-                let event = self.string(self.notes.at(spec.event), "event")?.ok_or(Refusal::Skip(SkipReason::UnknownEvent))?;
-                self.routes.by_event.find(event.as_bytes()).ok_or(Refusal::Skip(SkipReason::UnknownEvent))
+                let event = self.string(self.notes.at(spec.event), "event")?.ok_or(SkipReason::UnknownEvent)?;
+                self.routes.by_event.find(event.as_bytes())
             }
-            "identify" => self.routes.traits_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
+            "identify" => self.routes.traits_stream,
             // What Segment sends where a regulation asks to delete. Source: Twilio Segment, "Destination Functions", `onDelete`.
-            "delete" => self.routes.erasures_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
-            "alias" => self.routes.aliases_stream.ok_or(Refusal::Skip(SkipReason::UnknownEvent)),
-            "page" | "screen" | "group" => Err(Refusal::Skip(SkipReason::OtherCall)),
-            _ => Err(Refusal::Skip(SkipReason::UnknownType)),
-        }
+            "delete" => self.routes.erasures_stream,
+            "alias" => self.routes.aliases_stream,
+            "page" | "screen" | "group" => return Err(SkipReason::OtherCall.into()),
+            _ => return Err(SkipReason::UnknownType.into()),
+        };
+        Ok(stream.ok_or(SkipReason::UnknownEvent)?)
     }
 
     fn customer(&self) -> Outcome<CustomerId> {
@@ -304,10 +305,9 @@ impl Reading<'_> {
     #[inline(always)]
     fn scalar(&self, field: &FieldRoute, kept: &mut Vec<Value>) -> Outcome<()> {
         let token = field.nodes.iter().find_map(|node| self.notes.at(*node).filter(|token| token.kind != Kind::Null));
-        let wrong = |fault| self.wrong(fault, token, &field.name, expected(field.field_type));
         match token {
-            Some(token) if field.keep => kept.push(field_value(field.field_type, token, self.text).map_err(wrong)?),
-            Some(token) => check_field(field.field_type, token, self.text).map_err(wrong)?,
+            Some(token) if field.keep => kept.push(self.value(field, token)?),
+            Some(token) => self.check(field, token)?,
             None if field.keep => kept.push(Value::Null),
             None => {}
         }
@@ -316,23 +316,25 @@ impl Reading<'_> {
 
     /// Elements without the field contribute nothing.
     fn list(&self, field: &FieldRoute, kept: &mut Vec<Value>) -> Outcome<()> {
-        let present = |node: &&super::paths::NodeIndex| self.notes.each(**node).any(|token| token.kind != Kind::Null);
-        let mut values = Vec::new();
-        for token in field.nodes.iter().find(present).into_iter().flat_map(|node| self.notes.each(*node)) {
-            let wrong = |fault| self.wrong(fault, Some(token), &field.name, expected(field.field_type));
-            if token.kind == Kind::Null {
-                continue;
-            }
-            if field.keep {
-                values.push(field_value(field.field_type, token, self.text).map_err(wrong)?);
-            } else {
-                check_field(field.field_type, token, self.text).map_err(wrong)?;
-            }
+        let present = |token: &Token| token.kind != Kind::Null;
+        let node = field.nodes.iter().find(|node| self.notes.each(**node).any(|token| present(&token)));
+        let mut tokens = node.into_iter().flat_map(|node| self.notes.each(*node)).filter(present);
+        if !field.keep {
+            return tokens.try_for_each(|token| self.check(field, token));
         }
-        if field.keep {
-            kept.push(Value::List(values.into()));
-        }
+        let values: Outcome<Vec<Value>> = tokens.map(|token| self.value(field, token)).collect();
+        kept.push(Value::List(values?.into()));
         Ok(())
+    }
+
+    #[inline(always)]
+    fn value(&self, field: &FieldRoute, token: Token) -> Outcome<Value> {
+        field_value(field.field_type, token, self.text).map_err(|fault| self.wrong_field(fault, token, field))
+    }
+
+    #[inline(always)]
+    fn check(&self, field: &FieldRoute, token: Token) -> Outcome<()> {
+        check_field(field.field_type, token, self.text).map_err(|fault| self.wrong_field(fault, token, field))
     }
 
     fn check_container(&self, container: &Container) -> Outcome<()> {
@@ -372,6 +374,7 @@ impl Reading<'_> {
     }
 
     /// A string; missing and null are `None`, anything else is of the wrong type.
+    #[inline(always)]
     fn string(&self, token: Option<Token>, name: &str) -> Outcome<Option<Cow<'_, str>>> {
         match token {
             None => Ok(None),
@@ -379,6 +382,11 @@ impl Reading<'_> {
             Some(token) if token.is_text() => Ok(Some(token.text_in(self.text))),
             other => Err(self.wrong(Fault::WrongType, other, name, "a string")),
         }
+    }
+
+    #[cold]
+    fn wrong_field(&self, fault: Fault, token: Token, field: &FieldRoute) -> Refusal {
+        self.wrong(fault, Some(token), &field.name, expected(field.field_type))
     }
 
     #[cold]

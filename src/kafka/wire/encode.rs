@@ -40,12 +40,12 @@ fn output_fields(output: Output<'_>, line: &mut ObjectWriter<'_>) {
 fn transition_fields(transition: &Transition, line: &mut ObjectWriter<'_>) {
     line.text("customer", transition.customer.as_str());
     line.text("segment", transition.segment.as_str());
-    line.text("transition", transition.direction.as_str());
+    line.word("transition", transition.direction.as_str());
     line.instant("at", transition.at);
     line.number("sequence", transition.sequence);
     line.number("entry", transition.entry);
     line.instant("decided_at", transition.decided_at);
-    line.text("cause", transition.cause.as_str());
+    line.word("cause", transition.cause.as_str());
     line.object_or_null("trigger", transition.trigger.as_ref(), trigger_fields);
     line.objects("evidence", &transition.evidence, evidence_fields);
     if transition.direction == Direction::Entered {
@@ -57,19 +57,19 @@ fn transition_fields(transition: &Transition, line: &mut ObjectWriter<'_>) {
     }
     experiment_field(transition.arm, line);
     if let Some(withheld) = transition.withheld {
-        line.text("withheld", withheld.as_str());
+        line.word("withheld", withheld.as_str());
     }
 }
 
 fn announcement_fields(announcement: &Announcement, line: &mut ObjectWriter<'_>) {
     line.text("customer", announcement.customer.as_str());
     line.text("segment", announcement.segment.as_str());
-    line.text("announcement", EXPIRING);
+    line.word("announcement", EXPIRING);
     line.instant("at", announcement.at);
     line.number("sequence", announcement.sequence);
     line.number("entry", announcement.entry);
     line.instant("decided_at", announcement.decided_at);
-    line.text("cause", announcement.cause.as_str());
+    line.word("cause", announcement.cause.as_str());
     line.instant("since", announcement.since);
     line.instant("valid_until", announcement.valid_until);
     line.text("version", &announcement.version);
@@ -78,7 +78,7 @@ fn announcement_fields(announcement: &Announcement, line: &mut ObjectWriter<'_>)
 
 fn experiment_field(arm: Option<Arm>, line: &mut ObjectWriter<'_>) {
     if let Some(arm) = arm {
-        line.object("experiment", |experiment| experiment.text("arm", arm.as_str()));
+        line.object("experiment", |experiment| experiment.word("arm", arm.as_str()));
     }
 }
 
@@ -120,7 +120,7 @@ fn trigger_fields(trigger: &Trigger, object: &mut ObjectWriter<'_>) {
 fn evidence_fields(evidence: &Evidence, object: &mut ObjectWriter<'_>) {
     object.text("aggregate", &evidence.aggregate);
     object.text_or_null("value", evidence.value.as_deref());
-    object.text("op", evidence.op);
+    object.word("op", evidence.op);
     object.text_or_null("threshold", evidence.threshold.as_deref());
     object.boolean("met", evidence.met);
     if evidence.approximate {
@@ -175,8 +175,8 @@ impl<'a> OutputRecord<'a> {
     /// Appends the record's value.
     pub fn write_value(&self, out: &mut Vec<u8>) {
         let mut record = ObjectWriter::begin(out);
-        record.text("type", "track");
-        record.text("event", self.names.event);
+        record.word("type", "track");
+        record.word("event", self.names.event);
         record.text("messageId", &self.id);
         record.text("userId", self.customer.as_str());
         record.instant("timestamp", self.at);

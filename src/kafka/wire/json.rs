@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** commas and braces are placed here and nowhere else; text that needs an escape is written by `serde_json`.
 
-use std::io::Write;
+use serde::Serialize;
 
 use super::scanner::plain_length;
 use crate::time::EventTime;
@@ -39,6 +39,13 @@ impl<'a> ObjectWriter<'a> {
         self.string(text);
     }
 
+    /// A word of ours: letters and signs that need no escape, as a name's.
+    #[inline(always)]
+    pub fn word(&mut self, name: &str, word: &'static str) {
+        self.name(name);
+        self.quoted(word.as_bytes());
+    }
+
     #[inline(always)]
     pub fn text_or_null(&mut self, name: &str, text: Option<&str>) {
         self.name(name);
@@ -55,9 +62,10 @@ impl<'a> ObjectWriter<'a> {
     }
 
     #[inline(always)]
-    pub fn number(&mut self, name: &str, number: impl std::fmt::Display) {
+    pub fn number(&mut self, name: &str, number: impl Serialize) {
         self.name(name);
-        self.display(number);
+        // Cannot fail: a buffer takes every byte, and integers are all that is written here. Cheaper than `write!` is.
+        let _written = serde_json::to_writer(&mut *self.out, &number);
     }
 
     #[inline(always)]
@@ -124,11 +132,6 @@ impl<'a> ObjectWriter<'a> {
         self.out.push(b'"');
         self.out.extend_from_slice(plain);
         self.out.push(b'"');
-    }
-
-    fn display(&mut self, value: impl std::fmt::Display) {
-        // Cannot fail: a buffer takes every byte.
-        let _written = write!(self.out, "{value}");
     }
 
     fn raw(&mut self, text: &str) {

@@ -187,3 +187,9 @@ impl From<Reject> for Refusal {
         Refusal::Reject(reject)
     }
 }
+
+impl From<SkipReason> for Refusal {
+    fn from(reason: SkipReason) -> Refusal {
+        Refusal::Skip(reason)
+    }
+}

@@ -12,7 +12,9 @@ use std::ops::Range;
 /// The deepest nesting of arrays and objects that is read; a megabyte of `[` must not use up the stack.
 pub const MAX_DEPTH: u32 = 64;
 
+/// As wide as the rest of a [`Token`], which is then copied whole, and not around a gap in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Kind {
     Null,
     True,
@@ -49,6 +51,12 @@ impl Token {
     #[inline(always)]
     pub fn raw_in(self, text: &str) -> &str {
         text.get(self.range()).unwrap_or("")
+    }
+
+    /// Likewise, where it does not matter that they are text.
+    #[inline(always)]
+    pub fn bytes_in(self, text: &str) -> &[u8] {
+        text.as_bytes().get(self.range()).unwrap_or_default()
     }
 
     /// The text of a string, its escapes resolved.
@@ -107,14 +115,26 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of the next value, not consumed. 0 at the end.
+    #[inline(always)]
     pub fn peek(&mut self) -> u8 {
-        self.skip_space();
+        // One comparison, since most records have no white space.
+        if self.byte() <= b' ' {
+            self.skip_space();
+        }
         self.byte()
     }
 
     /// Scans one value of any kind, all that it holds included.
+    #[inline(always)]
     pub fn value(&mut self) -> Scanned<Token> {
-        match self.peek() {
+        let first = self.peek();
+        self.value_of(first)
+    }
+
+    /// Likewise of the value whose first byte has been peeked at.
+    #[inline(always)]
+    pub fn value_of(&mut self, first: u8) -> Scanned<Token> {
+        match first {
             b'"' => self.string(),
             b'{' => self.object(),
             b'[' => self.array(),
@@ -190,7 +210,9 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub fn skip_key(&mut self, key: &[u8]) -> bool {
         let follows = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(key));
-        self.at += if follows { key.len() } else { 0 };
+        if follows {
+            self.at += key.len();
+        }
         follows
     }
 
@@ -219,24 +241,29 @@ impl<'a> Scanner<'a> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(self.unexpected("the end of the record")) }
     }
 
-    /// Scans the string that opens at the cursor.
+    /// Scans the string that opens at the cursor. One with escapes elsewhere, so that what most take is short.
     fn string(&mut self) -> Scanned<Token> {
         let start = self.at + 1;
-        self.at = start;
-        let mut kind = Kind::Text;
-        loop {
-            self.at += plain_length(&self.bytes[self.at..]);
-            match self.byte() {
-                b'"' => break,
-                b'\\' => {
-                    kind = Kind::EscapedText;
-                    self.escape()?;
-                }
-                _ => return Err(self.unexpected("a character of a string")),
-            }
+        self.at = start + plain_length(&self.bytes[start..]);
+        if self.byte() != b'"' {
+            return self.escaped_string(start);
         }
         self.at += 1;
-        Ok(self.token(kind, start, self.at - 1))
+        Ok(self.token(Kind::Text, start, self.at - 1))
+    }
+
+    /// The string from `start`, once the cursor is at what does not stand for itself.
+    #[cold]
+    fn escaped_string(&mut self, start: usize) -> Scanned<Token> {
+        while self.byte() != b'"' {
+            if self.byte() != b'\\' {
+                return Err(self.unexpected("a character of a string"));
+            }
+            self.escape()?;
+            self.at += plain_length(&self.bytes[self.at..]);
+        }
+        self.at += 1;
+        Ok(self.token(Kind::EscapedText, start, self.at - 1))
     }
 
     /// Checks the escape at the cursor, a pair of surrogates as one.
@@ -366,16 +393,16 @@ impl<'a> Scanner<'a> {
 /// How many bytes from the start are neither `"`, `\` nor a control character. Eight at a time.
 #[inline(always)]
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return i * 8 + special.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + special.trailing_zeros() as usize / 8;
         }
+        rest = after;
     }
-    let done = words.len() * 8;
-    let rest = &bytes[done..];
-    done + rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F)).unwrap_or(rest.len())
+    let end = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F));
+    end.map_or(bytes.len(), |end| bytes.len() - rest.len() + end)
 }
 
 /// The top bit of every byte that ends a plain run. A borrow may set a bit above the first true one, never below it.

@@ -49,15 +49,16 @@ pub(super) fn field_value(field_type: FieldType, token: Token, text: &str) -> Re
 pub(super) fn check_field(field_type: FieldType, token: Token, text: &str) -> Result<(), Fault> {
     match (field_type, token.kind) {
         (FieldType::String, Kind::Text | Kind::EscapedText) => Ok(()),
-        (FieldType::Decimal, Kind::Number) if is_short(token.raw_in(text)) => Ok(()),
+        (FieldType::Decimal, Kind::Number) if is_short(token.bytes_in(text), b"eE") => Ok(()),
+        (FieldType::Integer, Kind::Number) if is_short(token.bytes_in(text), b".eE") => Ok(()),
         _ => field_value(field_type, token, text).map(drop),
     }
 }
 
-/// Every number of so few digits and no exponent can be held.
+/// Every number of so few digits and no exponent can be held, and is whole without a point: it has none of the bytes.
 #[inline(always)]
-fn is_short(number: &str) -> bool {
-    number.len() <= 16 && !number.bytes().any(|byte| matches!(byte, b'e' | b'E'))
+fn is_short(number: &[u8], without: &[u8]) -> bool {
+    number.len() <= 16 && !number.iter().any(|byte| without.contains(byte))
 }
 
 fn text_value(token: Token, text: &str) -> Value {
@@ -65,7 +66,11 @@ fn text_value(token: Token, text: &str) -> Value {
 }
 
 fn number(token: Token, text: &str) -> Result<Value, Fault> {
-    Ok(Value::Number(parse_decimal(token.text_in(text).as_bytes())?))
+    let number = match token.kind {
+        Kind::EscapedText => parse_decimal(token.text_in(text).as_bytes()),
+        _ => parse_decimal(token.bytes_in(text)),
+    };
+    Ok(Value::Number(number?))
 }
 
 /// A trait's value: a scalar, or an array of scalars. `None`: an object, or an array that holds more than scalars,

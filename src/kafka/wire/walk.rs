@@ -21,8 +21,8 @@ pub struct Notes {
     instance: u64,
     /// The instance of the record's own nodes.
     record: u64,
-    /// For each node, the key that stood first in its object, and the one that stood after it in its parent's.
-    foreseen: Vec<[Foreseen; 2]>,
+    /// For each node, the key that stood first in its object, then the one that stood after it in its parent's.
+    foreseen: Vec<Foreseen>,
 }
 
 /// A key as an earlier record had it.
@@ -36,13 +36,23 @@ struct Foreseen {
 /// Longer keys are always looked up: what a record makes us remember is bounded.
 const FORESEEN_BYTES: usize = 64;
 
-/// After which key another one is foreseen.
+/// After which key another one is foreseen: a position among [`Notes::foreseen`].
 #[derive(Clone, Copy)]
-enum Place {
-    FirstIn(NodeIndex),
-    After(NodeIndex),
+struct Place(usize);
+
+impl Place {
     /// After a key that the tree does not know.
-    Unknown,
+    const UNKNOWN: Place = Place(usize::MAX);
+
+    #[inline(always)]
+    fn first_in(object: NodeIndex) -> Place {
+        Place(object.at() * 2)
+    }
+
+    #[inline(always)]
+    fn after(key: NodeIndex) -> Place {
+        Place(key.at() * 2 + 1)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,15 +86,6 @@ impl Notes {
         elements.tokens.push((instance, token));
     }
 
-    #[inline(always)]
-    fn foreseen(&mut self, place: Place) -> Option<&mut Foreseen> {
-        match place {
-            Place::FirstIn(object) => self.foreseen.get_mut(object.at()).map(|[first, _]| first),
-            Place::After(key) => self.foreseen.get_mut(key.at()).map(|[_, after]| after),
-            Place::Unknown => None,
-        }
-    }
-
     /// Everything that stands at a repeated node, in order.
     pub fn each(&self, node: NodeIndex) -> impl Iterator<Item = Token> {
         let elements = &self.elements[node.at()];
@@ -104,7 +105,7 @@ impl<'a> Walk<'a> {
     pub fn new(tree: &'a PathTree, notes: &'a mut Notes, text: &'a str) -> Walk<'a> {
         notes.slots.resize(tree.len(), Slot::default());
         notes.elements.resize(tree.len(), Elements::default());
-        notes.foreseen.resize(tree.len(), Default::default());
+        notes.foreseen.resize(tree.len() * 2, Foreseen::default());
         Walk { tree, notes, scanner: Scanner::new(text) }
     }
 
@@ -117,7 +118,8 @@ impl<'a> Walk<'a> {
         whole.map_err(|_| self.scanner.fault())
     }
 
-    /// Walks the value of a node and notes it.
+    /// Walks the value of a node and notes it. Into the loops that call it, since most values are short: a call costs as much.
+    #[inline(always)]
     fn visit(&mut self, index: NodeIndex, instance: u64) -> Scanned<Token> {
         if self.notes.slots[index.at()].instance == instance {
             self.forget(index, instance);
@@ -126,7 +128,7 @@ impl<'a> Walk<'a> {
         let token = match self.scanner.peek() {
             b'{' if !node.keys.is_empty() => self.object(index, instance)?,
             b'[' if node.each.is_some() => self.array(index)?,
-            _ => self.scanner.value()?,
+            first => self.scanner.value_of(first)?,
         };
         self.notes.slots[index.at()] = Slot { instance, token: Some(token) };
         if node.repeated {
@@ -137,13 +139,13 @@ impl<'a> Walk<'a> {
 
     fn object(&mut self, index: NodeIndex, instance: u64) -> Scanned<Token> {
         let start = self.scanner.enter(b'{')?;
-        let (mut place, mut first) = (Place::FirstIn(index), true);
+        let (mut place, mut first) = (Place::first_in(index), true);
         while let Some(child) = self.key(index, place, &mut first)? {
             match child {
                 Some(child) => self.visit(child, instance)?,
                 None => self.scanner.value()?,
             };
-            place = child.map_or(Place::Unknown, Place::After);
+            place = child.map_or(Place::UNKNOWN, Place::after);
         }
         Ok(self.scanner.object_from(start))
     }
@@ -151,7 +153,7 @@ impl<'a> Walk<'a> {
     /// The next key of an object, `None` at its end: the child that it names, if the tree knows it.
     #[inline(always)]
     fn key(&mut self, object: NodeIndex, place: Place, first: &mut bool) -> Scanned<Option<Option<NodeIndex>>> {
-        if let Some(foreseen) = self.notes.foreseen(place)
+        if let Some(foreseen) = self.notes.foreseen.get(place.0)
             && !foreseen.bytes.is_empty()
             && self.scanner.skip_key(&foreseen.bytes)
         {
@@ -172,7 +174,7 @@ impl<'a> Walk<'a> {
         }
         let child = keys.find_in(text.as_bytes(), key.range());
         let bytes = text.as_bytes().get(from..self.scanner.position()).filter(|bytes| bytes.len() <= FORESEEN_BYTES);
-        if let (Some(foreseen), Some(bytes)) = (self.notes.foreseen(place), bytes) {
+        if let (Some(foreseen), Some(bytes)) = (self.notes.foreseen.get_mut(place.0), bytes) {
             foreseen.bytes.clear();
             foreseen.bytes.extend_from_slice(bytes);
             foreseen.child = child;
