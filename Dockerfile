@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1.7
 # The image of the service: the program, three libraries and no shell. The first build compiles RocksDB and librdkafka:
-# about 15 minutes on two cores; the cache mounts keep them for the next.
+# 15 to 25 minutes on two cores; the cache mounts keep them for the next.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \

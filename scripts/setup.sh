@@ -72,7 +72,7 @@ fi
 built=${CARGO_TARGET_DIR:-target}/release/build
 if ! compgen -G "$built/librocksdb-sys-*/out/librocksdb.a" >/dev/null; then
   cat >&2 <<'NOTE'
-The first build compiles RocksDB and librdkafka from source: about 15 minutes on two cores, less on more.
+The first build compiles RocksDB and librdkafka from source: 15 to 25 minutes on two cores, less on more.
 Later builds take seconds to a minute; tests, demo, lints and benches all share this one build.
 NOTE
 fi
