@@ -180,10 +180,13 @@ impl Partition {
     /// The same with the announcements between them.
     pub fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
         let mut announcements = self.announcements.iter().peekable();
-        (0..=self.transitions.len()).flat_map(move |place| {
-            let before = std::iter::from_fn(|| announcements.next_if(|(after, _)| *after == place));
-            let before: Vec<_> = before.map(|(_, announcement)| Output::Announcement(announcement)).collect();
-            before.into_iter().chain(self.transitions.get(place).map(Output::Transition))
+        let mut transitions = self.transitions.iter().enumerate().peekable();
+        std::iter::from_fn(move || {
+            let place = transitions.peek().map_or(usize::MAX, |(place, _)| *place);
+            match announcements.next_if(|(before, _)| *before <= place) {
+                Some((_, announcement)) => Some(Output::Announcement(announcement)),
+                None => transitions.next().map(|(_, transition)| Output::Transition(transition)),
+            }
         })
     }
 
@@ -199,7 +202,7 @@ impl Partition {
 
     /// The changes are kept elsewhere (or given up): the next batch begins.
     pub fn settled(&mut self) {
-        for slot in std::mem::take(&mut self.changed) {
+        for slot in self.changed.drain(..) {
             self.residents[slot.at()].changed = false;
         }
         self.gone.clear();
