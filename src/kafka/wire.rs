@@ -8,6 +8,7 @@
 pub mod asyncapi;
 pub mod decode;
 pub mod encode;
+mod escapes;
 mod json;
 mod paths;
 pub mod reject;
