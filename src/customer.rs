@@ -236,7 +236,8 @@ impl Standing {
         own.left_at().max(inherited)
     }
 
-    /// Lets rows enter and leave a window of the plan up to and including `t`.
+    /// Lets rows enter and leave a window of the plan up to and including `t`. Mostly none does, which is seen here, before plan and
+    /// rows are looked for.
     #[inline]
     pub fn advance(&mut self, plan: &Plan, facts: &Facts, window: usize, t: EventTime) {
         if self.cursors[window].quiet_until() <= t {
