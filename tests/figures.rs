@@ -41,8 +41,6 @@ const TOPIC: &str = "shop.events";
 const TRANSITIONS: &str = "segment-transitions";
 const MEMBERSHIP: &str = "segment-membership";
 const PARTITIONS: i32 = 4;
-/// What the service may use for state, as by default.
-const MEMORY: &str = "1GiB";
 const COMMIT: &str = "segmentd_commit_duration_seconds";
 /// Of the replica.
 const CUSTOMERS: u32 = 100_000;
@@ -115,7 +113,7 @@ fn throughput() -> f64 {
 
 /// Events a second of the filled topic.
 fn drain(rig: &Rig, suffix: &str, sent: u64) -> f64 {
-    rig.configure(suffix, MEMORY);
+    rig.configure(suffix);
     let service = rig.service();
     let (begun, first) = service.await_consumed(warm(sent));
     let before = service.metrics();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::metrics::Metrics;
 use crate::support::client::create_topic;
 use crate::support::kafka::Broker;
-use crate::{MEMBERSHIP, MEMORY, PARTITIONS, SEGMENTS, TOPIC, TRANSITIONS};
+use crate::{MEMBERSHIP, PARTITIONS, SEGMENTS, TOPIC, TRANSITIONS};
 
 /// A broker with a topic, and a folder for the rest.
 pub struct Rig {
@@ -21,27 +21,28 @@ pub struct Rig {
     pub folder: TempDir,
     /// Of a replica and of a service.
     ports: [u16; 2],
+    /// What the service may use for state.
+    memory: &'static str,
 }
 
 impl Rig {
     pub fn new() -> Rig {
-        Rig::with_memory(MEMORY)
+        Rig::with_memory("1GiB")
     }
 
-    /// `memory`: what the service may use for state.
-    pub fn with_memory(memory: &str) -> Rig {
+    pub fn with_memory(memory: &'static str) -> Rig {
         let broker = Broker::start();
         create_topic(broker.bootstrap(), TOPIC, PARTITIONS);
-        let rig = Rig { broker, folder: TempDir::new().unwrap(), ports: [free_port(), free_port()] };
+        let rig = Rig { broker, folder: TempDir::new().unwrap(), ports: [free_port(), free_port()], memory };
         std::fs::copy(SEGMENTS, rig.segments()).unwrap();
-        rig.configure("", memory);
+        rig.configure("");
         rig
     }
 
     /// Whatever is started from now on belongs to the deployment with this suffix.
-    pub fn configure(&self, suffix: &str, memory: &str) {
+    pub fn configure(&self, suffix: &str) {
         let (bootstrap, state, segments) = (self.broker.bootstrap(), self.folder.path().join(format!("state{suffix}")), self.segments());
-        let ([serve, http], state, segments) = (self.ports, state.display(), segments.display());
+        let ([serve, http], memory, state, segments) = (self.ports, self.memory, state.display(), segments.display());
         let config = format!(
             "deployment: segmentd{suffix}
 kafka: {{bootstrap: '{bootstrap}'}}
