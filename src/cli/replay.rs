@@ -35,6 +35,10 @@ use crate::transition::Output;
 use audience::Audience;
 use tally::Tally;
 
+/// How many events are decoded, then applied, and then written about. Decoder, engine and encoder are more code than a
+/// processor's first cache holds: taken up anew for every event, they would drive each other out of it.
+const STRETCH: usize = 64;
+
 /// Run definitions over files of events, without Kafka
 #[derive(Parser)]
 #[command(after_help = "\
@@ -93,6 +97,8 @@ struct Replay {
     decoder: Decoder,
     limits: DecodeLimits,
     partitions: Vec<Partition>,
+    /// Decoded, not yet applied.
+    stretch: Vec<Event>,
     epochs: Epochs,
     sink: Sink,
     tally: Tally,
@@ -118,6 +124,7 @@ impl Replay {
             decoder: Decoder::new(&plan.catalogue, &plan.projection, limits),
             limits,
             partitions: (0..args.partitions).map(|_| Partition::new(plan.clone(), EventTime::MIN)).collect(),
+            stretch: Vec::with_capacity(STRETCH),
             epochs: Epochs::new(args.epoch.length()),
             sink: match args.format {
                 Format::Transitions => Sink::Lines { out, line: Vec::with_capacity(1024) },
@@ -138,31 +145,45 @@ impl Replay {
                 continue;
             }
             match self.decoder.decode(&RawRecord { payload: Some(line), ..RawRecord::default() }) {
-                Decoded::Event(event) => self.event(&event)?,
+                Decoded::Event(event) => self.stretch.push(event),
                 Decoded::Skipped(reason) => self.tally.skipped(reason),
                 Decoded::Rejected(reject) => self.tally.rejected(&reject, path, number),
             }
+            if self.stretch.len() == STRETCH {
+                self.apply()?;
+            }
         }
-        Ok(())
+        self.apply()
+    }
+
+    /// Applies the events that were decoded, and writes what was decided.
+    fn apply(&mut self) -> anyhow::Result<()> {
+        let mut stretch = std::mem::take(&mut self.stretch);
+        for event in stretch.drain(..) {
+            self.event(&event)?;
+        }
+        self.stretch = stretch;
+        self.emit_all()
     }
 
     fn event(&mut self, event: &Event) -> anyhow::Result<()> {
         self.end_epochs(event.time)?;
         let count = self.partitions.len() as u32;
         let home = |customer: &CustomerId| partition(customer.as_str().as_bytes(), count).0 as usize;
-        let (accepted, touched) = accept_among(&mut self.partitions, home, event);
-        self.tally.accepted(&accepted);
-        touched.into_iter().try_for_each(|at| self.emit(at))
+        self.tally.accepted(&accept_among(&mut self.partitions, home, event));
+        Ok(())
     }
 
     /// Lets all epochs end that do so at or before `to`.
     fn end_epochs(&mut self, to: EventTime) -> anyhow::Result<()> {
         while self.epochs.end_one(&mut self.partitions, to) {
-            for at in 0..self.partitions.len() {
-                self.emit(at)?;
-            }
+            self.emit_all()?;
         }
         Ok(())
+    }
+
+    fn emit_all(&mut self) -> anyhow::Result<()> {
+        (0..self.partitions.len()).try_for_each(|at| self.emit(at))
     }
 
     /// Writes what partition `at` has decided since the last call.

@@ -182,8 +182,8 @@ fn ids_of(parcel: &Parcel) -> Vec<CustomerId> {
 }
 
 /// Takes an event where all partitions are in one process, and all customers in memory: what is for other customers
-/// arrives at once. `home`: the partition of a customer. Gives the partitions that may have something to tell, in order.
-pub fn accept_among(partitions: &mut [Partition], home: impl Fn(&CustomerId) -> usize, event: &Event) -> (Accepted, Touched) {
+/// arrives at once. `home`: the partition of a customer.
+pub fn accept_among(partitions: &mut [Partition], home: impl Fn(&CustomerId) -> usize, event: &Event) -> Accepted {
     let mut at = home(&event.customer);
     let Ok(mut accepted) = partitions[at].accept(event, None, None, &mut nobody);
     let (mut touched, mut whose) = (Touched::from_slice(&[at]), Cow::Borrowed(&event.customer));
@@ -194,12 +194,12 @@ pub fn accept_among(partitions: &mut [Partition], home: impl Fn(&CustomerId) -> 
         touched.push(at);
         whose = Cow::Owned(next);
     }
-    deliver(partitions, home, &mut touched);
-    (accepted, touched)
+    deliver(partitions, home, touched);
+    accepted
 }
 
 /// What is posted may lead to more.
-fn deliver(partitions: &mut [Partition], home: impl Fn(&CustomerId) -> usize, touched: &mut Touched) {
+fn deliver(partitions: &mut [Partition], home: impl Fn(&CustomerId) -> usize, mut touched: Touched) {
     let mut next = touched.len() - 1;
     while let Some(from) = touched.get(next).copied() {
         for posted in std::mem::take(&mut partitions[from].posted) {
