@@ -24,6 +24,7 @@ mod parts;
 mod ranks;
 mod sender;
 mod shares;
+mod stretch;
 mod transaction;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -5,23 +5,21 @@
 
 use std::time::Duration;
 
-use super::errand::{self, Errand, ParcelLabel};
+use super::errand::{self, ParcelLabel};
 use super::figures::Figures;
 use super::parts::Gathered;
-use super::shares::{Running, Stage};
+use super::shares::{Running, Share, Stage};
+use super::stretch::Content;
 use super::{Lane, Trouble};
 use crate::customer;
 use crate::event::Event;
 use crate::id::{CustomerId, Offset, Partition, SourcePosition, TopicName};
-use crate::kafka::wire::{Decoded, RawRecord, Reject, RejectCode};
+use crate::kafka::wire::{Decoded, Reject, RejectCode};
 use crate::kafka::{Message, partitioner};
 use crate::runtime::mail::{Fed, Feed, size};
 use crate::runtime::{RunError, Settings, clock};
 use crate::store::StoreError;
 use crate::time::EventTime;
-
-/// How many records are applied between two looks at the clock.
-const STRETCH: usize = 64;
 
 /// Handed on by the poller, not yet applied.
 pub enum Pending {
@@ -56,18 +54,15 @@ impl Lane {
     pub(super) fn fill(&mut self) -> Result<(), Trouble> {
         let wall = clock::wall();
         while !self.is_due() {
-            for _ in 0..STRETCH {
-                if self.full || self.applied >= self.around.settings.commit.max_events {
-                    return Ok(());
-                }
-                let Some(pending) = self.pending.pop_front() else { return self.follow_wall(wall) };
-                self.take_up(pending, wall)?;
+            if self.pending.is_empty() {
+                return self.follow_wall(wall);
             }
+            self.take_stretch(wall)?;
         }
         Ok(())
     }
 
-    fn take_up(&mut self, pending: Pending, wall: EventTime) -> Result<(), Trouble> {
+    pub(super) fn take_up(&mut self, pending: Pending, content: Option<Content>, wall: EventTime) -> Result<(), Trouble> {
         match pending {
             Pending::End { partition, feed, topic } => {
                 if let Some(running) = self.running_mut(partition).filter(|running| running.feed == feed) {
@@ -75,41 +70,30 @@ impl Lane {
                 }
                 Ok(())
             }
-            Pending::Record(fed) => self.apply(fed, wall),
+            Pending::Record(fed) => self.apply(fed, content, wall),
         }
     }
 
-    fn apply(&mut self, Fed { feed, message, since }: Fed, wall: EventTime) -> Result<(), Trouble> {
-        let partition = Partition(message.partition());
+    fn apply(&mut self, Fed { feed, message, since }: Fed, content: Option<Content>, wall: EventTime) -> Result<(), Trouble> {
         let bytes = size(&message);
-        let Some(Stage::Running(running)) = self.shares.get_mut(&partition).map(|share| &mut share.stage) else {
+        let partition = Partition(message.partition());
+        // A pause in the midst of a batch call can make librdkafka hand out records twice; the offset tells.
+        let running = self.shares.get_mut(&partition).and_then(Share::running_mut).filter(|running| !running.has_passed(&message));
+        let (Some(running), Some(content)) = (running, content) else {
             self.queued.taken(1, bytes);
             return Ok(());
         };
-        // A pause in the midst of a batch call can make librdkafka hand out records twice; the offset tells.
-        if running.feed != feed || running.has_passed(&message) {
-            self.queued.taken(1, bytes);
-            return Ok(());
-        }
-        let headers = message.headers();
-        let errand = errand::of(&message, &headers, &self.around.settings)?;
-        let applied = match errand {
-            Some(Errand::Parcel { to, label }) => running.take_in(&to, &label, &message, wall)?,
+        let applied = match content {
+            Content::Parcel { to, label } => running.take_in(&to, &label, &message, wall)?,
             _ if running.had(&message, &self.around.settings) => Applied::Done,
-            Some(Errand::Erasure { to, at }) => {
+            Content::Erasure { to, at } => {
                 running.task.erase_redirect(&to, at).map_err(RunError::Store)?;
                 Applied::Done
             }
-            record => {
-                let raw = RawRecord { payload: message.payload(), headers: &headers, timestamp_ms: message.timestamp() };
-                let mut decoded = self.decoder.decode(&raw);
-                if let (Some(Errand::Record { customer }), Decoded::Event(event)) = (record, &mut decoded) {
-                    event.customer = customer;
-                }
+            Content::Input(decoded) => {
                 running.apply(decoded, &message, &self.around.settings, &self.figures, wall).map_err(RunError::Store)?
             }
         };
-        drop(headers);
         if let Applied::TimersRemain = applied {
             self.full = true;
             self.age.open(clock::now);

@@ -262,10 +262,21 @@ impl Lane {
     }
 
     pub(super) fn running_mut(&mut self, partition: Partition) -> Option<&mut Running> {
-        match self.shares.get_mut(&partition)?.stage {
-            Stage::Running(ref mut running) => Some(running),
+        self.shares.get_mut(&partition)?.running_mut()
+    }
+}
+
+impl Share {
+    pub fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.stage {
+            Stage::Running(running) => Some(running),
             _ => None,
         }
+    }
+
+    /// At work, and reading so.
+    pub fn is_fed(&self, feed: Feed) -> bool {
+        matches!(&self.stage, Stage::Running(running) if running.feed == feed)
     }
 }
 
