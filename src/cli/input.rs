@@ -4,13 +4,14 @@
 //! is long enough to be rejected as too large.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
+use memchr::memchr;
 
 use crate::event::Event;
 use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
@@ -75,17 +76,44 @@ impl Lines {
     /// The next line without its end; `None` after the last.
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.line.clear();
-        // One byte more than is kept, for the line feed.
-        let most = self.longest as u64 + 2;
-        if self.reader.by_ref().take(most).read_until(b'\n', &mut self.line)? == 0 {
+        let mut piece = self.piece()?;
+        if piece == Piece::Nothing {
             return Ok(None);
         }
-        if self.line.pop_if(|last| *last == b'\n').is_none() && self.line.len() as u64 == most {
-            self.reader.skip_until(b'\n')?;
-            self.line.pop();
+        while piece == Piece::Part {
+            piece = self.piece()?;
         }
         Ok(Some(self.line.strip_suffix(b"\r").unwrap_or(&self.line)))
     }
+
+    /// Adds to the line what the buffer has of it. The standard library's `read_until` would do, but it searches a word at a time.
+    fn piece(&mut self) -> io::Result<Piece> {
+        let buffer = match self.reader.fill_buf() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return self.piece(),
+            filled => filled?,
+        };
+        let end = memchr(b'\n', buffer);
+        let read = end.unwrap_or(buffer.len());
+        // One byte more than is kept, for a carriage return.
+        let room = (self.longest + 1).saturating_sub(self.line.len());
+        self.line.extend_from_slice(&buffer[..read.min(room)]);
+        let piece = match end {
+            Some(_) => Piece::Last,
+            None if read == 0 => Piece::Nothing,
+            None => Piece::Part,
+        };
+        self.reader.consume(read + usize::from(end.is_some()));
+        Ok(piece)
+    }
+}
+
+/// Of a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Part,
+    Last,
+    /// The file has ended.
+    Nothing,
 }
 
 fn decompressed(raw: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
