@@ -224,8 +224,11 @@ impl Number {
 /// The same as [`Number::millionths`].
 #[inline]
 pub fn millionths(decimal: &Decimal) -> Option<i64> {
-    let places = 6usize.checked_sub(decimal.scale() as usize)?;
-    i64::try_from(decimal.mantissa()).ok()?.checked_mul(POWERS_OF_TEN[places])
+    // Without a mantissa of 128 bits: amounts of money rarely need more than 63.
+    let parts = decimal.unpack();
+    let units = i64::try_from(u64::from(parts.mid) << 32 | u64::from(parts.lo)).ok().filter(|_| parts.hi == 0)?;
+    let places = 6usize.checked_sub(parts.scale as usize)?;
+    (if parts.negative { -units } else { units }).checked_mul(POWERS_OF_TEN[places])
 }
 
 fn reduced(units: i64, over: i64) -> (i64, i64) {

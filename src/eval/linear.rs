@@ -116,13 +116,13 @@ impl At<'_> {
     /// Adds a row of a window to every inequality that looks through it, or takes it away.
     #[inline]
     fn weigh(&self, linear: &Linear, window: usize, row: &Row, history: &History, passage: Passage, sums: &mut Sums) -> Option<()> {
-        for (at, aggregate) in linear.aggregates.iter().enumerate() {
-            let aggregate = &self.plan.aggregates[*aggregate];
+        for term in &linear.terms {
+            let aggregate = &self.plan.aggregates[term.aggregate];
             if aggregate.through == window && aggregate.sees(row) {
                 let share = share_of(aggregate.field, row, history)?;
                 match passage {
-                    Passage::Enters => linear.add(at, share, sums),
-                    Passage::Leaves => linear.subtract(at, share, sums),
+                    Passage::Enters => term.add(share, sums),
+                    Passage::Leaves => term.subtract(share, sums),
                 }
             }
         }
@@ -131,7 +131,7 @@ impl At<'_> {
 }
 
 /// What a row adds to an aggregate that sees it.
-#[inline]
+#[inline(always)]
 pub(super) fn share_of(field: FieldRef, row: &Row, history: &History) -> Option<Share> {
     match row.plain(field) {
         Some(Value::Number(number)) => Some(Share { count: 1, sum: money::millionths(number)? }),

@@ -12,6 +12,7 @@
 //! **Invariant:** the inequalities all hold iff the formula that they were made of does. Where a number is not a 64-bit
 //! count of millionths there is no answer (`None`), and the formula has to be asked.
 
+use std::array::from_fn;
 use std::cmp::Ordering;
 
 use num_integer::Integer;
@@ -25,15 +26,21 @@ use crate::rule::ast::{ArithmeticOp, CompareOp, Function};
 /// Inequalities that have to hold together, over the same aggregates.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    pub aggregates: Vec<usize>,
-    /// Of each aggregate, for each inequality in turn.
-    weights: Vec<Weight>,
+    /// One for each aggregate.
+    pub terms: Vec<Term>,
     /// What each inequality wants its sum to be, compared with 0.
     ops: Vec<CompareOp>,
     /// What each inequality adds to its sum in any case.
     constants: Sums,
     /// More of anything that is counted or not below zero raises every inequality, or leaves it where it is.
     pub rises: bool,
+}
+
+/// What an aggregate weighs in each inequality; nothing where there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    pub aggregate: usize,
+    weights: [Weight; MOST_INEQUALITIES],
 }
 
 /// How often an aggregate's count, in millionths, and its sum are taken. Both fit 53 bits, so that no product of theirs
@@ -89,10 +96,12 @@ impl Linear {
             *constant = i128::from(whole);
         }
         let ops: Vec<CompareOp> = inequalities.iter().map(|(_, op)| *op).collect();
-        let weights: Vec<Weight> = (0..aggregates.len()).flat_map(|at| rows.iter().map(move |row| row[at])).collect();
+        let weight = |row: usize, at: usize| rows.get(row).map_or(Weight::default(), |weights| weights[at]);
+        let term = |(at, aggregate): (usize, &usize)| Term { aggregate: *aggregate, weights: from_fn(|row| weight(row, at)) };
+        let terms: Vec<Term> = aggregates.iter().enumerate().map(term).collect();
         let has_two_sides = ops.iter().all(|op| !matches!(op, CompareOp::Equal | CompareOp::NotEqual));
-        let rises = has_two_sides && weights.iter().all(|weight| weight.count >= 0 && weight.sum >= 0);
-        Some(Linear { aggregates, weights, ops, constants, rises })
+        let rises = has_two_sides && terms.iter().flat_map(|term| &term.weights).all(|weight| weight.count >= 0 && weight.sum >= 0);
+        Some(Linear { terms, ops, constants, rises })
     }
 
     /// Over no rows at all.
@@ -104,32 +113,10 @@ impl Linear {
     #[inline]
     pub fn sums(&self, totals: &[Accumulator]) -> Option<Sums> {
         let mut sums = self.nothing();
-        for (at, aggregate) in self.aggregates.iter().enumerate() {
-            self.add(at, Share::of(&totals[*aggregate])?, &mut sums);
+        for term in &self.terms {
+            term.add(Share::of(&totals[term.aggregate])?, &mut sums);
         }
         Some(sums)
-    }
-
-    /// Adds what the `at`-th of its aggregates got.
-    #[inline]
-    pub fn add(&self, at: usize, share: Share, sums: &mut Sums) {
-        for (weight, sum) in self.weights_of(at).iter().zip(sums) {
-            *sum += weight.of(share);
-        }
-    }
-
-    /// Takes away what the `at`-th of its aggregates lost.
-    #[inline]
-    pub fn subtract(&self, at: usize, share: Share, sums: &mut Sums) {
-        for (weight, sum) in self.weights_of(at).iter().zip(sums) {
-            *sum -= weight.of(share);
-        }
-    }
-
-    #[inline]
-    fn weights_of(&self, at: usize) -> &[Weight] {
-        let inequalities = self.ops.len();
-        &self.weights[at * inequalities..(at + 1) * inequalities]
     }
 
     #[inline]
@@ -153,7 +140,26 @@ impl Linear {
 
     /// The same over the aggregates' positions in another plan.
     pub(super) fn with_aggregates(&self, change: &impl Fn(usize) -> usize) -> Linear {
-        Linear { aggregates: self.aggregates.iter().map(|aggregate| change(*aggregate)).collect(), ..self.clone() }
+        let terms = self.terms.iter().map(|term| Term { aggregate: change(term.aggregate), ..*term }).collect();
+        Linear { terms, ..self.clone() }
+    }
+}
+
+impl Term {
+    /// Adds what its aggregate got.
+    #[inline]
+    pub fn add(&self, share: Share, sums: &mut Sums) {
+        for (weight, sum) in self.weights.iter().zip(sums) {
+            *sum += weight.of(share);
+        }
+    }
+
+    /// Takes away what its aggregate lost.
+    #[inline]
+    pub fn subtract(&self, share: Share, sums: &mut Sums) {
+        for (weight, sum) in self.weights.iter().zip(sums) {
+            *sum -= weight.of(share);
+        }
     }
 }
 
@@ -361,7 +367,7 @@ mod tests {
             let plan = plan(rule);
             let linear = plan.predicates[0].linear.clone().unwrap();
             let mut pushed = Sums::default();
-            linear.add(0, row, &mut pushed);
+            linear.terms[0].add(row, &mut pushed);
             linear.is_confirmed(&pushed, holds)
         };
         let row = |units: i64| Share { count: 1, sum: units * Number::MILLION };

@@ -10,7 +10,7 @@ use crate::rule::ast::{CompareOp, Function};
 /// Whether inequalities that rise with what comes look through one window that only empties: then each of them turns at most
 /// once while it does, unless some number is below zero.
 pub(super) fn is_falling(linear: &Linear, aggregates: &[AggregatePlan]) -> bool {
-    let mut over = linear.aggregates.iter().map(|index| &aggregates[*index]);
+    let mut over = linear.terms.iter().map(|term| &aggregates[term.aggregate]);
     let Some(first) = over.next() else { return false };
     linear.rises && first.window.only_empties() && over.all(|other| (other.stream, &other.window) == (first.stream, &first.window))
 }
