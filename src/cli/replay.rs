@@ -6,6 +6,7 @@
 //! **Invariant:** the same files and definitions give the same output, byte for byte; nothing here asks what time it is
 //! but the figures at the end.
 
+mod ahead;
 mod audience;
 mod tally;
 
@@ -20,24 +21,20 @@ use clap::{Parser, ValueEnum};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::around::{Around, Epoch};
-use super::input::Lines;
 use super::{Outcome, report};
 use crate::engine::{Epochs, Partition, accept_among, nobody};
 use crate::event::Event;
 use crate::id::CustomerId;
 use crate::kafka::partitioner::partition;
 use crate::kafka::wire::encode::{move_line, output_line};
-use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
+use crate::kafka::wire::{DecodeLimits, Decoded, Decoder};
 use crate::plan::Plan;
 use crate::runtime::clock;
 use crate::time::EventTime;
 use crate::transition::Output;
+use ahead::{Stretch, read_ahead};
 use audience::Audience;
 use tally::Tally;
-
-/// How many events are decoded, then applied, and then written about. Decoder, engine and encoder are more code than a
-/// processor's first cache holds: taken up anew for every event, they would drive each other out of it.
-const STRETCH: usize = 64;
 
 /// Run definitions over files of events, without Kafka
 #[derive(Parser)]
@@ -83,9 +80,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     report::complain(&diagnostics);
     let Some(ruleset) = ruleset else { return Ok(Outcome::Refused) };
     let begun = clock::now();
-    let mut replay = Replay::new(ruleset.plan(), args)?;
+    let plan = Arc::new(ruleset.plan());
+    let mut decoder = Decoder::new(&plan.catalogue, &plan.projection, DecodeLimits::default());
+    let mut replay = Replay::new(&plan, args)?;
     for file in &args.files {
-        replay.file(file)?;
+        replay.file(file, &mut decoder)?;
     }
     replay.end(args.until)?;
     replay.tally.show(clock::now().duration_since(begun));
@@ -94,11 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 /// A replay on its way through its files.
 struct Replay {
-    decoder: Decoder,
-    limits: DecodeLimits,
     partitions: Vec<Partition>,
-    /// Decoded, not yet applied.
-    stretch: Vec<Event>,
     epochs: Epochs,
     sink: Sink,
     tally: Tally,
@@ -112,8 +107,7 @@ enum Sink {
 }
 
 impl Replay {
-    fn new(plan: Plan, args: &Args) -> anyhow::Result<Replay> {
-        let (plan, limits) = (Arc::new(plan), DecodeLimits::default());
+    fn new(plan: &Arc<Plan>, args: &Args) -> anyhow::Result<Replay> {
         let out: Box<dyn Write> = match &args.output {
             Some(path) => {
                 Box::new(BufWriter::with_capacity(1 << 18, File::create(path).with_context(|| format!("cannot write {}", path.display()))?))
@@ -121,10 +115,7 @@ impl Replay {
             None => Box::new(BufWriter::with_capacity(1 << 18, io::stdout())),
         };
         Ok(Replay {
-            decoder: Decoder::new(&plan.catalogue, &plan.projection, limits),
-            limits,
             partitions: (0..args.partitions).map(|_| Partition::new(plan.clone(), EventTime::MIN)).collect(),
-            stretch: Vec::with_capacity(STRETCH),
             epochs: Epochs::new(args.epoch.length()),
             sink: match args.format {
                 Format::Transitions => Sink::Lines { out, line: Vec::with_capacity(1024) },
@@ -135,34 +126,22 @@ impl Replay {
         })
     }
 
-    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let bar = self.bar.clone();
-        let mut lines = Lines::open(path, self.limits.record_bytes, move |bytes| bar.inc(bytes))?;
-        let mut number = 0u64;
-        while let Some(line) = lines.next().with_context(|| format!("cannot read {}", path.display()))? {
-            number += 1;
-            if line.is_empty() {
-                continue;
-            }
-            match self.decoder.decode(&RawRecord { payload: Some(line), ..RawRecord::default() }) {
-                Decoded::Event(event) => self.stretch.push(event),
-                Decoded::Skipped(reason) => self.tally.skipped(reason),
-                Decoded::Rejected(reject) => self.tally.rejected(&reject, path, number),
-            }
-            if self.stretch.len() == STRETCH {
-                self.apply()?;
-            }
-        }
-        self.apply()
+    fn file(&mut self, path: &Path, decoder: &mut Decoder) -> anyhow::Result<()> {
+        std::thread::scope(|scope| {
+            let stretches = read_ahead(scope, path, decoder, self.bar.clone());
+            stretches.into_iter().try_for_each(|stretch| self.apply(stretch?, path))
+        })
     }
 
-    /// Applies the events that were decoded, and writes what was decided.
-    fn apply(&mut self) -> anyhow::Result<()> {
-        let mut stretch = std::mem::take(&mut self.stretch);
-        for event in stretch.drain(..) {
-            self.event(&event)?;
+    /// Applies some lines, and writes what was decided.
+    fn apply(&mut self, stretch: Stretch, path: &Path) -> anyhow::Result<()> {
+        for (line, decoded) in stretch {
+            match decoded {
+                Decoded::Event(event) => self.event(&event)?,
+                Decoded::Skipped(reason) => self.tally.skipped(reason),
+                Decoded::Rejected(reject) => self.tally.rejected(&reject, path, line),
+            }
         }
-        self.stretch = stretch;
         self.emit_all()
     }
 
