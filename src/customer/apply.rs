@@ -280,7 +280,7 @@ impl Application<'_> {
         }
         history.blocks.removed(at);
         for window in &self.plan.over_stream[stream] {
-            self.state.standing.cursors[*window].removed(at);
+            self.state.standing.cursors[*window].removed(&self.plan.windows[*window].window, history, at);
         }
     }
 
@@ -315,7 +315,7 @@ impl Application<'_> {
         let total_cell = history.total_cell;
         for window in &self.plan.over_stream[stream] {
             let over = &self.plan.windows[*window];
-            self.state.standing.cursors[*window].removed(0);
+            self.state.standing.cursors[*window].removed(&over.window, history, 0);
             if matches!(over.window.reach(), Reach::Unbounded { .. }) && over.window.leaves_at(row.time) > self.t {
                 for aggregate in over.aggregates.iter().map(|index| &self.plan.aggregates[*index]) {
                     aggregate.fold(history.base_mut(aggregate), &row, total_cell);

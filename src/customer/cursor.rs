@@ -9,18 +9,21 @@
 //! All aggregates over the same window of a stream share one cursor. Time only moves both ends to the right, one row at
 //! a time; the cost of a row's whole life is one step of each end.
 //!
-//! **Invariant:** no row enters or leaves before `quiet_until`. It may be early, never late.
+//! **Invariant:** `enters` and `leaves` are those of the rows at `to` and `from`, so that a row is looked at once on its way
+//! in and once on its way out, and not to see that it stays.
 
 use super::history::{History, Row};
 use crate::time::EventTime;
 use crate::window::Window;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     from: u32,
     to: u32,
-    /// Most calls of `advance` end here, without touching a row.
-    quiet_until: EventTime,
+    /// When the next row enters; [`EventTime::MAX`]: there is none.
+    enters: EventTime,
+    /// When the oldest member leaves; [`EventTime::MAX`]: there is none, or never.
+    leaves: EventTime,
 }
 
 /// What happens to a row that the cursor passes.
@@ -40,7 +43,7 @@ pub(super) enum Place {
 
 impl Cursor {
     /// Before all rows.
-    pub const START: Cursor = Cursor { from: 0, to: 0, quiet_until: EventTime::MIN };
+    pub const START: Cursor = Cursor { from: 0, to: 0, enters: EventTime::MIN, leaves: EventTime::MAX };
 
     /// The rows that the window holds.
     pub fn members(&self) -> std::ops::Range<usize> {
@@ -48,13 +51,14 @@ impl Cursor {
     }
 
     /// No row enters or leaves before this instant.
+    #[inline]
     pub fn quiet_until(&self) -> EventTime {
-        self.quiet_until
+        self.enters.min(self.leaves)
     }
 
     /// Nothing has passed yet, not even time.
     pub(super) fn is_at_start(&self) -> bool {
-        self.quiet_until == EventTime::MIN
+        self.enters == EventTime::MIN
     }
 
     /// Where a cursor from the start would come to by instant `t`, without a look at the rows on the way.
@@ -62,35 +66,46 @@ impl Cursor {
         let rows = history.rows();
         let to = rows.partition_point(|row| window.enters_at(row.time) <= t);
         let from = rows.partition_point(|row| window.leaves_at(row.time) <= t).min(to);
-        let enters = rows.get(to).map_or(EventTime::MAX, |row| window.enters_at(row.time));
-        let leaves = if from < to { window.leaves_at(rows[from].time) } else { EventTime::MAX };
-        Cursor { from: from as u32, to: to as u32, quiet_until: leaves.min(enters) }
+        let mut cursor = Cursor { from: from as u32, to: to as u32, ..Cursor::START };
+        cursor.look(window, history);
+        cursor
+    }
+
+    /// Finds when the rows at both ends pass.
+    fn look(&mut self, window: &Window, history: &History) {
+        self.enters = self.next_to_enter(window, history);
+        self.leaves = self.next_to_leave(window, history);
+    }
+
+    #[inline]
+    fn next_to_enter(&self, window: &Window, history: &History) -> EventTime {
+        history.rows().get(self.to as usize).map_or(EventTime::MAX, |row| window.enters_at(row.time))
+    }
+
+    #[inline]
+    fn next_to_leave(&self, window: &Window, history: &History) -> EventTime {
+        if self.from < self.to { window.leaves_at(history.rows()[self.from as usize].time) } else { EventTime::MAX }
     }
 
     /// Lets rows enter and leave up to and including instant `t`, and tells of each.
+    #[inline]
     pub fn advance(&mut self, window: &Window, history: &History, t: EventTime, mut tell: impl FnMut(Passage, &Row)) {
         let rows = history.rows();
-        let mut enters = EventTime::MAX;
-        while let Some(row) = rows.get(self.to as usize) {
-            enters = window.enters_at(row.time);
-            if enters > t {
-                break;
-            }
+        while self.enters <= t
+            && let Some(row) = rows.get(self.to as usize)
+        {
             tell(Passage::Enters, row);
-            self.to += 1;
-            enters = EventTime::MAX;
-        }
-        let mut leaves = EventTime::MAX;
-        while self.from < self.to {
-            leaves = window.leaves_at(rows[self.from as usize].time);
-            if leaves > t {
-                break;
+            if self.from == self.to {
+                self.leaves = window.leaves_at(row.time);
             }
+            self.to += 1;
+            self.enters = self.next_to_enter(window, history);
+        }
+        while self.leaves <= t {
             tell(Passage::Leaves, &rows[self.from as usize]);
             self.from += 1;
-            leaves = EventTime::MAX;
+            self.leaves = self.next_to_leave(window, history);
         }
-        self.quiet_until = leaves.min(enters);
     }
 
     /// Makes room for a row of that time, the cursor standing at `t`.
@@ -103,16 +118,94 @@ impl Cursor {
         }
         if enters <= t {
             self.to += 1;
-            self.quiet_until = self.quiet_until.min(leaves);
+            self.leaves = self.leaves.min(leaves);
             return Place::Inside;
         }
-        self.quiet_until = self.quiet_until.min(enters);
+        self.enters = self.enters.min(enters);
         Place::Ahead { enters }
     }
 
     /// The row at `at` is gone.
-    pub(super) fn removed(&mut self, at: usize) {
-        self.from -= u32::from(at < self.from as usize);
-        self.to -= u32::from(at < self.to as usize);
+    pub(super) fn removed(&mut self, window: &Window, history: &History, at: usize) {
+        let (from, to) = (self.from as usize, self.to as usize);
+        self.from -= u32::from(at < from);
+        self.to -= u32::from(at < to);
+        if at == from || at == to {
+            self.look(window, history);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A row of so long before now comes.
+        Insert(i64),
+        Remove(prop::sample::Index),
+        Pass(i64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (0..60i64).prop_map(Step::Insert),
+            1 => any::<prop::sample::Index>().prop_map(Step::Remove),
+            2 => (0..15i64).prop_map(Step::Pass),
+        ];
+        prop::collection::vec(step, 0..40)
+    }
+
+    fn row(time: EventTime) -> Row {
+        let cells = smallvec::SmallVec::new();
+        Row { time, id: 0, order: 0, arrival: 0, cells, redeemed: false, refund: None, conditions: Default::default() }
+    }
+
+    fn windows() -> Vec<Window> {
+        let [ten, thirty] = [10, 30].map(|millis| Span::from_millis(millis).unwrap());
+        vec![
+            Window::Last(ten),
+            Window::OlderThan(ten),
+            Window::FromTo { from: thirty, to: ten },
+            Window::Since(EventTime::from_millis(20)),
+            Window::Lifetime,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_stands_where_it_would_if_it_were_placed_anew(window in prop::sample::select(windows()), steps in steps()) {
+            let mut history = History::default();
+            let mut t = EventTime::from_millis(0);
+            let mut cursor = Cursor::placed(&window, &history, t);
+            for step in steps {
+                match step {
+                    Step::Insert(before) => {
+                        let time = EventTime::from_millis(t.millis() - before);
+                        cursor.inserted(&window, time, t);
+                        history.insert(history.place_for(time), row(time));
+                    }
+                    Step::Remove(at) if !history.rows.is_empty() => {
+                        let at = at.index(history.rows.len());
+                        history.rows.remove(at);
+                        cursor.removed(&window, &history, at);
+                    }
+                    Step::Remove(_) => {}
+                    Step::Pass(millis) => {
+                        t = EventTime::from_millis(t.millis() + millis);
+                        let mut members = cursor.members().len();
+                        cursor.advance(&window, &history, t, |passage, _| match passage {
+                            Passage::Enters => members += 1,
+                            Passage::Leaves => members -= 1,
+                        });
+                        prop_assert_eq!(members, cursor.members().len());
+                    }
+                }
+                prop_assert_eq!(cursor, Cursor::placed(&window, &history, t));
+            }
+        }
     }
 }

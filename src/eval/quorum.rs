@@ -6,7 +6,7 @@
 
 use super::At;
 use super::linear::{NEWEST, share_of};
-use crate::customer::{Row, Standing};
+use crate::customer::{Passage, Row, Standing};
 use crate::plan::{AggregatePlan, Quorum, Unit};
 use crate::time::EventTime;
 
@@ -78,30 +78,24 @@ impl At<'_> {
     /// Rows enter and leave.
     fn passed(&self, quorum: &Quorum, standing: &Standing, amount: i64) -> EventTime {
         let aggregate = &self.plan.aggregates[quorum.aggregate];
-        let rows = self.facts.histories[aggregate.stream].rows();
-        let members = standing.cursors[aggregate.through].members();
-        let (mut from, mut to) = (members.start, members.end);
-        let (holds, mut count, mut t) = (quorum.holds(amount), amount, self.t);
-        for _ in 0..PASSED_AT_MOST {
-            let enters = rows.get(to).map_or(EventTime::MAX, |row| aggregate.window.enters_at(row.time));
-            let leaves = if from < to { aggregate.window.leaves_at(rows[from].time) } else { EventTime::MAX };
-            let next = enters.min(leaves);
-            // All that pass at one instant have passed.
-            if next > t && quorum.holds(count) != holds {
+        let history = &self.facts.histories[aggregate.stream];
+        let mut cursor = standing.cursors[aggregate.through];
+        let (holds, mut count, mut passed) = (quorum.holds(amount), amount, 0);
+        loop {
+            let t = cursor.quiet_until();
+            if t == EventTime::MAX {
                 return t;
             }
-            if next == EventTime::MAX {
-                return EventTime::MAX;
-            }
-            t = next;
-            if enters <= leaves {
-                count += i64::from(aggregate.sees(&rows[to]));
-                to += 1;
-            } else {
-                count -= i64::from(aggregate.sees(&rows[from]));
-                from += 1;
+            cursor.advance(&aggregate.window, history, t, |passage, row| {
+                passed += 1;
+                match passage {
+                    Passage::Enters => count += i64::from(aggregate.sees(row)),
+                    Passage::Leaves => count -= i64::from(aggregate.sees(row)),
+                }
+            });
+            if quorum.holds(count) != holds || passed >= PASSED_AT_MOST {
+                return t;
             }
         }
-        t
     }
 }
