@@ -49,8 +49,10 @@ impl At<'_> {
             return self.sequence(index, self.t);
         }
         self.advance(predicate, standing);
-        let holds = self.holds(predicate, standing);
-        Truth::new(holds, self.flip(predicate, standing, holds, changes))
+        self.returned(predicate, standing).unwrap_or_else(|| {
+            let holds = self.holds(predicate, standing);
+            Truth::new(holds, self.flip(predicate, standing, holds, changes))
+        })
     }
 
     /// Whether a predicate holds at this instant, be it kept up or asleep.
@@ -117,9 +119,6 @@ impl At<'_> {
         if predicate.monotone {
             return self.suffix_flip(predicate, standing.cursors[predicate.windows[0]].members(), holds);
         }
-        if let Some(flip) = self.return_flip(predicate, standing) {
-            return flip;
-        }
         if let Some(band) = &predicate.band {
             return self.band_flip(band, standing, holds, changes);
         }
@@ -158,12 +157,12 @@ impl At<'_> {
     }
 
     /// A bare `returned` only ever ends by time, when its newest return leaves.
-    fn return_flip(&self, predicate: &Predicate, standing: &Standing) -> Option<EventTime> {
+    fn returned(&self, predicate: &Predicate, standing: &Standing) -> Option<Truth> {
         let Formula::Leaf(Leaf::Aggregate(index)) = predicate.formula else { return None };
         let aggregate = &self.plan.aggregates[index];
         let Measure::Returned { .. } = aggregate.measure else { return None };
         let newest = aggregate.newest_return(&standing.cursors[aggregate.through], &self.facts.histories[aggregate.stream]);
-        Some(newest.map_or(EventTime::MAX, |time| aggregate.window.leaves_at(time)))
+        Some(Truth::new(newest.is_some(), newest.map_or(EventTime::MAX, |time| aggregate.window.leaves_at(time))))
     }
 
     /// The next instant after `t` at which a `segment("x" last W)` of the predicate ends by itself, or a sequence changes.
