@@ -17,8 +17,8 @@ use crate::kafka::wire::{DecodeLimits, Decoded, Decoder, RawRecord};
 
 /// How many lines are decoded, then applied, and then written about.
 const STRETCH: usize = 64;
-/// How many stretches may wait for the engine.
-const AHEAD: usize = 16;
+/// How many stretches may wait for the engine. More take memory, where records are large, and no time away.
+const AHEAD: usize = 4;
 
 /// Some lines of a file: the number of each, and what it was. Lines without anything are left out.
 pub type Stretch = Vec<(u64, Decoded)>;
