@@ -130,7 +130,8 @@ impl Cursor {
         let (from, to) = (self.from as usize, self.to as usize);
         self.from -= u32::from(at < from);
         self.to -= u32::from(at < to);
-        if at == from || at == to {
+        // At the start nothing is known of the rows, and they are found when it leaves there.
+        if !self.is_at_start() && (at == from || at == to) {
             self.look(window, history);
         }
     }
@@ -173,6 +174,15 @@ mod tests {
             Window::Since(EventTime::from_millis(20)),
             Window::Lifetime,
         ]
+    }
+
+    #[test]
+    fn where_no_row_has_passed_none_is_looked_at_when_one_goes() {
+        let mut history = History::default();
+        history.insert(0, row(EventTime::from_millis(1)));
+        let mut cursor = Cursor::START;
+        cursor.removed(&Window::Lifetime, &history, 0);
+        assert!(cursor.is_at_start());
     }
 
     proptest! {

@@ -23,6 +23,10 @@ use crate::time::EventTime;
 /// one goes on: the customer stands there as a member who has entered once more, which is still to be decided.
 pub fn merge(plan: &Plan, state: &mut CustomerState, other: &CustomerState, now: EventTime) -> Vec<usize> {
     let after = state.erased.map_or(EventTime::MIN, |erased| erased.at);
+    let fresh = Standing::new(plan);
+    // First, since no cursor could stand among rows that come and go from elsewhere.
+    let standing = &mut state.standing;
+    (standing.cursors, standing.predicates, standing.next_flip) = (fresh.cursors, fresh.predicates, fresh.next_flip);
     let mut merging = Merging { plan, state, other, now, after };
     merging.rows();
     merging.retired();
@@ -31,10 +35,7 @@ pub fn merge(plan: &Plan, state: &mut CustomerState, other: &CustomerState, now:
     merging.bases();
     merging.told();
     let carried = merging.memberships();
-    let fresh = Standing::new(plan);
-    let standing = &mut state.standing;
-    (standing.cursors, standing.predicates, standing.next_flip) = (fresh.cursors, fresh.predicates, fresh.next_flip);
-    standing.begin_totals(plan, &state.facts);
+    state.standing.begin_totals(plan, &state.facts);
     carried
 }
 
