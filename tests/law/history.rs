@@ -27,8 +27,8 @@ pub struct Row {
 #[derive(Clone, Default)]
 pub struct History {
     facts: Vec<PageEvent>,
-    /// (order, its refund, cancellation or mark), as positions in `facts`: those that were in time to count.
-    references: Vec<(usize, usize)>,
+    /// An order's position in `facts`, and a refund, cancellation or mark of it: those that were in time to count.
+    references: Vec<(usize, PageEvent)>,
     /// What was known of another id came to it, be it nothing.
     merged: bool,
     /// Ids of what came from there and was left behind, since an erasure lay between.
@@ -50,7 +50,7 @@ impl History {
         for known in (0..new).filter(|known| now - self.facts[*known].at.millis() < retention) {
             for (order, other) in [(known, new), (new, known)] {
                 if self.refers(other, order, catalogue) {
-                    self.references.push((order, other));
+                    self.references.push((order, self.facts[other].clone()));
                 }
             }
         }
@@ -73,8 +73,8 @@ impl History {
         self.merged || !self.facts.is_empty()
     }
 
-    /// Takes in what was accepted under another id, but for what had happened by `after`: as if it came now. An order and
-    /// what refers to it find each other where both are remembered.
+    /// Takes in what was accepted under another id, but for what had happened by `after`: as if it came now. An order comes
+    /// with all that had referred to it, and otherwise the two find each other where both are remembered.
     pub fn absorb(&mut self, other: &History, after: i64, catalogue: &Catalogue, now: i64, retention: i64) {
         self.made.get_mut().clear();
         self.merged = true;
@@ -88,14 +88,14 @@ impl History {
             }
         }
         self.used.extend(other.used.iter().cloned());
-        let found = other.references.iter().filter_map(|(order, by)| Some((*places.get(order)?, *places.get(by)?)));
+        let found = other.references.iter().filter_map(|(order, by)| Some((*places.get(order)?, by.clone())));
         self.references.extend(found);
         let young = |place: &usize| now - self.facts[*place].at.millis() < retention;
         let (before, new): (Vec<usize>, Vec<usize>) = (0..self.facts.len()).filter(young).partition(|place| *place < own);
         for (known, new) in before.iter().flat_map(|known| new.iter().map(move |new| (*known, *new))) {
             for (order, by) in [(known, new), (new, known)] {
                 if self.refers(by, order, catalogue) {
-                    self.references.push((order, by));
+                    self.references.push((order, self.facts[by].clone()));
                 }
             }
         }
@@ -122,8 +122,7 @@ impl History {
         let fact = &self.facts[place];
         let mut fields: BTreeMap<String, Scalar> = fact.fields.iter().map(|(name, value)| (name.to_string(), Scalar::of(value))).collect();
         if definition.role == StreamRole::Orders {
-            let others: Vec<&PageEvent> =
-                self.references.iter().filter(|(order, _)| *order == place).map(|(_, other)| &self.facts[*other]).collect();
+            let others: Vec<&PageEvent> = self.references.iter().filter(|(order, _)| *order == place).map(|(_, other)| other).collect();
             let role = |event: &PageEvent| catalogue.stream(event.stream).role;
             if others.iter().any(|other| role(other) == StreamRole::Cancellations) {
                 return None;
