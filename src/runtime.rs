@@ -32,7 +32,7 @@ pub mod measuring;
 pub mod owners;
 mod ownership;
 mod poller;
-mod precedence;
+pub mod precedence;
 mod progress;
 mod ranks;
 mod restore;

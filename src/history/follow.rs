@@ -21,6 +21,7 @@ use crate::metrics::HistoryMetrics;
 use crate::runtime::Shutdown;
 use crate::runtime::clock::{self, Deadline};
 use crate::runtime::committed::Committed;
+use crate::runtime::precedence::stand_back_as_history;
 use crate::store::{Shared, StateDir};
 use crate::time::EventTime;
 
@@ -79,6 +80,7 @@ struct Gathered<'a> {
 impl Following {
     /// Keeps the history up to date until it is asked to stop.
     pub fn run(&self, shutdown: &Shutdown) {
+        stand_back_as_history();
         while !shutdown.is_requested() {
             if let Err(error) = self.follow(shutdown) {
                 tracing::warn!(%error, "the history stands still; trying again in a moment");

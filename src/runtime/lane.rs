@@ -38,7 +38,7 @@ use super::clock;
 use super::footprint;
 use super::mail::{Mail, Notice, Queued, Request};
 use super::ownership::Published;
-use super::precedence::stand_back;
+use super::precedence::stand_back_as_lane;
 use super::progress::Progress;
 use super::ranks::Board;
 use super::restore::Blockers;
@@ -208,7 +208,7 @@ impl Lane {
 
     /// Runs until it is told to stop, and has committed what it could.
     pub fn run(mut self) -> Result<(), RunError> {
-        stand_back();
+        stand_back_as_lane();
         self.init_producer()?;
         while !self.stopping {
             self.heartbeat.beat();
