@@ -13,7 +13,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use segmentd::id::{Offset, Partition, TopicName};
 use segmentd::kafka::GroupConsumer;
-use segmentd::runtime::{self, Observed, RunError, Shutdown};
+use segmentd::runtime::{self, Observed, RunError, Settings, Shutdown};
 use support::api::Api;
 use support::client::{Read, Tail, Writer, read_all};
 use support::replica::Replica;
@@ -32,6 +32,10 @@ struct Embedded {
 
 impl Embedded {
     fn start(definitions: &str) -> Embedded {
+        Embedded::start_with(definitions, |_| {})
+    }
+
+    fn start_with(definitions: &str, change: impl FnOnce(&mut Settings)) -> Embedded {
         let cluster = MockCluster::new(1).expect("a mock cluster");
         let state = TempDir::new().expect("a folder");
         let segments = state.path().join("segments.yaml");
@@ -41,6 +45,7 @@ impl Embedded {
         settings.kafka.embedded = true;
         settings.create_topics = false;
         settings.take_entry_topics(&definitions.plan);
+        change(&mut settings);
         let topics = settings.wanted_topics().into_iter().map(|wanted| wanted.topic.to_string()).chain([INPUT.to_string()]);
         topics.for_each(|topic| cluster.create_topic(&topic, 2, 1).expect("topic"));
         let shutdown = Shutdown::default();
@@ -154,12 +159,30 @@ fn the_service_itself_answers_for_what_it_has_committed() {
     }
     let told = api.customer("c-7").unwrap();
     assert_eq!((&told["segments"]["buyer"]["entry"], &told["updated_at"]), (&1.into(), &"2026-01-01T00:00:00.000Z".into()));
-    assert_eq!((&told["task_clock"], &told["lag_records"]), (&"2026-01-01T00:00:00.000Z".into(), &0.into()));
+    assert_eq!(told["task_clock"], "2026-01-01T00:00:00.000Z");
+    api.await_that("level with its inputs", |api| api.customer("c-7").unwrap()["lag_records"] == 0);
     let replica = embedded.replica();
     replica.await_that("the same", |replica| replica.customer("c-7").is_some_and(|copy| copy["segments"] == told["segments"]));
     replica.stop();
     embedded.stop();
     assert_eq!(api.get("/api/v1/customers/c-7/segments").0, 503, "a service that stops answers nothing");
+}
+
+/// An operator, and whoever waits while the service is behind, asks what is left to do.
+#[test]
+fn what_was_read_and_is_not_committed_is_lag() {
+    let slow = |settings: &mut Settings| settings.commit.interval = Duration::from_secs(3);
+    let embedded = Embedded::start_with("segments: [{key: buyer, when: 'count(orders lifetime) > 0'}]", slow);
+    let api = embedded.api();
+    let lag = |api: &Api| api.customer("c-0").map(|told| told["lag_records"].as_u64().unwrap());
+    api.await_that("level with its inputs", |api| lag(api) == Some(0));
+    embedded.order(1);
+    api.await_that("behind", |api| lag(api) == Some(1));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!((lag(&api), api.holds("c-0", "buyer")), (Some(1), Some(false)));
+    api.await_that("told", |api| api.holds("c-0", "buyer") == Some(true));
+    api.await_that("level with its inputs", |api| lag(api) == Some(0));
+    embedded.stop();
 }
 
 /// Members that lose their partitions while they are paused are nothing special: whoever pauses does so because commits

@@ -144,7 +144,7 @@ pub struct Partitions {
 struct Fresh {
     /// Everything that was committed by then is in the answer.
     as_of: String,
-    /// Records of the inputs of the customer's partition that were not read yet, when last looked at.
+    /// Records of the inputs of the customer's partition that were not committed yet, when last looked at.
     lag_records: u64,
     /// How far time has passed in the customer's partition. Absent: nothing has happened there.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,7 @@ use prometheus::IntGauge;
 pub use super::census::Counts;
 use super::census::Tally;
 use super::clock::{self, Deadline};
-use crate::id::{CustomerId, Partition, SegmentKey};
+use crate::id::{CustomerId, Offset, Partition, SegmentKey, TopicName};
 use crate::kafka::partitioner;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
@@ -60,6 +60,8 @@ struct Shown {
     clock: AtomicI64,
     /// When the commit that is under way began, by the wall clock; [`NONE`].
     committing: AtomicI64,
+    /// The next offset of each input after what is committed; none before the first commit here.
+    read_to: Mutex<Vec<(TopicName, Offset)>>,
     lag: AtomicU64,
     hidden: AtomicBool,
     tally: Mutex<Tally>,
@@ -83,7 +85,7 @@ pub struct Freshness {
     pub as_of: EventTime,
     /// Of the partition; [`EventTime::MIN`]: it has seen nothing.
     pub task_clock: EventTime,
-    /// Records of the partition's inputs that were not read yet, when it was last looked at.
+    /// Records of the partition's inputs that were not committed yet, when it was last looked at.
     pub lag: u64,
 }
 
@@ -141,6 +143,7 @@ impl Committed {
             plan: RwLock::new(plan),
             clock: AtomicI64::new(clock.millis()),
             committing: AtomicI64::new(NONE),
+            read_to: Mutex::default(),
             lag: AtomicU64::new(0),
             hidden: AtomicBool::new(false),
             tally: Mutex::default(),
@@ -150,14 +153,22 @@ impl Committed {
         Showing { committed: self.clone(), partition, shown }
     }
 
-    /// Notes how many records of a partition's inputs were not read yet.
+    /// The next offset of an input after what is committed. `None`: nothing has been committed here yet.
+    pub fn read_to(&self, partition: Partition, topic: &TopicName) -> Option<Offset> {
+        let ours = self.ours();
+        let Some(Place::Running(shown)) = ours.get(&partition) else { return None };
+        let read_to = shown.read_to.lock().unwrap_or_else(PoisonError::into_inner);
+        read_to.iter().find(|(name, _)| name == topic).map(|(_, next)| *next)
+    }
+
+    /// Notes how many records of a partition's inputs are not committed yet.
     pub fn note_lag(&self, partition: Partition, lag: u64) {
         if let Some(Place::Running(shown)) = self.ours().get(&partition) {
             shown.lag.store(lag, Ordering::Relaxed);
         }
     }
 
-    /// How many records of the inputs were not read yet, over all partitions that can be read.
+    /// How many records of the inputs are not committed yet, over all partitions that can be read.
     pub fn lag(&self) -> u64 {
         let lag = |place: &Place| if let Place::Running(shown) = place { shown.lag.load(Ordering::Relaxed) } else { 0 };
         self.ours().values().map(lag).sum()
@@ -302,9 +313,10 @@ impl Showing {
         committing.store(began, Ordering::SeqCst);
     }
 
-    /// The transaction is stored.
-    pub fn stored(&self, clock: EventTime) {
+    /// The transaction is stored. `read_to`: the next offset of each input.
+    pub fn stored(&self, clock: EventTime, read_to: &[(TopicName, Offset)]) {
         self.passed(clock);
+        read_to.clone_into(&mut self.shown.read_to.lock().unwrap_or_else(PoisonError::into_inner));
         self.shown.committing.store(NONE, Ordering::SeqCst);
     }
 

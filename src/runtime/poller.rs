@@ -39,8 +39,28 @@ struct Share {
     token: Token,
     lane: usize,
     feed: Option<Feed>,
-    /// Of each input: where reading began, and whether the lane has been told that its end was reached.
-    inputs: Vec<(TopicName, Offset, bool)>,
+    inputs: Vec<Input>,
+}
+
+/// An input of a partition that is read.
+struct Input {
+    topic: TopicName,
+    /// Where reading began.
+    from: Offset,
+    /// Behind the last record that was handed on.
+    next: Offset,
+    /// The lane has been told that the end was reached.
+    ended: bool,
+}
+
+impl Input {
+    /// A record of one of the partition's inputs was handed on.
+    fn passed(&mut self, message: &Message) {
+        self.ended = false;
+        if *self.topic.0 == *message.topic() {
+            self.next = Offset(message.offset() + 1);
+        }
+    }
 }
 
 pub struct Poller {
@@ -110,7 +130,7 @@ impl Poller {
     fn feed(&mut self, partition: Partition, token: Token, feed: Feed, offsets: &[(TopicName, Offset)]) -> Result<(), Failure> {
         let Some(share) = self.shares.get_mut(&partition).filter(|share| share.token == token) else { return Ok(()) };
         share.feed = Some(feed);
-        share.inputs = offsets.iter().map(|(topic, offset)| (topic.clone(), *offset, false)).collect();
+        share.inputs = offsets.iter().map(|(topic, from)| Input { topic: topic.clone(), from: *from, next: *from, ended: false }).collect();
         let lane = share.lane;
         self.consumer.take(partition, offsets, self.paused[lane])
     }
@@ -136,7 +156,7 @@ impl Poller {
             }
             let Some(Share { lane, feed: Some(feed), inputs, .. }) = self.shares.get_mut(&partition) else { continue };
             if !stopping {
-                inputs.iter_mut().for_each(|(_, _, ended)| *ended = false);
+                inputs.iter_mut().for_each(|input| input.passed(&message));
                 parcels[*lane].1 += size(&message);
                 parcels[*lane].0.push(Fed { feed: *feed, message, since });
             }
@@ -147,7 +167,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Tells the lanes of ends that were reached since; every record up to them has been handed on before.
+    /// Tells the lanes of ends that were reached since; every record up to them has been handed on before. Notes how many records
+    /// are not committed: neither handed out yet, nor done with by a lane.
     fn look_for_ends(&mut self) {
         if self.looked.is_some_and(|looked| clock::now().duration_since(looked) < LOOK) {
             return;
@@ -156,13 +177,15 @@ impl Poller {
         for (partition, share) in &mut self.shares {
             let Some(feed) = share.feed else { continue };
             let mut lag = 0;
-            for (topic, from, ended) in &mut share.inputs {
-                let Some(behind) = self.consumer.behind(topic, *partition, *from) else { continue };
-                self.observed.metrics.tasks.lag(topic, *partition).set(behind.max(0));
-                lag += u64::try_from(behind).unwrap_or(0);
-                if behind == 0 && !*ended {
-                    *ended = true;
-                    self.lanes[share.lane].tell(Notice::End { partition: *partition, feed, topic: topic.clone() });
+            for input in &mut share.inputs {
+                let Some(behind) = self.consumer.behind(&input.topic, *partition, input.from) else { continue };
+                let open = input.next.0 - self.observed.committed.read_to(*partition, &input.topic).unwrap_or(input.from).0;
+                let uncommitted = behind.max(0) + open.max(0);
+                self.observed.metrics.tasks.lag(&input.topic, *partition).set(uncommitted);
+                lag += u64::try_from(uncommitted).unwrap_or(0);
+                if behind == 0 && !input.ended {
+                    input.ended = true;
+                    self.lanes[share.lane].tell(Notice::End { partition: *partition, feed, topic: input.topic.clone() });
                 }
             }
             self.observed.committed.note_lag(*partition, lag);

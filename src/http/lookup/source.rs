@@ -28,7 +28,7 @@ pub struct Standing {
     /// Everything that was committed by then is in the answer.
     pub as_of: EventTime,
     /// Of a replica: offsets of the customer's partition that are not in the answer. Of a service: records of the partition's
-    /// inputs that it has not read yet.
+    /// inputs that it has not committed yet.
     pub lag: u64,
     /// Of a service: how far time has passed in the customer's partition; `None` there: it has seen nothing.
     pub task_clock: Option<EventTime>,

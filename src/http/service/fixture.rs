@@ -181,7 +181,7 @@ impl Scene {
         self.past.take(self.task.outputs());
         self.task.commit(&manifest.encode(), Offset(self.offset)).unwrap();
         if let Some(showing) = &self.showing {
-            showing.stored(self.task.clock());
+            showing.stored(self.task.clock(), &[]);
         }
         self.feed.tell(told);
     }

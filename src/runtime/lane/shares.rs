@@ -284,7 +284,7 @@ impl Running {
     /// The open batch is in the changelog and in the store: nothing of it is open any more.
     pub fn committed(&mut self, changelog_next: Offset) {
         self.number += 1;
-        self.showing.stored(self.task.clock());
+        self.showing.stored(self.task.clock(), &self.offsets);
         self.changelog_next = changelog_next;
         self.letters.clear();
         self.caused.clear();
