@@ -14,7 +14,7 @@
 
 use super::apply::{Application, take_pending};
 use super::history::{Base, OrderChange, Pending, Row};
-use super::{CustomerState, Exposure, Membership, Standing, Touched, arrival};
+use super::{Cursor, CustomerState, Exposure, Membership, Touched, Truth, arrival};
 use crate::event::streams::StreamRole;
 use crate::plan::Plan;
 use crate::time::EventTime;
@@ -23,10 +23,10 @@ use crate::time::EventTime;
 /// one goes on: the customer stands there as a member who has entered once more, which is still to be decided.
 pub fn merge(plan: &Plan, state: &mut CustomerState, other: &CustomerState, now: EventTime) -> Vec<usize> {
     let after = state.erased.map_or(EventTime::MIN, |erased| erased.at);
-    let fresh = Standing::new(plan);
     // First, since no cursor could stand among rows that come and go from elsewhere.
-    let standing = &mut state.standing;
-    (standing.cursors, standing.predicates, standing.next_flip) = (fresh.cursors, fresh.predicates, fresh.next_flip);
+    state.standing.cursors.fill(Cursor::START);
+    state.standing.predicates.fill(Truth::ASLEEP);
+    state.standing.next_flip = EventTime::MIN;
     let mut merging = Merging { plan, state, other, now, after };
     merging.rows();
     merging.retired();
