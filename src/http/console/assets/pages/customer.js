@@ -42,7 +42,7 @@ export async function show(view) {
       tile(
         'Told as of',
         customer.task_clock ? instant(customer.task_clock) : 'nothing has happened',
-        customer.lag_records > 0 ? `${many(customer.lag_records, 'record')} not done yet` : 'every record is done',
+        customer.lag_records > 0 ? `${many(customer.lag_records, 'record')} not committed yet` : 'every record is committed',
       ),
     ),
     memberships(held, names, now),

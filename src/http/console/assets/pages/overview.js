@@ -21,7 +21,7 @@ export const title = () => 'Overview';
 const CHARTS = [
   ['events', 'Events a second', 'accent'],
   ['transitions', 'Transitions a second', 'good'],
-  ['lag', 'Records not done yet', 'warn'],
+  ['lag', 'Records not committed', 'warn'],
 ];
 
 export async function show(view) {
