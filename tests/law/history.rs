@@ -47,14 +47,21 @@ impl History {
         self.made.get_mut().clear();
         let new = self.facts.len();
         self.facts.push(event.clone());
-        for known in (0..new).filter(|known| now - self.facts[*known].at.millis() < retention) {
-            for (order, other) in [(known, new), (new, known)] {
-                if self.refers(other, order, catalogue) {
-                    self.references.push((order, self.facts[other].clone()));
-                }
+        for known in 0..new {
+            if now - self.facts[known].at.millis() < retention {
+                self.relate(known, new, catalogue);
             }
         }
         true
+    }
+
+    /// Notes it where one of the two is an order and the other refers to it.
+    fn relate(&mut self, known: usize, new: usize, catalogue: &Catalogue) {
+        for (order, other) in [(known, new), (new, known)] {
+            if self.refers(other, order, catalogue) {
+                self.references.push((order, self.facts[other].clone()));
+            }
+        }
     }
 
     fn has_used(&self, event: &PageEvent) -> bool {
@@ -93,11 +100,7 @@ impl History {
         let young = |place: &usize| now - self.facts[*place].at.millis() < retention;
         let (before, new): (Vec<usize>, Vec<usize>) = (0..self.facts.len()).filter(young).partition(|place| *place < own);
         for (known, new) in before.iter().flat_map(|known| new.iter().map(move |new| (*known, *new))) {
-            for (order, by) in [(known, new), (new, known)] {
-                if self.refers(by, order, catalogue) {
-                    self.references.push((order, self.facts[by].clone()));
-                }
-            }
+            self.relate(known, new, catalogue);
         }
     }
 
