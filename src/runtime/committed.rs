@@ -157,8 +157,7 @@ impl Committed {
     pub fn read_to(&self, partition: Partition, topic: &TopicName) -> Option<Offset> {
         let ours = self.ours();
         let Some(Place::Running(shown)) = ours.get(&partition) else { return None };
-        let read_to = shown.read_to.lock().unwrap_or_else(PoisonError::into_inner);
-        read_to.iter().find(|(name, _)| name == topic).map(|(_, next)| *next)
+        shown.read_to().iter().find(|(name, _)| name == topic).map(|(_, next)| *next)
     }
 
     /// Notes how many records of a partition's inputs are not committed yet.
@@ -290,6 +289,10 @@ impl Shown {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn read_to(&self) -> MutexGuard<'_, Vec<(TopicName, Offset)>> {
+        self.read_to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn freshness(&self) -> Freshness {
         // The wall clock first: a commit that begins after it does not matter to it.
         let now = clock::wall().millis();
@@ -316,7 +319,7 @@ impl Showing {
     /// The transaction is stored. `read_to`: the next offset of each input.
     pub fn stored(&self, clock: EventTime, read_to: &[(TopicName, Offset)]) {
         self.passed(clock);
-        read_to.clone_into(&mut self.shown.read_to.lock().unwrap_or_else(PoisonError::into_inner));
+        read_to.clone_into(&mut self.shown.read_to());
         self.shown.committing.store(NONE, Ordering::SeqCst);
     }
 

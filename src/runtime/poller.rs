@@ -54,12 +54,17 @@ struct Input {
 }
 
 impl Input {
-    /// A record of one of the partition's inputs was handed on.
-    fn passed(&mut self, message: &Message) {
+    /// A record of one of the partition's inputs was handed on; `next` is the offset behind it.
+    fn passed(&mut self, topic: &str, next: Offset) {
         self.ended = false;
-        if *self.topic.0 == *message.topic() {
-            self.next = Offset(message.offset() + 1);
+        if *self.topic.0 == *topic {
+            self.next = next;
         }
+    }
+
+    /// How many records are not committed: neither handed out yet (`behind`), nor done with by a lane.
+    fn uncommitted(&self, behind: i64, read_to: Option<Offset>) -> i64 {
+        behind.max(0) + (self.next.0 - read_to.unwrap_or(self.from).0).max(0)
     }
 }
 
@@ -156,7 +161,8 @@ impl Poller {
             }
             let Some(Share { lane, feed: Some(feed), inputs, .. }) = self.shares.get_mut(&partition) else { continue };
             if !stopping {
-                inputs.iter_mut().for_each(|input| input.passed(&message));
+                let (topic, next) = (message.topic(), Offset(message.offset() + 1));
+                inputs.iter_mut().for_each(|input| input.passed(topic, next));
                 parcels[*lane].1 += size(&message);
                 parcels[*lane].0.push(Fed { feed: *feed, message, since });
             }
@@ -167,8 +173,7 @@ impl Poller {
         Ok(())
     }
 
-    /// Tells the lanes of ends that were reached since; every record up to them has been handed on before. Notes how many records
-    /// are not committed: neither handed out yet, nor done with by a lane.
+    /// Tells the lanes of ends that were reached since; every record up to them has been handed on before. Notes the lag on the way.
     fn look_for_ends(&mut self) {
         if self.looked.is_some_and(|looked| clock::now().duration_since(looked) < LOOK) {
             return;
@@ -179,8 +184,7 @@ impl Poller {
             let mut lag = 0;
             for input in &mut share.inputs {
                 let Some(behind) = self.consumer.behind(&input.topic, *partition, input.from) else { continue };
-                let open = input.next.0 - self.observed.committed.read_to(*partition, &input.topic).unwrap_or(input.from).0;
-                let uncommitted = behind.max(0) + open.max(0);
+                let uncommitted = input.uncommitted(behind, self.observed.committed.read_to(*partition, &input.topic));
                 self.observed.metrics.tasks.lag(&input.topic, *partition).set(uncommitted);
                 lag += u64::try_from(uncommitted).unwrap_or(0);
                 if behind == 0 && !input.ended {
