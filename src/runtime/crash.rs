@@ -1,11 +1,15 @@
 //! Named points at which a test makes the process die, so that crashes are enumerated and not left to chance.
 //!
-//! `SEGMENTD_CRASH_AT=after_offsets:3` aborts at the third passage of that point. Unset, a passage costs one load.
+//! `SEGMENTD_CRASH_AT=after_offsets:3` aborts at the third passage of that point, and `SEGMENTD_FAIL_ON=shop.events/3@918273`
+//! makes the engine panic on every record whose place begins so. Unset, either costs one load.
 //!
 //! **Invariant:** a point stands between any two steps whose order exactly-once depends on.
 
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::id::SourcePosition;
 
 /// The steps of a transaction and of a restore, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +90,17 @@ pub fn pass(point: CrashPoint) {
         && PASSAGES.fetch_add(1, Ordering::SeqCst) + 1 == *count
     {
         std::process::abort();
+    }
+}
+
+/// The variable that names the records on which the engine is to fail, by how their place begins.
+pub const FAIL_ON: &str = "SEGMENTD_FAIL_ON";
+
+/// Panics, if this record was asked for.
+pub fn fail_on(position: &SourcePosition) {
+    static ASKED: OnceLock<Option<String>> = OnceLock::new();
+    if ASKED.get_or_init(|| std::env::var(FAIL_ON).ok()).as_ref().is_some_and(|asked| position.to_string().starts_with(asked)) {
+        resume_unwind(Box::new("a test asked for it"));
     }
 }
 

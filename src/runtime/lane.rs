@@ -26,6 +26,7 @@ mod sender;
 mod shares;
 mod stretch;
 mod transaction;
+mod unfit;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -56,6 +57,7 @@ use batch::Pending;
 use figures::Figures;
 use pace::Pace;
 use shares::{Share, Stage};
+use unfit::Unfit;
 
 /// How often an idle lane looks at the wall clock.
 const TICK: Duration = Duration::from_millis(20);
@@ -132,6 +134,8 @@ pub struct Lane {
     abroad: BTreeMap<Partition, Arc<AtomicBool>>,
     /// Handed on by the poller, not yet applied.
     pending: VecDeque<Pending>,
+    /// What the engine failed on.
+    unfit: Unfit,
     /// What all tasks of the lane decide by.
     plan: Arc<Plan>,
     decoder: Decoder,
@@ -188,6 +192,7 @@ impl Lane {
             shares: BTreeMap::new(),
             abroad: BTreeMap::new(),
             pending: VecDeque::new(),
+            unfit: Unfit::default(),
             plan,
             decoder,
             next_plan: None,

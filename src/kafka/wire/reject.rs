@@ -44,13 +44,15 @@ pub enum RejectCode {
     CurrencyMismatch,
     /// An alias to an id that is this very customer's already. Decided by the task.
     CircularAlias,
+    /// The engine panicked on it. Decided by the lane, when the record comes a second time.
+    EngineFailed,
     /// Of an erased customer, from before the erasure. Decided by the task; counted, and never a dead letter: that would
     /// keep what was erased.
     Erased,
 }
 
 impl RejectCode {
-    pub const ALL: [RejectCode; 19] = [
+    pub const ALL: [RejectCode; 20] = [
         RejectCode::Tombstone,
         RejectCode::TooLarge,
         RejectCode::BadUtf8,
@@ -69,6 +71,7 @@ impl RejectCode {
         RejectCode::BadId,
         RejectCode::CurrencyMismatch,
         RejectCode::CircularAlias,
+        RejectCode::EngineFailed,
         RejectCode::Erased,
     ];
 
@@ -92,6 +95,7 @@ impl RejectCode {
             RejectCode::BadId => "bad_id",
             RejectCode::CurrencyMismatch => "currency_mismatch",
             RejectCode::CircularAlias => "circular_alias",
+            RejectCode::EngineFailed => "engine_failed",
             RejectCode::Erased => "erased",
         }
     }

@@ -10,12 +10,14 @@ use super::figures::Figures;
 use super::parts::Gathered;
 use super::shares::{Running, Share, Stage};
 use super::stretch::Content;
+use super::unfit::contained;
 use super::{Lane, Trouble};
 use crate::customer;
 use crate::event::Event;
 use crate::id::{CustomerId, Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{Decoded, Reject, RejectCode};
 use crate::kafka::{Message, partitioner};
+use crate::runtime::crash::fail_on;
 use crate::runtime::mail::{Fed, Feed, size};
 use crate::runtime::{RunError, Settings, clock};
 use crate::store::StoreError;
@@ -47,6 +49,8 @@ pub(super) enum Applied {
     /// A slice of timers is full: commit, then apply the record again.
     TimersRemain,
     Letter(Fate),
+    /// The engine panicked on the record there, and said this: the task is of no use any more.
+    Failed(SourcePosition, String),
 }
 
 impl Lane {
@@ -91,6 +95,7 @@ impl Lane {
                 Applied::Done
             }
             Content::Input(decoded) => {
+                let decoded = self.unfit.judge(decoded, &message);
                 running.apply(decoded, &message, &self.around.settings, &self.figures, wall).map_err(RunError::Store)?
             }
         };
@@ -101,6 +106,9 @@ impl Lane {
             return Ok(());
         }
         self.queued.taken(1, bytes);
+        if let Applied::Failed(position, panic) = applied {
+            return Err(self.set_aside(position, panic));
+        }
         self.figures.consumed(&message);
         self.applied += 1;
         self.age.took(since);
@@ -110,6 +118,19 @@ impl Lane {
             running.letters.push(Letter { message, fate });
         }
         Ok(())
+    }
+
+    /// The record will be a dead letter when it comes again, after a restore.
+    fn set_aside(&mut self, position: SourcePosition, panic: String) -> Trouble {
+        // What it said may name what is in the record: that stands in the dead letter alone.
+        tracing::error!(lane = self.number, %position, "the engine failed on a record: this is a bug, please report it");
+        let place = position.to_string();
+        if self.unfit.note(position, panic) {
+            return Trouble::Reset(format!("the engine failed on {place}, which will be a dead letter"));
+        }
+        Trouble::Fatal(RunError::Halted(format!(
+            "the engine has failed on too many records, the last of them {place}; go back to the version before and report it"
+        )))
     }
 
     /// At the end of a partition, time goes on by the wall clock, less a delay for what is still on its way.
@@ -166,7 +187,14 @@ impl Running {
         let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
         let position = SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) };
         let before = self.task.transitions().len();
-        let accepted = self.task.accept(&event, &position, wall)?;
+        let accepted = contained(|| {
+            fail_on(&position);
+            self.task.accept(&event, &position, wall)
+        });
+        let accepted = match accepted {
+            Ok(accepted) => accepted?,
+            Err(panic) => return Ok(Applied::Failed(position, panic)),
+        };
         figures.accepted(event.stream, accepted);
         let led_to = self.task.transitions().len() - before;
         self.caused.extend(message.timestamp().into_iter().cycle().take(led_to));
