@@ -18,7 +18,14 @@ pub const CASES: u32 = 500;
 
 pub fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: asked.unwrap_or(cases),
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        // However many cases are asked for: some pages have nothing in them, and are thrown away.
+        max_global_rejects: u32::MAX,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
