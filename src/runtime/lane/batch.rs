@@ -13,6 +13,7 @@ use super::stretch::Content;
 use super::unfit::contained;
 use super::{Lane, Trouble};
 use crate::customer;
+use crate::engine::Accepted;
 use crate::event::Event;
 use crate::id::{CustomerId, Offset, Partition, SourcePosition, TopicName};
 use crate::kafka::wire::{Decoded, Reject, RejectCode};
@@ -78,46 +79,56 @@ impl Lane {
         }
     }
 
-    fn apply(&mut self, Fed { feed, message, since }: Fed, content: Option<Content>, wall: EventTime) -> Result<(), Trouble> {
-        let bytes = size(&message);
-        let partition = Partition(message.partition());
-        // A pause in the midst of a batch call can make librdkafka hand out records twice; the offset tells.
-        let running = self.shares.get_mut(&partition).and_then(Share::running_mut).filter(|running| !running.has_passed(&message));
-        let (Some(running), Some(content)) = (running, content) else {
-            self.queued.taken(1, bytes);
-            return Ok(());
-        };
+    fn apply(&mut self, fed: Fed, content: Option<Content>, wall: EventTime) -> Result<(), Trouble> {
         let applied = match content {
-            Content::Parcel { to, label } => running.take_in(&to, &label, &message, wall)?,
-            _ if running.had(&message, &self.around.settings) => Applied::Done,
-            Content::Erasure { to, at } => {
-                running.task.erase_redirect(&to, at).map_err(RunError::Store)?;
-                Applied::Done
-            }
-            Content::Input(decoded) => {
-                let decoded = self.unfit.judge(decoded, &message);
-                running.apply(decoded, &message, &self.around.settings, &self.figures, wall).map_err(RunError::Store)?
-            }
+            Some(content) => self.apply_content(content, &fed.message, wall)?,
+            None => None,
         };
-        if let Applied::TimersRemain = applied {
+        if let Some(Applied::TimersRemain) = applied {
             self.full = true;
             self.age.open(clock::now);
-            self.pending.push_front(Pending::Record(Fed { feed, message, since }));
+            self.pending.push_front(Pending::Record(fed));
             return Ok(());
         }
-        self.queued.taken(1, bytes);
-        if let Applied::Failed(position, panic) = applied {
-            return Err(self.set_aside(position, panic));
-        }
+        self.queued.taken(1, size(&fed.message));
+        let letter = match applied {
+            None => return Ok(()),
+            Some(Applied::Failed(position, panic)) => return Err(self.set_aside(position, panic)),
+            Some(Applied::Letter(fate)) => Some(fate),
+            Some(Applied::Done | Applied::TimersRemain) => None,
+        };
+        self.pass(fed, letter);
+        Ok(())
+    }
+
+    /// `None`: no share here waits for the record.
+    fn apply_content(&mut self, content: Content, message: &Message, wall: EventTime) -> Result<Option<Applied>, RunError> {
+        let Lane { shares, around, figures, unfit, .. } = self;
+        let running = shares.get_mut(&Partition(message.partition())).and_then(Share::running_mut);
+        // A pause in the midst of a batch call can make librdkafka hand out records twice; the offset tells.
+        let Some(running) = running.filter(|running| !running.has_passed(message)) else { return Ok(None) };
+        let applied = match content {
+            Content::Parcel { to, label } => running.take_in(&to, &label, message, wall)?,
+            _ if running.had(message, &around.settings) => Applied::Done,
+            Content::Erasure { to, at } => {
+                running.task.erase_redirect(&to, at)?;
+                Applied::Done
+            }
+            Content::Input(decoded) => running.apply(unfit.judge(decoded, message), message, &around.settings, figures, wall)?,
+        };
+        Ok(Some(applied))
+    }
+
+    /// The record has been dealt with; what is to go to another topic goes out with the batch.
+    fn pass(&mut self, Fed { message, since, .. }: Fed, letter: Option<Fate>) {
         self.figures.consumed(&message);
         self.applied += 1;
         self.age.took(since);
         self.age.open(clock::now);
-        running.passed(&message);
-        if let Applied::Letter(fate) = applied {
-            running.letters.push(Letter { message, fate });
+        if let Some(running) = self.running_mut(Partition(message.partition())) {
+            running.passed(&message);
+            running.letters.extend(letter.map(|fate| Letter { message, fate }));
         }
-        Ok(())
     }
 
     /// The record will be a dead letter when it comes again, after a restore.
@@ -183,15 +194,9 @@ impl Running {
             self.open = true;
             return Ok(Applied::TimersRemain);
         }
-        let topic = self.offsets.iter().map(|(topic, _)| topic).find(|topic| *topic.0 == *message.topic()).cloned();
-        let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
-        let position = SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) };
         let before = self.task.transitions().len();
-        let accepted = contained(|| {
-            fail_on(&position);
-            self.task.accept(&event, &position, wall)
-        });
-        let accepted = match accepted {
+        let position = self.position(message);
+        let accepted = match contained(|| self.accept(&event, &position, wall)) {
             Ok(accepted) => accepted?,
             Err(panic) => return Ok(Applied::Failed(position, panic)),
         };
@@ -199,6 +204,17 @@ impl Running {
         let led_to = self.task.transitions().len() - before;
         self.caused.extend(message.timestamp().into_iter().cycle().take(led_to));
         Ok(self.fate_of(accepted.applied, &event.customer).map_or(Applied::Done, Applied::Letter))
+    }
+
+    fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
+        fail_on(position);
+        self.task.accept(event, position, wall)
+    }
+
+    fn position(&self, message: &Message) -> SourcePosition {
+        let topic = self.offsets.iter().map(|(topic, _)| topic).find(|topic| *topic.0 == *message.topic()).cloned();
+        let topic = topic.unwrap_or_else(|| TopicName(message.topic().into()));
+        SourcePosition { topic, partition: Partition(message.partition()), offset: Offset(message.offset()) }
     }
 
     /// Why a record that a task has looked at is for somebody else.
