@@ -35,6 +35,8 @@ impl EventTime {
     pub const MIN: EventTime = EventTime(i64::MIN);
     /// Never.
     pub const MAX: EventTime = EventTime(i64::MAX);
+    /// The first instant that RFC 3339 cannot say.
+    pub const YEAR_10000: EventTime = EventTime(253_402_300_800_000);
 
     pub const fn from_millis(millis: i64) -> EventTime {
         EventTime(millis)

@@ -12,16 +12,21 @@ use crate::time::{EventTime, Span};
 /// What lies further ahead is called never; only rules over `days_since` can flip so late.
 const HORIZON: Span = Span::from_days(36_525);
 
+/// What comes then or later is called never: it is too far away, or no record could say when.
+fn never(t: EventTime) -> EventTime {
+    t.plus(HORIZON).min(EventTime::YEAR_10000)
+}
+
 /// The instant after `at.t` at which time alone makes the customer leave the segment, or enter it; `None`: never.
 pub(super) fn next_change(at: &At<'_>, standing: &Standing, segment: usize) -> Option<EventTime> {
     let outlook = at.plan.segments[segment].outlook.as_deref()?;
     if let Some(turn) = sole_turn(at, standing, segment) {
-        return Some(turn).filter(|turn| *turn < at.t.plus(HORIZON));
+        return Some(turn).filter(|turn| *turn < never(at.t));
     }
     let mut standing = part_of(standing, outlook);
     let before = standing.memberships[outlook.target].is_member();
     let mut out = Outcome::default();
-    while standing.next_flip < at.t.plus(HORIZON) {
+    while standing.next_flip < never(at.t) {
         let t = standing.next_flip;
         let later = At { plan: &outlook.plan, facts: at.facts, customer: at.customer, t };
         out.touched.clear();

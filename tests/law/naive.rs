@@ -30,6 +30,8 @@ pub use epochs::Cuts;
 pub use places::places;
 
 const DAY: i64 = 86_400_000;
+/// No record can say this instant, or a later one.
+const YEAR_10000: i64 = 253_402_300_800_000;
 
 /// A segment as the contract defines it.
 #[derive(Clone, Debug)]
@@ -434,7 +436,8 @@ impl Customer {
         let mut future = Customer { next_announcement: None, ..self.clone() };
         let mut ignored = Vec::new();
         let quiet = World { ends: Ends::Ignored, announces: false, survey: Survey::of(&world.rules), rules: world.rules.clone(), ..*world };
-        while let Some(due) = future.next_due(&quiet).filter(|due| *due < self.decided_to + quiet.survey.horizon) {
+        let never = (self.decided_to + quiet.survey.horizon).min(YEAR_10000);
+        while let Some(due) = future.next_due(&quiet).filter(|due| *due < never) {
             future.decide(due, Cause::Time, &quiet, &mut ignored);
             if !future.memberships[segment].member {
                 return Some(EventTime::from_millis(due));
