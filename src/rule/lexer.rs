@@ -198,7 +198,7 @@ fn number(written: &str) -> Result<Decimal, impl FnOnce(Place) -> Finding + use<
     let written = shortened(written);
     number.ok_or(move |place| match well_formed {
         true => Finding::error("bad-number", place, format!("`{written}` cannot be held exactly"))
-            .help("numbers have at most 28 digits, the fraction included"),
+            .help("numbers of up to 28 digits always can, the fraction included"),
         false => Finding::error("bad-number", place, format!("`{written}` is not a number")).help("numbers look like 20, 5_000 or 0.25"),
     })
 }
@@ -209,9 +209,20 @@ fn bad_duration(written: &str, place: Place) -> Finding {
     match unit {
         "s" | "m" | "h" | "d" | "w" => Finding::error("bad-duration", place, format!("`{shown}` is not a possible duration"))
             .help("a duration is more than 0 and at most a thousand years"),
-        _ => Finding::error("bad-duration", place, format!("`{shown}` is neither a number nor a duration"))
+        "mo" | "mon" | "month" | "months" => {
+            no_length(&shown, place).help("a month has no length of its own: `30d`, `this month` or `previous month`")
+        }
+        "y" | "yr" | "year" | "years" => {
+            no_length(&shown, place).help("a year has no length of its own: `365d`, `this year` or `previous year`")
+        }
+        _ if unit.starts_with(['e', 'E']) => no_length(&shown, place).help("numbers are written out: `1000`, or `1_000`"),
+        _ => no_length(&shown, place)
             .help(format!("durations are digits and one of s, m, h, d, w: `{}d`", if digits.len() > 6 { "30" } else { digits })),
     }
+}
+
+fn no_length(shown: &str, place: Place) -> Finding {
+    Finding::error("bad-duration", place, format!("`{shown}` is neither a number nor a duration"))
 }
 
 /// For a message: a long text cut.

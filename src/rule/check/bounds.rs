@@ -135,7 +135,7 @@ fn alone(expr: &Expr, findings: &mut Vec<Finding>) {
     if demanded.meet(possible).is_empty() && !demanded.is_empty() {
         findings.push(Finding::warning("never-holds", expr.place, format!("`{value}` is never below 0")).help("is another number meant?"));
     } else if is_count(value) && possible.is_within(demanded) {
-        let finding = Finding::warning("always-holds", expr.place, format!("this holds for everybody: `{value}` is never below 0"));
+        let finding = Finding::warning("always-holds", expr.place, format!("this always holds: `{value}` is never below 0"));
         findings.push(finding.help("say `> 0` for at least one"));
     } else if demanded.is_empty() && !matches!(&expr.kind, ExprKind::Between { .. } | ExprKind::InRange { .. }) {
         findings.push(Finding::warning("never-holds", expr.place, format!("`{value}` is always a whole number")));
@@ -154,7 +154,7 @@ fn contradictions(together: &[&Expr], findings: &mut Vec<Finding>) {
         let both = so_far.meet(demanded);
         if both.is_empty() && !so_far.is_empty() && !demanded.is_empty() {
             let finding = Finding::warning("never-holds", part.place, format!("this never holds together with `{first}`"));
-            findings.push(finding.help("nobody is ever a member; is `or` meant, or another number?"));
+            findings.push(finding.help("nothing is both; is `or` meant, or another number?"));
         }
         *so_far = both;
     }

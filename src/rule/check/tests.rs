@@ -302,7 +302,7 @@ fn what_can_never_hold_is_doubtful() {
     1 | count(orders last 30d) > 5 and trait.a and count(orders last 30d) < 3
       |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: nobody is ever a member; is `or` meant, or another number?
+      = help: nothing is both; is `or` meant, or another number?
     ");
     insta::assert_snapshot!(check("count(orders last 30d) < 0"), @r"
     warning[never-holds]: `count(orders last 30d)` is never below 0
@@ -336,7 +336,7 @@ fn what_can_never_hold_is_doubtful() {
 #[test]
 fn what_always_holds_is_doubtful() {
     insta::assert_snapshot!(check("count(orders last 30d) >= 0"), @r"
-    warning[always-holds]: this holds for everybody: `count(orders last 30d)` is never below 0
+    warning[always-holds]: this always holds: `count(orders last 30d)` is never below 0
      --> rule:1:1
       |
     1 | count(orders last 30d) >= 0

@@ -106,7 +106,9 @@ impl<'n> Entries<'n> {
         let span = Span::parse(text);
         if span.is_none() {
             let diagnostic = error("bad-duration", &self.source, node, format!("`{}` is no duration", text.escape_debug()));
-            out.push(diagnostic.help("a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`"));
+            out.push(diagnostic.help(
+                "a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`; at most a thousand years",
+            ));
         }
         span
     }

@@ -308,7 +308,7 @@ fn a_duration_is_a_number_and_a_unit() {
     2 |   - {key: a, when: 'true', min_stay: 7 days}
       |                                      ^^^^^^
       |
-      = help: a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`
+      = help: a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`; at most a thousand years
     ");
     for wrong in ["0d", "7", "-7d", "[7d]", "99999999w"] {
         assert_eq!(places(&format!("segments: [{{key: a, when: 'true', min_stay: {wrong}}}]")).len(), 1, "{wrong}");

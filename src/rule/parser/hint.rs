@@ -10,11 +10,30 @@ pub fn hint(found: &TokenKind, expected: &str) -> Option<String> {
     let duration = expected.starts_with("a duration");
     match found {
         TokenKind::Number(n) if duration => Some(format!("a number and its unit are one word: `{n}d`")),
-        TokenKind::Symbol(".") => Some("a number begins with a digit: `0.5`".to_owned()),
+        TokenKind::Symbol(".") => dot_hint(expected).map(str::to_owned),
+        TokenKind::Symbol(",") if expected == "the end of the rule" => Some("a large number is written `5_000`".to_owned()),
+        TokenKind::Symbol(",") if expected == "`]` or `)`" => {
+            Some("some values stand in braces: `x in {1, 2}`; a range has two ends: `[1, 2)`".to_owned())
+        }
+        TokenKind::Word(word) if expected.ends_with(" in quotes") => Some(format!("write `\"{word}\"`")),
+        TokenKind::Word(word) if expected == "`%`" && word == "by" => Some("a share of all customers is meant: `top 5% by …`".to_owned()),
+        TokenKind::Word(word) if expected.starts_with("a window") && word == "within" => Some("`last 30d` looks back from now".to_owned()),
+        TokenKind::Number(_) if expected == "`null`" => Some("`==` compares: `x == 3`".to_owned()),
         TokenKind::Word(word) if duration && word::calendar_unit(word).is_some() => {
             Some(format!("`previous {word}` is the whole one before, `this {word}` the one that runs"))
         }
         TokenKind::Word(word) => word_hint(word),
+        _ => None,
+    }
+}
+
+fn dot_hint(expected: &str) -> Option<&'static str> {
+    match expected {
+        "a value" => Some("a number begins with a digit: `0.5`"),
+        "`after`" => Some("a stream stands here alone: `returned(orders after 60d within 14d)`"),
+        _ if expected.starts_with("an aggregate") => {
+            Some("one value a customer is needed: how are those of all events to be put together?")
+        }
         _ => None,
     }
 }

@@ -114,7 +114,7 @@ fn a_number_that_cannot_be_held_exactly_is_refused() {
     1 | trait.a == 79228162514264337593543950336
       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: numbers have at most 28 digits, the fraction included
+      = help: numbers of up to 28 digits always can, the fraction included
     ");
     insta::assert_snapshot!(messages("trait.a == 0.00000000000000000000000000001"), @r"
     error[bad-number]: `0.00000000000000000000000000001` cannot be held exactly
@@ -123,7 +123,7 @@ fn a_number_that_cannot_be_held_exactly_is_refused() {
     1 | trait.a == 0.00000000000000000000000000001
       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: numbers have at most 28 digits, the fraction included
+      = help: numbers of up to 28 digits always can, the fraction included
     ");
 }
 
@@ -260,11 +260,23 @@ fn slips_from_other_languages_are_told_how_it_is_said_here() {
         ("count(orders last 30 days) > 1", "`30d`"),
         ("count(orders last month) > 1", "`previous month`"),
         ("exists(orders lifetime)", "there are count, sum,"),
+        ("segment(gold)", "`\"gold\"`"),
+        ("returned(orders.total after 1d)", "a stream stands here alone"),
+        ("top 5% by orders.total", "put together"),
+        ("top 5 by sum(orders.total last 30d)", "`top 5% by …`"),
+        ("count(orders within 30d) > 1", "`last 30d`"),
+        ("count(orders last 1mo) > 1", "`previous month`"),
+        ("count(orders last 1y) > 1", "`365d`"),
+        ("count(orders last 30d) > 1e3", "`1_000`"),
+        ("count(orders last 30d) > 5,000", "`5_000`"),
+        ("trait.a in (1, 2, 3)", "`x in {1, 2}`"),
+        ("trait.a is 3", "`x == 3`"),
     ] {
         assert!(help(rule).contains(expected), "{rule}: {}", help(rule));
     }
     assert_eq!(parse("trait.a <> 1").unwrap_err()[0].label.as_deref(), Some("did you mean `!=`?"));
     assert_eq!(help("trait.a == 1 trait.b"), "", "no guess where nothing is known");
+    assert_eq!(help("trait.plan.x == 1"), "", "no guess where nothing is known");
 }
 
 #[test]

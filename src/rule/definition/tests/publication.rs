@@ -132,7 +132,7 @@ segments:
     4 |   - {key: b, when: 'true', experiment: {salt: x, value: total, within: 3}}
       |                                                                        ^
       |
-      = help: a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`
+      = help: a duration is a whole number above 0 and a unit, `s`, `m`, `h`, `d` or `w`, such as `7d`; at most a thousand years
 
     error[unknown-field]: the stream `orders` has no field `totl`
      --> a.yaml:5:76
