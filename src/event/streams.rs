@@ -102,6 +102,12 @@ impl Catalogue {
     }
 }
 
+/// Whether rules can write this name as it is: a letter or `_`, then letters, digits and `_` (all ASCII).
+pub fn is_identifier(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 impl StreamRole {
     /// Rules may name a stream of this role; traits have a form of their own, and of erasures and aliases nothing is kept.
     pub fn is_named(self) -> bool {

@@ -28,7 +28,7 @@ use serde_saphyr::Spanned;
 use smol_str::SmolStr;
 
 use super::segment_spec::context_fields;
-use super::streams::{Catalogue, FieldDefinition, FieldType, Retention, StreamDefinition, StreamRole};
+use super::streams::{Catalogue, FieldDefinition, FieldType, Retention, StreamDefinition, StreamRole, is_identifier};
 use crate::time::Span;
 
 /// What is wrong in a streams file, and where (line and column from 1; 0 where the place is unknown).
@@ -265,11 +265,6 @@ impl Extension {
 }
 
 const IDENTIFIER: &str = "a name is letters, digits and `_`, and begins with no digit";
-
-fn is_identifier(name: &str) -> bool {
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
 
 fn has_each(pointer: &str) -> bool {
     pointer.split('/').any(|segment| segment == "*")

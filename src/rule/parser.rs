@@ -236,7 +236,13 @@ impl Parser<'_> {
             return Err(self.expected("`.` and the name of a trait, as in `trait.country`"));
         }
         let place = self.place();
-        let text = self.any_word("the name of a trait")?;
+        let text = match self.peek().clone() {
+            TokenKind::Text(quoted) if !quoted.is_empty() => {
+                self.advance();
+                quoted
+            }
+            _ => self.any_word("the name of a trait")?,
+        };
         Ok(ExprKind::Trait(Name { text, place }))
     }
 

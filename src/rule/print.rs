@@ -11,6 +11,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ast::{Aggregate, ArithmeticOp, Expr, ExprKind, Literal, Selection, Sequence, Step, Window};
 use super::word::calendar_word;
+use crate::event::streams::is_identifier;
 
 /// How tightly an expression holds together; a looser one below a tighter one needs parentheses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +92,7 @@ impl Expr {
             ExprKind::Negate(inner) => write!(f, "-{}", At(Level::Named, inner)),
             ExprKind::Literal(literal) => literal.fmt(f),
             ExprKind::Field(name) => f.write_str(&name.text),
-            ExprKind::Trait(name) => write!(f, "trait.{}", name.text),
+            ExprKind::Trait(name) => write!(f, "trait.{}", TraitName(&name.text)),
             ExprKind::Aggregate(aggregate) => aggregate.fmt(f),
             ExprKind::Quantified { quantifier, over, condition } => write!(f, "{}({over}: {condition})", quantifier.as_str()),
             ExprKind::Segment { key, last: None } => write!(f, "segment({})", Quoted(&key.text)),
@@ -140,6 +141,15 @@ struct Quoted<'a>(&'a str);
 impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+/// The name of a trait after its dot: bare where it is a word, since most are.
+pub(super) struct TraitName<'a>(pub &'a str);
+
+impl Display for TraitName<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if is_identifier(self.0) { f.write_str(self.0) } else { Quoted(self.0).fmt(f) }
     }
 }
 

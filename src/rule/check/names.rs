@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::super::ast::{Aggregate, Function, Name, Place, Selection, Window};
+use super::super::ast::{Aggregate, Expr, ExprKind, Function, Name, Place, Selection, Window};
 use super::super::diagnostic::Finding;
 use super::{Checker, Scalar, Scope, Type};
 use crate::event::streams::{StreamDefinition, StreamRole};
@@ -35,11 +35,23 @@ impl Checker<'_> {
             Scope::Filter(None) => Type::Any,
             Scope::Rule => {
                 let finding = Finding::error("field-outside-filter", name.place, format!("`{}` is no value of a customer", name.text));
-                let help = "a field belongs to an event: use it in an aggregate or a filter; a customer's own values are `trait.…`";
+                let help = "a field belongs to an event: use it in an aggregate or a filter; a customer's own values are `trait.…`, and a text stands in quotes";
                 self.findings.push(finding.help(help));
                 Type::Any
             }
         }
+    }
+
+    /// `trait.first-name` without a blank: no customer has a value `name` that could be subtracted.
+    pub fn hyphenated(&mut self, left: &Expr, right: &Expr) -> bool {
+        let (ExprKind::Trait(first), ExprKind::Field(second)) = (&left.kind, &right.kind) else { return false };
+        let found = left.place.end + 1 == right.place.start;
+        if found {
+            let message = format!("`-` subtracts here, and `{}` is no value of a customer", second.text);
+            let finding = Finding::error("field-outside-filter", Place { start: left.place.start, end: right.place.end }, message);
+            self.findings.push(finding.help(format!("a trait of that name is written `trait.\"{}-{}\"`", first.text, second.text)));
+        }
+        found
     }
 
     /// The type of a stream's field, in a filter.

@@ -110,8 +110,23 @@ fn a_field_outside_a_filter_is_no_value() {
     1 | total > 20
       | ^^^^^
       |
-      = help: a field belongs to an event: use it in an aggregate or a filter; a customer's own values are `trait.…`
+      = help: a field belongs to an event: use it in an aggregate or a filter; a customer's own values are `trait.…`, and a text stands in quotes
     ");
+}
+
+#[test]
+fn a_trait_with_a_hyphen_is_quoted() {
+    insta::assert_snapshot!(check("trait.first-name == \"Ann\""), @r#"
+    error[field-outside-filter]: `-` subtracts here, and `name` is no value of a customer
+     --> rule:1:1
+      |
+    1 | trait.first-name == "Ann"
+      | ^^^^^^^^^^^^^^^^
+      |
+      = help: a trait of that name is written `trait."first-name"`
+    "#);
+    assert_eq!(codes("trait.a - b > 1"), ["field-outside-filter"]);
+    assert_eq!(codes("trait.a-trait.b > 1 and trait.\"first-name\" == \"Ann\""), [""; 0]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use super::super::ast::Literal;
 use super::super::diagnostic::{Finding, nearest};
+use super::super::print::TraitName;
 use super::tokens::TokenKind;
 use super::{Importer, Parsed};
 use crate::event::StreamIndex;
@@ -127,11 +128,10 @@ impl Importer<'_> {
         self.expect("(")?;
         let place = self.place();
         let name = self.text("the name of a trait")?;
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || name.as_bytes()[0].is_ascii_digit() {
-            let finding = Finding::error("not-importable", place, format!("`{name}` cannot be the name of a trait in a rule"));
-            return Err(Box::new(finding.help("a name is made of letters (a-z, A-Z), digits and `_`")));
+        if name.is_empty() {
+            return Err(Box::new(Finding::error("not-importable", place, "a trait has a name".to_owned())));
         }
-        self.expect(")").map(|()| format!("trait.{name}"))
+        self.expect(")").map(|()| format!("trait.{}", TraitName(&name)))
     }
 
     /// `property('total')`, in a filter or a reducer.

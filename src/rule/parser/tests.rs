@@ -99,6 +99,14 @@ fn words_of_the_grammar_are_names_after_a_dot() {
 }
 
 #[test]
+fn a_trait_of_any_name_stands_in_quotes() {
+    same("trait.\"first name\" == \"Ann\" and trait.\"1st\" and trait.\"é\" > 1");
+    same(r#"trait."say \"hi\" \\ bye" is null"#);
+    check("trait.\"plan\" == \"gold\"", "trait.plan == \"gold\"");
+    assert_eq!(parse("trait.\"\" == 1").unwrap_err()[0].code, "syntax");
+}
+
+#[test]
 fn texts_know_two_escapes() {
     same(r#"trait.a == "say \"hi\" \\ bye""#);
     same("trait.a == \"größer ≥ 'x' # no comment\"");
