@@ -3,9 +3,9 @@
 //! - `not (avg(…) > 5)` is also true where there is no average: a comparison with null is false. Silent once the rule
 //!   asks anywhere whether that value `is null`.
 //! - `every(…)` of no events is true. Silent where a `count` or an `any` of the same stream stands beside it.
-//! - `in [10, 5)` holds nothing.
+//! - `in [10, 5)` holds nothing, and nothing is divided by 0.
 
-use super::super::ast::{Expr, ExprKind, Function, Literal, Quantifier};
+use super::super::ast::{ArithmeticOp, Expr, ExprKind, Function, Literal, Quantifier};
 use super::super::diagnostic::Finding;
 use super::super::walk;
 
@@ -47,6 +47,13 @@ impl<'a> Linter<'a> {
             ExprKind::Quantified { quantifier: Quantifier::Every, over, .. } if !negated && !guarded(&over.stream.text, beside) => {
                 self.unguarded(expr, &over.stream.text);
             }
+            ExprKind::Arithmetic { op: ArithmeticOp::Divide, right, .. } if is_zero(right) => {
+                self.findings.push(Finding::warning(
+                    "divided-by-zero",
+                    expr.place,
+                    "what is divided by 0 is null, and compares with nothing",
+                ));
+            }
             ExprKind::InRange { low, high, .. } | ExprKind::Between { low, high, .. } => self.empty_range(expr, low, high),
             _ => {}
         }
@@ -87,6 +94,10 @@ impl<'a> Linter<'a> {
             _ => false,
         }
     }
+}
+
+fn is_zero(value: &Expr) -> bool {
+    matches!(&value.kind, ExprKind::Literal(Literal::Number(number)) if number.is_zero())
 }
 
 /// The values that a comparison looks at.

@@ -305,6 +305,7 @@ fn every_of_nothing_is_doubtful() {
 
 #[test]
 fn a_range_that_holds_nothing_is_doubtful() {
+    assert_eq!(codes("count(orders last 1d) / 0 > 1 or trait.a / 0.0 > trait.b / 2"), ["divided-by-zero", "divided-by-zero"]);
     assert_eq!(codes("trait.a between 10 and 5 or trait.a in [10, 5)"), ["empty-range", "empty-range"]);
 }
 
