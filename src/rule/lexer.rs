@@ -46,6 +46,8 @@ const FOREIGN: [(&str, &str); 10] = [
     ("\u{201c}", "\""),
 ];
 
+const CURRENCIES: [&str; 4] = ["$", "€", "£", "¥"];
+
 /// Whether there is a comment in a text that [`tokens`] can cut.
 pub fn has_comment(text: &str) -> bool {
     let (mut inside, mut escaped) = (false, false);
@@ -118,8 +120,14 @@ impl<'a> Lexer<'a> {
                 self.push(TokenKind::Symbol(symbol), self.at + symbol.len());
                 Ok(())
             }
-            None => Err(self.unexpected(rest.get(..rest.chars().next().map_or(0, char::len_utf8)).unwrap_or_default())),
+            None => Err(self.foreign_sign(rest)),
         }
+    }
+
+    fn foreign_sign(&self, rest: &str) -> Finding {
+        let sign = rest.get(..rest.chars().next().map_or(0, char::len_utf8)).unwrap_or_default();
+        let finding = self.unexpected(sign);
+        if CURRENCIES.contains(&sign) { finding.help("an amount is a number alone: `total > 5`") } else { finding }
     }
 
     fn unexpected(&self, sign: &str) -> Finding {

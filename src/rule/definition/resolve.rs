@@ -9,6 +9,9 @@ use super::super::diagnostic::{Diagnostic, Location, MAX_SHOWN};
 use super::super::{order, walk};
 use super::loader::{Draft, Loader, Written};
 
+/// Segments of a circle that a message names; the others are behind them.
+const MAX_NAMED: usize = 8;
+
 /// Reports unknown names and circles; gives the order of evaluation (incomplete if there was an error).
 pub fn resolve(loader: &mut Loader<'_>) -> Vec<usize> {
     let mut problems = Vec::new();
@@ -29,7 +32,7 @@ fn unknown_names(rule: &Expr, written: &Written, loader: &Loader<'_>, out: &mut 
         out.push(unknown_name("unknown-segment", "segment", written, name, loader.keys.keys().map(|key| key.as_str()), out.len()));
     }
     for name in unknown(rule, walk::lists, |name| lists.contains(&name)) {
-        out.push(unknown_name("unknown-list", "list", written, name, lists.iter().copied(), out.len()));
+        out.push(or_where_lists_stand(unknown_name("unknown-list", "list", written, name, lists.iter().copied(), out.len()), name));
     }
 }
 
@@ -44,6 +47,16 @@ fn unknown_name<'k>(
 ) -> Diagnostic {
     let diagnostic = Diagnostic::error(code, written.location(name.place), format!("there is no {what} `{}`", name.text));
     if before < MAX_SHOWN { diagnostic.suggest(&name.text, known) } else { diagnostic }
+}
+
+/// Where no known list is near, there is probably none yet.
+fn or_where_lists_stand(diagnostic: Diagnostic, name: &Name) -> Diagnostic {
+    if diagnostic.label.is_some() {
+        return diagnostic;
+    }
+    let key = &name.text;
+    diagnostic
+        .help(format!("its customers stand in the definitions, `lists: {{{key}: [ann, bob]}}`, or in a file `{key}.txt` of the lists"))
 }
 
 fn unknown<'e>(expr: &'e Expr, names: fn(&'e Expr) -> Vec<&'e Name>, known: impl Fn(&str) -> bool) -> Vec<&'e Name> {
@@ -102,7 +115,8 @@ fn circular(drafts: &[Draft], circle: &[usize]) -> Option<Diagnostic> {
     let first = keys.first()?;
     let message = match keys.len() {
         1 => format!("the segment `{first}` refers to itself"),
-        _ => format!("segments refer to each other in a circle: {} -> {first}", keys.join(" -> ")),
+        ..=MAX_NAMED => format!("segments refer to each other in a circle: {} -> {first}", keys.join(" -> ")),
+        all => format!("{all} segments refer to each other in a circle: {} -> … -> {first}", keys[..MAX_NAMED].join(" -> ")),
     };
     Some(Diagnostic::error("cycle", place, message).help("one of them must be decided without the others"))
 }

@@ -338,6 +338,16 @@ fn a_broken_segment_is_still_known_by_its_key() {
 }
 
 #[test]
+fn of_a_long_circle_the_first_segments_are_named() {
+    let segments: String = (0..2_000).map(|n| format!("  - {{key: s{n}, when: 'segment(\"s{}\")'}}\n", (n + 1) % 2_000)).collect();
+    let message = check(&format!("segments:\n{segments}"));
+    assert!(
+        message.contains(": 2000 segments refer to each other in a circle: s0 -> s1 -> s2 -> s3 -> s4 -> s5 -> s6 -> s7 -> … -> s0\n"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_circle_is_refused_with_its_path() {
     insta::assert_snapshot!(check("segments:\n  - {key: a, when: 'segment(\"b\")'}\n  - {key: b, when: 'trait.x', exit_when: 'not segment(\"c\" last 9d)'}\n  - {key: c, when: 'segment(\"a\")'}\n  - {key: d, when: 'segment(\"d\")'}\n"), @r#"
     error[cycle]: segments refer to each other in a circle: a -> b -> c -> a

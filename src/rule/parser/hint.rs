@@ -5,6 +5,8 @@
 use super::super::lexer::TokenKind;
 use super::super::word;
 
+const RETURNED: &str = "a stream stands here alone: `returned(orders after 60d within 14d)`";
+
 /// A way out for who wrote `found` where `expected` had to stand; none where no usual slip looks like it.
 pub fn hint(found: &TokenKind, expected: &str) -> Option<String> {
     let duration = expected.starts_with("a duration");
@@ -15,6 +17,7 @@ pub fn hint(found: &TokenKind, expected: &str) -> Option<String> {
         TokenKind::Symbol(",") if expected == "`]` or `)`" => {
             Some("some values stand in braces: `x in {1, 2}`; a range has two ends: `[1, 2)`".to_owned())
         }
+        TokenKind::Word(word) if expected == "`after`" && word == "where" => Some(RETURNED.to_owned()),
         TokenKind::Word(word) if expected.ends_with(" in quotes") => Some(format!("write `\"{word}\"`")),
         TokenKind::Word(word) if expected == "`%`" && word == "by" => Some("a share of all customers is meant: `top 5% by …`".to_owned()),
         TokenKind::Word(word) if expected.starts_with("a window") && word == "within" => Some("`last 30d` looks back from now".to_owned()),
@@ -30,7 +33,7 @@ pub fn hint(found: &TokenKind, expected: &str) -> Option<String> {
 fn dot_hint(expected: &str) -> Option<&'static str> {
     match expected {
         "a value" => Some("a number begins with a digit: `0.5`"),
-        "`after`" => Some("a stream stands here alone: `returned(orders after 60d within 14d)`"),
+        "`after`" => Some(RETURNED),
         _ if expected.starts_with("an aggregate") => {
             Some("one value a customer is needed: how are those of all events to be put together?")
         }

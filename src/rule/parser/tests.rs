@@ -270,6 +270,7 @@ fn slips_from_other_languages_are_told_how_it_is_said_here() {
         ("exists(orders lifetime)", "there are count, sum,"),
         ("segment(gold)", "`\"gold\"`"),
         ("returned(orders.total after 1d)", "a stream stands here alone"),
+        ("returned(orders where total > 5 after 1d within 1d)", "a stream stands here alone"),
         ("top 5% by orders.total", "put together"),
         ("top 5 by sum(orders.total last 30d)", "`top 5% by …`"),
         ("count(orders within 30d) > 1", "`last 30d`"),
@@ -279,6 +280,8 @@ fn slips_from_other_languages_are_told_how_it_is_said_here() {
         ("count(orders last 30d) > 5,000", "`5_000`"),
         ("trait.a in (1, 2, 3)", "`x in {1, 2}`"),
         ("trait.a is 3", "`x == 3`"),
+        ("trait.a > $5", "a number alone"),
+        ("trait.a > 5 €", "a number alone"),
     ] {
         assert!(help(rule).contains(expected), "{rule}: {}", help(rule));
     }

@@ -24,6 +24,8 @@ fn a_list_that_is_not_there_comes_with_the_nearest_that_is() {
       |
     2 |   - {key: a, when: 'trait.a', pin: vips, ban: staff}
       |                                               ^^^^^
+      |
+      = help: its customers stand in the definitions, `lists: {staff: [ann, bob]}`, or in a file `staff.txt` of the lists
     ");
 }
 
