@@ -16,9 +16,19 @@ const MOST: usize = 16;
 
 #[test]
 fn a_record_on_which_the_engine_fails_is_a_dead_letter_and_can_be_sent_again() {
+    is_set_aside(&format!("{INPUT}/1@0"));
+}
+
+#[test]
+fn so_is_a_record_on_which_the_decoder_fails() {
+    is_set_aside(&format!("decode {INPUT}/1@0"));
+}
+
+#[track_caller]
+fn is_set_aside(failure: &str) {
     let mut scene = Scene::new(2);
     scene.send_orders(3);
-    let mut service = scene.service("a", &[(FAIL_ON, &format!("{INPUT}/1@0"))]);
+    let mut service = scene.service("a", &[(FAIL_ON, failure)]);
     // Whose order it was enters and leaves one segment less.
     scene.await_transitions(5 * CUSTOMERS - 2, Duration::from_secs(40));
     assert!(!service.has_ended());

@@ -9,8 +9,6 @@ use std::panic::resume_unwind;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::id::SourcePosition;
-
 /// The steps of a transaction and of a restore, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashPoint {
@@ -93,13 +91,14 @@ pub fn pass(point: CrashPoint) {
     }
 }
 
-/// The variable that names the records on which the engine is to fail, by how their place begins.
+/// The variable that names the records on which the engine is to fail, by how their place begins; the decoder, with `decode `
+/// before it.
 pub const FAIL_ON: &str = "SEGMENTD_FAIL_ON";
 
-/// Panics, if this record was asked for.
-pub fn fail_on(position: &SourcePosition) {
+/// Panics, if this was asked for.
+pub fn fail_on(place: impl FnOnce() -> String) {
     static ASKED: OnceLock<Option<String>> = OnceLock::new();
-    if ASKED.get_or_init(|| std::env::var(FAIL_ON).ok()).as_ref().is_some_and(|asked| position.to_string().starts_with(asked)) {
+    if ASKED.get_or_init(|| std::env::var(FAIL_ON).ok()).as_ref().is_some_and(|asked| place().starts_with(asked)) {
         resume_unwind(Box::new("a test asked for it"));
     }
 }

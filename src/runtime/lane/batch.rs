@@ -114,7 +114,10 @@ impl Lane {
                 running.task.erase_redirect(&to, at)?;
                 Applied::Done
             }
-            Content::Input(decoded) => running.apply(unfit.judge(decoded, message), message, &around.settings, figures, wall)?,
+            Content::Input(read) => match unfit.judge(read, message) {
+                Ok(decoded) => running.apply(decoded, message, &around.settings, figures, wall)?,
+                Err(panic) => Applied::Failed(running.position(message), panic),
+            },
         };
         Ok(Some(applied))
     }
@@ -207,7 +210,7 @@ impl Running {
     }
 
     fn accept(&mut self, event: &Event, position: &SourcePosition, wall: EventTime) -> Result<Accepted, StoreError> {
-        fail_on(position);
+        fail_on(|| position.to_string());
         self.task.accept(event, position, wall)
     }
 

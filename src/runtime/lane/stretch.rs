@@ -8,10 +8,12 @@
 
 use super::batch::Pending;
 use super::errand::{self, Errand, ParcelLabel};
+use super::unfit::contained;
 use super::{Lane, Trouble};
 use crate::id::{CustomerId, Partition};
 use crate::kafka::Message;
 use crate::kafka::wire::{Decoded, Decoder, RawRecord};
+use crate::runtime::crash::fail_on;
 use crate::runtime::mail::Fed;
 use crate::runtime::{RunError, Settings};
 use crate::time::EventTime;
@@ -19,9 +21,9 @@ use crate::time::EventTime;
 /// How many records are read ahead, and applied between two looks at the clock.
 const STRETCH: usize = 64;
 
-/// What a record holds.
+/// What a record holds; of an input on which the decoder panicked, what that said.
 pub(super) enum Content {
-    Input(Decoded),
+    Input(Result<Decoded, String>),
     Parcel { to: CustomerId, label: Box<ParcelLabel> },
     Erasure { to: CustomerId, at: EventTime },
 }
@@ -56,15 +58,28 @@ impl Lane {
 impl Content {
     fn of(message: &Message, decoder: &mut Decoder, settings: &Settings) -> Result<Content, RunError> {
         let headers = message.headers();
-        let mut decoded =
-            || decoder.decode(&RawRecord { payload: message.payload(), headers: &headers, timestamp_ms: message.timestamp() });
         Ok(match errand::of(message, &headers, settings)? {
-            None => Content::Input(decoded()),
-            Some(Errand::Record { customer }) => Content::Input(readdressed(decoded(), customer)),
+            None => Content::Input(decoded(message, &headers, decoder)),
+            Some(Errand::Record { customer }) => {
+                Content::Input(decoded(message, &headers, decoder).map(|input| readdressed(input, customer)))
+            }
             Some(Errand::Parcel { to, label }) => Content::Parcel { to, label },
             Some(Errand::Erasure { to, at }) => Content::Erasure { to, at },
         })
     }
+}
+
+/// A panic is handed on: it is the record's, and no reason to read it again with the next restart.
+fn decoded(message: &Message, headers: &[(&str, &[u8])], decoder: &mut Decoder) -> Result<Decoded, String> {
+    let record = RawRecord { payload: message.payload(), headers, timestamp_ms: message.timestamp() };
+    let decoded = contained(|| {
+        fail_on(|| format!("decode {}/{}@{}", message.topic(), message.partition(), message.offset()));
+        decoder.decode(&record)
+    });
+    if decoded.is_err() {
+        *decoder = decoder.clone(); // with scratch space of its own: nobody knows what the panic left there
+    }
+    decoded
 }
 
 fn readdressed(mut decoded: Decoded, to: CustomerId) -> Decoded {

@@ -1,4 +1,4 @@
-//! Records that the engine has failed on: a bug of ours, which must not stop a partition for ever.
+//! Records that the engine, or the decoder before it, has failed on: a bug of ours, which must not stop a partition for ever.
 //!
 //! A record whose application panics leaves its task in no state to go on from: like after any other trouble, every task of the
 //! lane is restored. When the record comes again it is a dead letter, to be sent again once the bug is mended. Many such
@@ -33,16 +33,16 @@ impl Unfit {
         may
     }
 
-    /// What a record holds, unless the engine failed on it before.
-    pub fn judge(&self, decoded: Decoded, message: &Message) -> Decoded {
-        let Some(panic) = self.panic_on(message) else { return decoded };
-        let whose = match decoded {
-            Decoded::Event(event) => Some(Box::new((event.customer, event.time))),
-            Decoded::Skipped(_) | Decoded::Rejected(_) => None,
+    /// What a record holds, or what the decoder's panic on it said; a rejection, if the engine or the decoder failed on it before.
+    pub fn judge(&self, read: Result<Decoded, String>, message: &Message) -> Result<Decoded, String> {
+        let Some(panic) = self.panic_on(message) else { return read };
+        let whose = match read {
+            Ok(Decoded::Event(event)) => Some(Box::new((event.customer, event.time))),
+            Ok(Decoded::Skipped(_) | Decoded::Rejected(_)) | Err(_) => None,
         };
         let text =
             format!("the engine failed on this record, which is a bug of segmentd's ({panic}); report it, and send the record again later");
-        Decoded::Rejected(Reject { whose, ..Reject::new(RejectCode::EngineFailed, text) })
+        Ok(Decoded::Rejected(Reject { whose, ..Reject::new(RejectCode::EngineFailed, text) }))
     }
 
     fn panic_on(&self, message: &Message) -> Option<&str> {
