@@ -52,7 +52,7 @@ use crate::window::Window;
 #[derive(Debug)]
 pub struct Plan {
     pub catalogue: Arc<Catalogue>,
-    pub projection: Projection,
+    pub projection: Arc<Projection>,
     /// By stream index.
     pub streams: Arc<Vec<StreamPlan>>,
     pub aggregates: Vec<AggregatePlan>,

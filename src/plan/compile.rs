@@ -47,7 +47,7 @@ pub fn compile(definitions: &Definitions, catalogue: Arc<Catalogue>, lists: Vec<
     compiler.set_retentions(&experiments);
     set_settling(&mut experiments, &compiler.streams);
     let mut plan = Plan {
-        projection: needs.projection(&catalogue, compiler.traits),
+        projection: Arc::new(needs.projection(&catalogue, compiler.traits)),
         streams: Arc::new(compiler.streams),
         windows: Vec::new(),
         over_stream: Vec::new(),
@@ -246,7 +246,7 @@ impl<'c> Compiler<'c> {
     /// The leaves that only a predicate has.
     fn leaf(&mut self, expr: &Expr) -> Option<Leaf> {
         Some(match &expr.kind {
-            ExprKind::Trait(name) => Leaf::Trait(self.traits.iter().position(|t| *t == name.text)?),
+            ExprKind::Trait(name) => Leaf::Trait(self.traits.binary_search(&name.text).ok()?),
             ExprKind::Aggregate(aggregate) => {
                 Leaf::Aggregate(self.aggregate(Measure::Function(aggregate.function), &aggregate.over, expr)?)
             }

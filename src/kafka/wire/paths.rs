@@ -114,7 +114,7 @@ fn segments(pointer: &str) -> impl Iterator<Item = String> {
 pub struct KeyTable<T> {
     entries: Vec<Entry<T>>,
     /// 1 + the entry's position, 0 for none; a power of two, at most a quarter full.
-    buckets: Box<[u16]>,
+    buckets: Box<[u32]>,
 }
 
 #[derive(Clone, Debug)]
@@ -133,13 +133,13 @@ impl<T> Default for KeyTable<T> {
 impl<T: Copy> KeyTable<T> {
     /// Of equal keys the first is found.
     pub fn new(keys: Vec<(&str, T)>) -> KeyTable<T> {
-        let mut buckets = vec![0u16; (keys.len() * 4).next_power_of_two()];
+        let mut buckets = vec![0u32; (keys.len() * 4).next_power_of_two()];
         for (position, (key, _)) in keys.iter().enumerate() {
             let mut bucket = hash(head(key.as_bytes()), key.len()) & (buckets.len() - 1);
             while buckets[bucket] != 0 {
                 bucket = (bucket + 1) & (buckets.len() - 1);
             }
-            buckets[bucket] = position as u16 + 1;
+            buckets[bucket] = position as u32 + 1;
         }
         let entry = |(key, value): (&str, T)| Entry { head: head(key.as_bytes()), key: key.as_bytes().into(), value };
         KeyTable { entries: keys.into_iter().map(entry).collect(), buckets: buckets.into() }
@@ -169,7 +169,7 @@ impl<T: Copy> KeyTable<T> {
     fn probe(&self, key: &[u8], head: u128) -> Option<T> {
         let mut bucket = hash(head, key.len()) & (self.buckets.len() - 1);
         loop {
-            let position = usize::from(self.buckets[bucket]).checked_sub(1)?;
+            let position = (self.buckets[bucket] as usize).checked_sub(1)?;
             let entry = &self.entries[position];
             if entry.head == head && entry.key.len() == key.len() && (key.len() <= 16 || *entry.key == *key) {
                 return Some(entry.value);
@@ -196,6 +196,13 @@ fn hash(head: u128, length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_of_very_many_keys_finds_each() {
+        let keys: Vec<String> = (0..70_000).map(|n| format!("t{n}")).collect();
+        let table = KeyTable::new(keys.iter().enumerate().map(|(position, key)| (key.as_str(), position)).collect());
+        assert!(keys.iter().enumerate().all(|(position, key)| table.find(key.as_bytes()) == Some(position)));
+    }
 
     #[test]
     fn nodes_stand_in_pre_order_and_know_their_descendants() {
