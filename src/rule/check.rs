@@ -168,10 +168,10 @@ impl Checker<'_> {
     }
 
     fn arithmetic(&mut self, op: ArithmeticOp, left: &Expr, right: &Expr, scope: Scope) -> Type {
-        let why = format!("`{}`", op.as_str());
         if op == ArithmeticOp::Subtract && scope == Scope::Rule && self.hyphenated(left, right) {
             return Type::Any;
         }
+        let why = format!("`{}`", op.as_str());
         self.number(left, scope, &why);
         self.number(right, scope, &why);
         Type::Number

@@ -120,11 +120,11 @@ impl<'a> Lexer<'a> {
                 self.push(TokenKind::Symbol(symbol), self.at + symbol.len());
                 Ok(())
             }
-            None => Err(self.foreign_sign(rest)),
+            None => Err(self.unknown_sign(rest)),
         }
     }
 
-    fn foreign_sign(&self, rest: &str) -> Finding {
+    fn unknown_sign(&self, rest: &str) -> Finding {
         let sign = rest.get(..rest.chars().next().map_or(0, char::len_utf8)).unwrap_or_default();
         let finding = self.unexpected(sign);
         if CURRENCIES.contains(&sign) { finding.help("an amount is a number alone: `total > 5`") } else { finding }

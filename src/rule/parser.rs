@@ -235,15 +235,11 @@ impl Parser<'_> {
         if !self.eat(".") {
             return Err(self.expected("`.` and the name of a trait, as in `trait.country`"));
         }
-        let place = self.place();
-        let text = match self.peek().clone() {
-            TokenKind::Text(quoted) if !quoted.is_empty() => {
-                self.advance();
-                quoted
-            }
-            _ => self.any_word("the name of a trait")?,
-        };
-        Ok(ExprKind::Trait(Name { text, place }))
+        let what = "the name of a trait";
+        Ok(ExprKind::Trait(match self.peek() {
+            TokenKind::Text(text) if !text.is_empty() => self.quoted_name(what)?,
+            _ => Name { place: self.place(), text: self.any_word(what)? },
+        }))
     }
 
     fn literal(&mut self) -> Parsed<Literal> {

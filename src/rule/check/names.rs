@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::super::ast::{Aggregate, Expr, ExprKind, Function, Name, Place, Selection, Window};
 use super::super::diagnostic::Finding;
+use super::super::print::TraitName;
 use super::{Checker, Scalar, Scope, Type};
 use crate::event::streams::{StreamDefinition, StreamRole};
 use crate::event::{FieldType, StreamIndex};
@@ -49,7 +50,9 @@ impl Checker<'_> {
         if found {
             let message = format!("`-` subtracts here, and `{}` is no value of a customer", second.text);
             let finding = Finding::error("field-outside-filter", Place { start: left.place.start, end: right.place.end }, message);
-            self.findings.push(finding.help(format!("a trait of that name is written `trait.\"{}-{}\"`", first.text, second.text)));
+            self.findings.push(
+                finding.help(format!("a trait of that name is written `trait.{}`", TraitName(&format!("{}-{}", first.text, second.text)))),
+            );
         }
         found
     }

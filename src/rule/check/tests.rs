@@ -125,6 +125,7 @@ fn a_trait_with_a_hyphen_is_quoted() {
       |
       = help: a trait of that name is written `trait."first-name"`
     "#);
+    assert!(check("trait.\"a\\\"b\"-c > 1").contains(r#"written `trait."a\"b-c"`"#));
     assert_eq!(codes("trait.a - b > 1"), ["field-outside-filter"]);
     assert_eq!(codes("trait.a-trait.b > 1 and trait.\"first-name\" == \"Ann\""), [""; 0]);
 }
@@ -304,8 +305,12 @@ fn every_of_nothing_is_doubtful() {
 }
 
 #[test]
-fn a_range_that_holds_nothing_is_doubtful() {
+fn a_division_by_zero_is_doubtful() {
     assert_eq!(codes("count(orders last 1d) / 0 > 1 or trait.a / 0.0 > trait.b / 2"), ["divided-by-zero", "divided-by-zero"]);
+}
+
+#[test]
+fn a_range_that_holds_nothing_is_doubtful() {
     assert_eq!(codes("trait.a between 10 and 5 or trait.a in [10, 5)"), ["empty-range", "empty-range"]);
 }
 

@@ -39,7 +39,7 @@ impl Parser<'_> {
         Ok(ExprKind::Quantified { quantifier, over, condition })
     }
 
-    fn quoted_name(&mut self, what: &str) -> Parsed<Name> {
+    pub(super) fn quoted_name(&mut self, what: &str) -> Parsed<Name> {
         let place = self.place();
         let TokenKind::Text(text) = self.peek().clone() else { return Err(self.expected(what)) };
         self.advance();

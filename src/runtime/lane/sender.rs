@@ -199,7 +199,7 @@ fn borrowed<'a>(headers: &'a [Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
     headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect()
 }
 
-fn position(message: &Message) -> SourcePosition {
+pub(super) fn position(message: &Message) -> SourcePosition {
     SourcePosition { topic: TopicName(message.topic().into()), partition: Partition(message.partition()), offset: Offset(message.offset()) }
 }
 

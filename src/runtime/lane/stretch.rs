@@ -8,6 +8,7 @@
 
 use super::batch::Pending;
 use super::errand::{self, Errand, ParcelLabel};
+use super::sender::position;
 use super::unfit::contained;
 use super::{Lane, Trouble};
 use crate::id::{CustomerId, Partition};
@@ -73,7 +74,7 @@ impl Content {
 fn decoded(message: &Message, headers: &[(&str, &[u8])], decoder: &mut Decoder) -> Result<Decoded, String> {
     let record = RawRecord { payload: message.payload(), headers, timestamp_ms: message.timestamp() };
     let decoded = contained(|| {
-        fail_on(|| format!("decode {}/{}@{}", message.topic(), message.partition(), message.offset()));
+        fail_on(|| format!("decode {}", position(message)));
         decoder.decode(&record)
     });
     if decoded.is_err() {
