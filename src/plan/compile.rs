@@ -395,19 +395,26 @@ impl Plan {
     pub(super) fn link(&mut self) {
         self.watches = self.watches();
         self.link_windows();
-        for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
-            aggregate.predicates = users_of(&self.predicates, |p| p.aggregates.contains(&index));
-        }
-        self.ranked = users_of(&self.predicates, |p| p.ranks);
+        self.link_predicates();
         self.stays = (0..self.segments.len()).filter(|segment| self.segments[*segment].min_stay.is_some()).collect();
         for (position, segment) in self.order.iter().enumerate() {
             let plan = &mut self.segments[*segment];
             plan.position = position;
-            plan.dependents = users_of(&self.predicates, |p| p.segments.iter().any(|(s, _)| s == segment));
             plan.link();
             for predicate in &plan.predicates {
                 self.predicates[*predicate].users.push(position);
             }
+        }
+    }
+
+    /// Tells aggregates and segments which predicates look at them, in one pass: plans have tens of thousands of both.
+    fn link_predicates(&mut self) {
+        self.ranked = (0..self.predicates.len()).filter(|index| self.predicates[*index].ranks).collect();
+        self.aggregates.iter_mut().for_each(|aggregate| aggregate.predicates.clear());
+        for (index, predicate) in self.predicates.iter().enumerate() {
+            let looked_at = predicate.segments.iter().map(|(segment, _)| *segment).collect::<BTreeSet<_>>();
+            looked_at.into_iter().for_each(|segment| self.segments[segment].dependents.push(index));
+            predicate.aggregates.iter().for_each(|aggregate| self.aggregates[*aggregate].predicates.push(index));
         }
     }
 
@@ -430,8 +437,4 @@ impl Plan {
             predicate.windows = windows.into_iter().collect();
         }
     }
-}
-
-fn users_of(predicates: &[Predicate], uses: impl Fn(&Predicate) -> bool) -> Vec<usize> {
-    predicates.iter().enumerate().filter(|(_, p)| uses(p)).map(|(i, _)| i).collect()
 }

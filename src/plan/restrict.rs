@@ -29,7 +29,7 @@ impl Plan {
             ranked: Vec::new(),
             stays: Vec::new(),
             ladders: self.ladders.iter().map(|ladder| part.ladder(ladder)).collect(),
-            order: self.order.iter().filter_map(|s| position(&segments, *s)).collect(),
+            order: self.order_of(&segments),
             lists: self.lists.clone(),
             expiring: Vec::new(),
             experiments: Vec::new(),
@@ -63,6 +63,13 @@ impl Plan {
         let own = self.segments[target].stage.is_some_and(|own| own.ladder == stage.ladder);
         let held_below = stages[stage.rank..].iter().skip(1).any(|below| self.segments[*below].min_stay.is_some());
         if own && !held_below { &stages[..stage.rank] } else { stages }
+    }
+
+    /// As the whole decides them.
+    fn order_of(&self, segments: &[usize]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..segments.len()).collect();
+        order.sort_by_key(|part| self.segments[segments[*part]].position);
+        order
     }
 
     fn predicates_of(&self, segments: &[usize]) -> Vec<usize> {
